@@ -1,0 +1,8 @@
+/**
+ * What everything else stands on: errors, bytes, names, IP addresses. Leans on nothing. Read `ids.ts` first.
+ * @module
+ */
+export * from "./bytes.ts";
+export * from "./errors.ts";
+export * from "./ids.ts";
+export * from "./ip.ts";
