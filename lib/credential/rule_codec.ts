@@ -1,381 +1,284 @@
 /**
- * A rule list as configs and capabilities carry it: a plain concatenation of rules.
+ * A list of network rules as bytes: in a network configuration and in capabilities. What rules mean is `lib/network/`'s.
  *
  *     offset  bytes  field
- *     0       1      0x80 NOT, 0x40 OR, low 6 bits the type
- *     1       1      n, length of the value
- *     2       n      the value, see the table in {@linkcode decodeRules}
+ *     0       1      0x80 not, 0x40 or, type in the low six bits
+ *     1       1      length n of the value
+ *     2       n      value, see {@linkcode RuleType}
  *
- * Types 0 to 15 are actions, 16 to 63 are matches. Source: spec 04b section 1.
+ * A known type reads its fields at the start of the value whatever n is, then moves on by n; an unknown one keeps its type
+ * and nothing else. Reading past the end rejects the list.
+ *
+ * Source: spec 04b section 1.
  * @module
  */
-import { Reader, Writer } from "../base/bytes.ts";
+import { Reader, type Writer } from "../base/bytes.ts";
 import type { Address, Mac } from "../base/ids.ts";
 import type { Ip } from "../base/ip.ts";
 
-/** Rules one network may have; the rest of a longer list is ignored (spec 04b section 1). */
-export const NETWORK_RULES_MAX = 1024;
-/** Rules one capability may have; a longer list makes the capability undecodable. */
-export const CAPABILITY_RULES_MAX = 64;
-/** Types below this are actions, the others are matches. */
-export const FIRST_MATCH_TYPE = 16;
-/** Flag of an ICMP rule: the code counts too. */
-export const ICMP_CODE_MATCHED = 0x01;
+const FLAG_NOT = 0x80;
+const FLAG_OR = 0x40;
+const MASK_TYPE = 0x3f;
 
+/** Types 0 to 15 are actions, 16 to 63 are matches. */
 export const RuleType = {
-  DROP: 0,
-  ACCEPT: 1,
-  TEE: 2,
-  WATCH: 3,
-  REDIRECT: 4,
-  BREAK: 5,
-  PRIORITY: 6,
-  SOURCE_ADDRESS: 24,
-  DESTINATION_ADDRESS: 25,
-  VLAN_ID: 26,
-  VLAN_PCP: 27,
-  VLAN_DEI: 28,
-  MAC_SOURCE: 29,
-  MAC_DESTINATION: 30,
-  IPV4_SOURCE: 31,
-  IPV4_DESTINATION: 32,
-  IPV6_SOURCE: 33,
-  IPV6_DESTINATION: 34,
-  IP_TOS: 35,
-  IP_PROTOCOL: 36,
-  ETHERTYPE: 37,
-  ICMP: 38,
-  SOURCE_PORT: 39,
-  DESTINATION_PORT: 40,
-  CHARACTERISTICS: 41,
-  FRAME_SIZE: 42,
-  RANDOM: 43,
-  TAGS_DIFFERENCE: 44,
-  TAGS_AND: 45,
-  TAGS_OR: 46,
-  TAGS_XOR: 47,
-  TAGS_EQUAL: 48,
-  TAG_SENDER: 49,
-  TAG_RECEIVER: 50,
+  ACTION_DROP: 0,
+  ACTION_ACCEPT: 1,
+  ACTION_TEE: 2,
+  ACTION_WATCH: 3,
+  ACTION_REDIRECT: 4,
+  ACTION_BREAK: 5,
+  ACTION_PRIORITY: 6,
+  MATCH_SOURCE_ZEROTIER_ADDRESS: 24,
+  MATCH_DEST_ZEROTIER_ADDRESS: 25,
+  MATCH_VLAN_ID: 26,
+  MATCH_VLAN_PCP: 27,
+  MATCH_VLAN_DEI: 28,
+  MATCH_MAC_SOURCE: 29,
+  MATCH_MAC_DEST: 30,
+  MATCH_IPV4_SOURCE: 31,
+  MATCH_IPV4_DEST: 32,
+  MATCH_IPV6_SOURCE: 33,
+  MATCH_IPV6_DEST: 34,
+  MATCH_IP_TOS: 35,
+  MATCH_IP_PROTOCOL: 36,
+  MATCH_ETHERTYPE: 37,
+  MATCH_ICMP: 38,
+  MATCH_IP_SOURCE_PORT_RANGE: 39,
+  MATCH_IP_DEST_PORT_RANGE: 40,
+  MATCH_CHARACTERISTICS: 41,
+  MATCH_FRAME_SIZE_RANGE: 42,
+  MATCH_RANDOM: 43,
+  MATCH_TAGS_DIFFERENCE: 44,
+  MATCH_TAGS_BITWISE_AND: 45,
+  MATCH_TAGS_BITWISE_OR: 46,
+  MATCH_TAGS_BITWISE_XOR: 47,
+  MATCH_TAGS_EQUAL: 48,
+  MATCH_TAG_SENDER: 49,
+  MATCH_TAG_RECEIVER: 50,
   INTEGER_RANGE: 51,
 } as const;
-type T = typeof RuleType;
+export type RuleType = typeof RuleType[keyof typeof RuleType];
 
-/** What every rule has: its type (0 to 63) and two bits, which mean nothing on actions but survive. */
-interface RuleBase {
+/** The fields of a rule's value, by shape. */
+export type RuleValue =
+  | { readonly kind: "none" }
+  /** TEE, WATCH, REDIRECT: where to, flags, how much of the frame (65535: all) */
+  | {
+    readonly kind: "forward";
+    readonly address: Address;
+    readonly flags: number;
+    readonly length: number;
+  }
+  | { readonly kind: "address"; readonly address: Address }
+  /** VLAN fields, IP protocol, EtherType, probability; unsigned, as wide as the type says */
+  | { readonly kind: "number"; readonly value: number }
+  | { readonly kind: "mac"; readonly mac: Mac }
+  /** `bits` is as sent: it may exceed the address */
+  | { readonly kind: "ip"; readonly ip: Ip; readonly bits: number }
+  | { readonly kind: "tos"; readonly mask: number; readonly start: number; readonly end: number }
+  | {
+    readonly kind: "icmp";
+    readonly icmpType: number;
+    readonly icmpCode: number;
+    /** 0x01: the code is compared too */
+    readonly flags: number;
+  }
+  /** Ports and frame sizes, both ends included */
+  | { readonly kind: "range"; readonly start: number; readonly end: number }
+  | { readonly kind: "characteristics"; readonly mask: bigint }
+  | { readonly kind: "tag"; readonly id: number; readonly value: number }
+  /** Both ends included; at most 2^32 - 1 apart */
+  | {
+    readonly kind: "integer";
+    readonly start: bigint;
+    readonly end: bigint;
+    readonly index: number;
+    readonly format: number;
+  };
+
+/** One action or match. */
+export type Rule = {
+  /** A {@linkcode RuleType}, or a number up to 63 nobody has assigned yet (its value is then "none"). */
   readonly type: number;
   readonly not: boolean;
   readonly or: boolean;
-}
+} & RuleValue;
 
-/** DROP, ACCEPT, BREAK, PRIORITY (its bucket is not transmitted). */
-export interface PlainActionRule extends RuleBase {
-  readonly kind: "action";
-}
-/** TEE, WATCH and REDIRECT (which ignores `lengthBytes`). */
-export interface ForwardRule extends RuleBase {
-  readonly kind: "forward";
-  readonly type: T["TEE"] | T["WATCH"] | T["REDIRECT"];
-  readonly address: Address;
-  readonly flags: number;
-  /** 0 and 65535 mean the whole frame */
-  readonly lengthBytes: number;
-}
-/** SOURCE_ADDRESS, DESTINATION_ADDRESS. */
-export interface AddressRule extends RuleBase {
-  readonly kind: "address";
-  readonly type: T["SOURCE_ADDRESS"] | T["DESTINATION_ADDRESS"];
-  readonly address: Address;
-}
-/** Matches on one number: VLAN_ID (16 bits), VLAN_PCP, VLAN_DEI, IP_PROTOCOL (8), ETHERTYPE (16), RANDOM (32). */
-export interface NumberRule extends RuleBase {
-  readonly kind: "number";
-  readonly type:
-    | T["VLAN_ID"]
-    | T["VLAN_PCP"]
-    | T["VLAN_DEI"]
-    | T["IP_PROTOCOL"]
-    | T["ETHERTYPE"]
-    | T["RANDOM"];
-  readonly value: number;
-}
-/** MAC_SOURCE, MAC_DESTINATION. */
-export interface MacRule extends RuleBase {
-  readonly kind: "mac";
-  readonly type: T["MAC_SOURCE"] | T["MAC_DESTINATION"];
-  readonly mac: Mac;
-}
-/** IPv4 and IPv6 source and destination. */
-export interface IpRule extends RuleBase {
-  readonly kind: "ip";
-  readonly type:
-    | T["IPV4_SOURCE"]
-    | T["IPV4_DESTINATION"]
-    | T["IPV6_SOURCE"]
-    | T["IPV6_DESTINATION"];
-  /** 4 or 16 bytes, as the type says */
-  readonly ip: Ip;
-  /** Prefix length as transmitted: 0 to 255 */
-  readonly bits: number;
-}
-/** IP_TOS: start <= (byte & mask) <= end. */
-export interface TosRule extends RuleBase {
-  readonly kind: "tos";
-  readonly type: T["IP_TOS"];
-  readonly mask: number;
-  readonly start: number;
-  readonly end: number;
-}
-/** ICMP type and, if flag {@linkcode ICMP_CODE_MATCHED} is set, code. */
-export interface IcmpRule extends RuleBase {
-  readonly kind: "icmp";
-  readonly type: T["ICMP"];
-  readonly icmpType: number;
-  readonly icmpCode: number;
-  readonly flags: number;
-}
-/** SOURCE_PORT, DESTINATION_PORT, FRAME_SIZE: 16 bits, both ends included. */
-export interface RangeRule extends RuleBase {
-  readonly kind: "range";
-  readonly type: T["SOURCE_PORT"] | T["DESTINATION_PORT"] | T["FRAME_SIZE"];
-  readonly start: number;
-  readonly end: number;
-}
-/** CHARACTERISTICS: 64 bits of which any may be set. */
-export interface CharacteristicsRule extends RuleBase {
-  readonly kind: "characteristics";
-  readonly type: T["CHARACTERISTICS"];
-  readonly mask: bigint;
-}
-/** TAGS_* and TAG_*: both numbers are unsigned, 32 bits. */
-export interface TagRule extends RuleBase {
-  readonly kind: "tag";
-  readonly type:
-    | T["TAGS_DIFFERENCE"]
-    | T["TAGS_AND"]
-    | T["TAGS_OR"]
-    | T["TAGS_XOR"]
-    | T["TAGS_EQUAL"]
-    | T["TAG_SENDER"]
-    | T["TAG_RECEIVER"];
-  readonly id: number;
-  readonly value: number;
-}
-/** INTEGER_RANGE: a number inside the frame, 64 bits, both ends included. */
-export interface IntegerRangeRule extends RuleBase {
-  readonly kind: "integer";
-  readonly type: T["INTEGER_RANGE"];
-  readonly start: bigint;
-  /** At most 2^32 - 1 above `start`: more cannot be held by the reference */
-  readonly end: bigint;
-  /** Offset in the frame's payload */
-  readonly index: number;
-  /** 0x80 little-endian; low 6 bits: width in bits, less one */
-  readonly format: number;
-}
-/** A type nobody assigned; its value is skipped. */
-export interface UnknownRule extends RuleBase {
-  readonly kind: "unknown";
-}
+/** How the value of each type is laid out; types not listed have none. */
+const LAYOUTS: Readonly<Record<number, Layout>> = {
+  [RuleType.ACTION_TEE]: "forward",
+  [RuleType.ACTION_WATCH]: "forward",
+  [RuleType.ACTION_REDIRECT]: "forward",
+  [RuleType.MATCH_SOURCE_ZEROTIER_ADDRESS]: "address",
+  [RuleType.MATCH_DEST_ZEROTIER_ADDRESS]: "address",
+  [RuleType.MATCH_VLAN_ID]: "u16",
+  [RuleType.MATCH_VLAN_PCP]: "u8",
+  [RuleType.MATCH_VLAN_DEI]: "u8",
+  [RuleType.MATCH_MAC_SOURCE]: "mac",
+  [RuleType.MATCH_MAC_DEST]: "mac",
+  [RuleType.MATCH_IPV4_SOURCE]: "ipv4",
+  [RuleType.MATCH_IPV4_DEST]: "ipv4",
+  [RuleType.MATCH_IPV6_SOURCE]: "ipv6",
+  [RuleType.MATCH_IPV6_DEST]: "ipv6",
+  [RuleType.MATCH_IP_TOS]: "tos",
+  [RuleType.MATCH_IP_PROTOCOL]: "u8",
+  [RuleType.MATCH_ETHERTYPE]: "u16",
+  [RuleType.MATCH_ICMP]: "icmp",
+  [RuleType.MATCH_IP_SOURCE_PORT_RANGE]: "range",
+  [RuleType.MATCH_IP_DEST_PORT_RANGE]: "range",
+  [RuleType.MATCH_CHARACTERISTICS]: "characteristics",
+  [RuleType.MATCH_FRAME_SIZE_RANGE]: "range",
+  [RuleType.MATCH_RANDOM]: "u32",
+  [RuleType.MATCH_TAGS_DIFFERENCE]: "tag",
+  [RuleType.MATCH_TAGS_BITWISE_AND]: "tag",
+  [RuleType.MATCH_TAGS_BITWISE_OR]: "tag",
+  [RuleType.MATCH_TAGS_BITWISE_XOR]: "tag",
+  [RuleType.MATCH_TAGS_EQUAL]: "tag",
+  [RuleType.MATCH_TAG_SENDER]: "tag",
+  [RuleType.MATCH_TAG_RECEIVER]: "tag",
+  [RuleType.INTEGER_RANGE]: "integer",
+};
 
-/** One rule. `kind` says which fields there are, `type` what they mean. Never changed once made. */
-export type Rule =
-  | PlainActionRule
-  | ForwardRule
-  | AddressRule
-  | NumberRule
-  | MacRule
-  | IpRule
-  | TosRule
-  | IcmpRule
-  | RangeRule
-  | CharacteristicsRule
-  | TagRule
-  | IntegerRangeRule
-  | UnknownRule;
-
-/** Whether the rule is an action rather than a match. */
-export function isAction(rule: Rule): boolean {
-  return rule.type < FIRST_MATCH_TYPE;
-}
+type Layout =
+  | "forward"
+  | "address"
+  | "u8"
+  | "u16"
+  | "u32"
+  | "mac"
+  | "ipv4"
+  | "ipv6"
+  | "tos"
+  | "icmp"
+  | "range"
+  | "characteristics"
+  | "tag"
+  | "integer";
 
 /**
- * Decodes a whole list. Known types read their fields where the value begins whatever its length says, then the cursor
- * moves by that length (the reference's leniency, spec 04b section 1).
- * @param bytes Lent; nothing of it is kept
- * @throws {WireError} when truncated
+ * Reads rules until the bytes end.
+ * @param countMax Rules after this many are not looked at; spec 04 section 4 gives 1024 for a network, 64 for a capability
+ * @throws {WireError} when a rule is cut short
  */
-export function decodeRules(bytes: Uint8Array): Rule[] {
+export function decodeRules(bytes: Uint8Array, countMax = Infinity): Rule[] {
+  const r = new Reader(bytes, "rules");
   const rules: Rule[] = [];
-  const r = new Reader(bytes, "RULES");
-  while (r.remaining > 0) {
-    const first = r.u8();
-    const length = r.u8();
-    const head = { type: first & 0x3f, not: (first & 0x80) !== 0, or: (first & 0x40) !== 0 };
-    rules.push(decodeValue(head, new Reader(bytes, "RULES", r.at)));
-    r.skip(length);
-  }
+  while (r.remaining > 0 && rules.length < countMax) rules.push(decodeRule(r));
   return rules;
 }
 
-function decodeValue(head: RuleBase, r: Reader): Rule {
-  switch (head.type) {
-    case RuleType.TEE:
-    case RuleType.WATCH:
-    case RuleType.REDIRECT: {
-      r.skip(3); // the address is 64 bits wide, of which the low 40 count
-      const address = r.address();
-      return {
-        ...head,
-        kind: "forward",
-        type: head.type,
-        address,
-        flags: r.u32(),
-        lengthBytes: r.u16(),
-      };
-    }
-    case RuleType.SOURCE_ADDRESS:
-    case RuleType.DESTINATION_ADDRESS:
-      return { ...head, kind: "address", type: head.type, address: r.address() };
-    case RuleType.VLAN_ID:
-    case RuleType.ETHERTYPE:
-      return { ...head, kind: "number", type: head.type, value: r.u16() };
-    case RuleType.VLAN_PCP:
-    case RuleType.VLAN_DEI:
-    case RuleType.IP_PROTOCOL:
-      return { ...head, kind: "number", type: head.type, value: r.u8() };
-    case RuleType.RANDOM:
-      return { ...head, kind: "number", type: head.type, value: r.u32() };
-    case RuleType.MAC_SOURCE:
-    case RuleType.MAC_DESTINATION:
-      return { ...head, kind: "mac", type: head.type, mac: r.mac() };
-    case RuleType.IPV4_SOURCE:
-    case RuleType.IPV4_DESTINATION:
-      return { ...head, kind: "ip", type: head.type, ip: r.copy(4), bits: r.u8() };
-    case RuleType.IPV6_SOURCE:
-    case RuleType.IPV6_DESTINATION:
-      return { ...head, kind: "ip", type: head.type, ip: r.copy(16), bits: r.u8() };
-    default:
-      return decodeOther(head, r);
-  }
+/** Reads one rule; the reader is left behind it. */
+export function decodeRule(r: Reader): Rule {
+  const head = r.u8();
+  const length = r.u8();
+  const type = head & MASK_TYPE;
+  const value = decodeValue(LAYOUTS[type], new Reader(r.bytes, r.where, r.at));
+  r.skip(length);
+  return { type, not: (head & FLAG_NOT) !== 0, or: (head & FLAG_OR) !== 0, ...value };
 }
 
-function decodeOther(head: RuleBase, r: Reader): Rule {
-  switch (head.type) {
-    case RuleType.IP_TOS:
-      return { ...head, kind: "tos", type: head.type, mask: r.u8(), start: r.u8(), end: r.u8() };
-    case RuleType.ICMP:
-      return {
-        ...head,
-        kind: "icmp",
-        type: head.type,
-        icmpType: r.u8(),
-        icmpCode: r.u8(),
-        flags: r.u8(),
-      };
-    case RuleType.SOURCE_PORT:
-    case RuleType.DESTINATION_PORT:
-    case RuleType.FRAME_SIZE:
-      return { ...head, kind: "range", type: head.type, start: r.u16(), end: r.u16() };
-    case RuleType.CHARACTERISTICS:
-      return { ...head, kind: "characteristics", type: head.type, mask: r.u64() };
-    case RuleType.TAGS_DIFFERENCE:
-    case RuleType.TAGS_AND:
-    case RuleType.TAGS_OR:
-    case RuleType.TAGS_XOR:
-    case RuleType.TAGS_EQUAL:
-    case RuleType.TAG_SENDER:
-    case RuleType.TAG_RECEIVER:
-      return { ...head, kind: "tag", type: head.type, id: r.u32(), value: r.u32() };
-    case RuleType.INTEGER_RANGE: {
+function decodeValue(layout: Layout | undefined, r: Reader): RuleValue {
+  switch (layout) {
+    case undefined:
+      return { kind: "none" };
+    case "forward": {
+      r.skip(3); // the upper bits of a 64-bit address
+      return { kind: "forward", address: r.address(), flags: r.u32(), length: r.u16() };
+    }
+    case "address":
+      return { kind: "address", address: r.address() };
+    case "u8":
+      return { kind: "number", value: r.u8() };
+    case "u16":
+      return { kind: "number", value: r.u16() };
+    case "u32":
+      return { kind: "number", value: r.u32() };
+    case "mac":
+      return { kind: "mac", mac: r.mac() };
+    case "ipv4":
+      return { kind: "ip", ip: r.copy(4), bits: r.u8() };
+    case "ipv6":
+      return { kind: "ip", ip: r.copy(16), bits: r.u8() };
+    case "tos":
+      return { kind: "tos", mask: r.u8(), start: r.u8(), end: r.u8() };
+    case "icmp":
+      return { kind: "icmp", icmpType: r.u8(), icmpCode: r.u8(), flags: r.u8() };
+    case "range":
+      return { kind: "range", start: r.u16(), end: r.u16() };
+    case "characteristics":
+      return { kind: "characteristics", mask: r.u64() };
+    case "tag":
+      return { kind: "tag", id: r.u32(), value: r.u32() };
+    case "integer": {
       const start = r.u64();
-      // Quirk: the reference keeps the width of the range in 32 bits.
-      const width = (r.u64() - start) & 0xffff_ffffn;
-      const end = (start + width) & 0xffff_ffff_ffff_ffffn;
+      const span = (r.u64() - start) & 0xffff_ffffn; // the reference keeps 32 bits of the distance
       return {
-        ...head,
         kind: "integer",
-        type: head.type,
         start,
-        end,
+        end: BigInt.asUintN(64, start + span),
         index: r.u16(),
         format: r.u8(),
       };
     }
-    case RuleType.DROP:
-    case RuleType.ACCEPT:
-    case RuleType.BREAK:
-    case RuleType.PRIORITY:
-      return { ...head, kind: "action" };
-    default:
-      return { ...head, kind: "unknown" };
   }
 }
 
-/** Encodes a list; {@linkcode decodeRules} of the result is the list. */
-export function encodeRules(rules: readonly Rule[]): Uint8Array {
-  const w = new Writer(16 * rules.length);
-  for (const rule of rules) {
-    const first = (rule.not ? 0x80 : 0) | (rule.or ? 0x40 : 0) | rule.type;
-    const at = w.length;
-    w.u16(0);
-    encodeValue(rule, w);
-    w.patchU16(at, (first << 8) | (w.length - at - 2));
-  }
-  return w.finish();
+export function encodeRules(rules: readonly Rule[], w: Writer): void {
+  for (const rule of rules) encodeRule(rule, w);
 }
 
-function encodeValue(rule: Rule, w: Writer): void {
+export function encodeRule(rule: Rule, w: Writer): void {
+  w.u8((rule.not ? FLAG_NOT : 0) | (rule.or ? FLAG_OR : 0) | (rule.type & MASK_TYPE));
   switch (rule.kind) {
+    case "none":
+      w.u8(0);
+      break;
     case "forward":
-      w.u8(0).u16(0).address(rule.address).u32(rule.flags).u16(rule.lengthBytes);
+      w.u8(14).u16(0).u8(0).address(rule.address).u32(rule.flags).u16(rule.length);
       break;
     case "address":
-      w.address(rule.address);
+      w.u8(5).address(rule.address);
       break;
     case "number":
-      encodeNumber(rule, w);
+      encodeNumber(LAYOUTS[rule.type], rule.value, w);
       break;
     case "mac":
-      w.mac(rule.mac);
+      w.u8(6).mac(rule.mac);
       break;
     case "ip":
-      w.raw(rule.ip).u8(rule.bits);
+      w.u8(rule.ip.length + 1).raw(rule.ip).u8(rule.bits);
       break;
     case "tos":
-      w.u8(rule.mask).u8(rule.start).u8(rule.end);
+      w.u8(3).u8(rule.mask).u8(rule.start).u8(rule.end);
       break;
     case "icmp":
-      w.u8(rule.icmpType).u8(rule.icmpCode).u8(rule.flags);
+      w.u8(3).u8(rule.icmpType).u8(rule.icmpCode).u8(rule.flags);
       break;
     case "range":
-      w.u16(rule.start).u16(rule.end);
+      w.u8(4).u16(rule.start).u16(rule.end);
       break;
     case "characteristics":
-      w.u64(rule.mask);
+      w.u8(8).u64(rule.mask);
       break;
     case "tag":
-      w.u32(rule.id).u32(rule.value);
+      w.u8(8).u32(rule.id).u32(rule.value);
       break;
     case "integer":
-      w.u64(rule.start).u64(rule.end).u16(rule.index).u8(rule.format);
-      break;
-    case "action":
-    case "unknown":
+      w.u8(19).u64(rule.start).u64(rule.end).u16(rule.index).u8(rule.format);
       break;
   }
 }
 
-function encodeNumber(rule: NumberRule, w: Writer): void {
-  switch (rule.type) {
-    case RuleType.VLAN_ID:
-    case RuleType.ETHERTYPE:
-      w.u16(rule.value);
+function encodeNumber(layout: Layout | undefined, value: number, w: Writer): void {
+  switch (layout) {
+    case "u8":
+      w.u8(1).u8(value);
       break;
-    case RuleType.RANDOM:
-      w.u32(rule.value);
+    case "u32":
+      w.u8(4).u32(value);
       break;
     default:
-      w.u8(rule.value);
+      w.u8(2).u16(value);
   }
 }
