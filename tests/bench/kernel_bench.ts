@@ -1,0 +1,90 @@
+/**
+ * Measures the WebAssembly kernels against their slow twins: MB/s of sealing and opening, and attempts per second of the work
+ * function. With `ZT_REFERENCE` set to its program, also the reference's attempts per second, estimated from the time it takes to generate
+ * identities (256/17 attempts each on average).
+ *
+ *     deno run -A tests/bench/kernel_bench.ts [identities of the reference, default 20]
+ *
+ * @module
+ */
+import { PacketKernel, WorkKernel } from "../../lib/kernel/mod.ts";
+import { type PacketCipher, PacketTwin, workTwin } from "../../lib/kernel/twin.ts";
+import { machinePrimitives } from "../../cli/engine/primitives.ts";
+
+const MEASURE_MS = 300;
+const ATTEMPTS_PER_IDENTITY = 256 / 17;
+
+/** Calls per second, over at least {@linkcode MEASURE_MS} after a warm-up. */
+function rate(call: () => void): number {
+  for (let i = 0; i < 3; i++) call();
+  const startMs = performance.now();
+  let calls = 0;
+  while (performance.now() - startMs < MEASURE_MS) {
+    call();
+    calls++;
+  }
+  return calls * 1_000 / (performance.now() - startMs);
+}
+
+/** Same, for calls too short to look at the clock each time. */
+function rateOfShort(call: () => void): number {
+  const batch = 200;
+  return batch * rate(() => {
+    for (let i = 0; i < batch; i++) call();
+  });
+}
+
+function packets(cipher: PacketCipher, lengthBytes: number, measure: typeof rate) {
+  const key = crypto.getRandomValues(new Uint8Array(32));
+  const packet = crypto.getRandomValues(new Uint8Array(lengthBytes));
+  const megabytes = (perSecond: number) => perSecond * lengthBytes / 1e6;
+  const seal = megabytes(measure(() => cipher.seal(packet, key, true)));
+  // Authenticated but not decrypted, the packet stays the same and opens again and again; decryption costs what encryption does.
+  cipher.seal(packet, key, true);
+  const sealed = packet.slice();
+  const open = megabytes(measure(() => {
+    packet.set(sealed);
+    if (!cipher.open(packet, key, true)) throw new Error("a packet just sealed does not open");
+  }));
+  return { seal, open };
+}
+
+function benchPackets(): void {
+  for (const lengthBytes of [91, 1427, 2827]) {
+    const fast = packets(new PacketKernel(), lengthBytes, rateOfShort);
+    const slow = packets(new PacketTwin(), lengthBytes, rate);
+    console.log(
+      `${lengthBytes} B: seal ${fast.seal.toFixed(0)} MB/s (twin ${slow.seal.toFixed(1)}), ` +
+        `open ${fast.open.toFixed(0)} MB/s (twin ${slow.open.toFixed(1)})`,
+    );
+  }
+}
+
+function benchWork(): void {
+  const kernel = new WorkKernel(machinePrimitives.sha512);
+  const publicKey = crypto.getRandomValues(new Uint8Array(64));
+  const fast = rate(() => kernel.work(publicKey));
+  const startMs = performance.now();
+  workTwin(machinePrimitives.sha512, publicKey);
+  console.log(
+    `work: ${fast.toFixed(1)} attempts/s, ${(1_000 / fast).toFixed(2)} ms each ` +
+      `(twin ${(performance.now() - startMs).toFixed(0)} ms)`,
+  );
+}
+
+async function benchReference(program: string, identities: number): Promise<void> {
+  const startMs = performance.now();
+  for (let i = 0; i < identities; i++) {
+    await new Deno.Command(program, { args: ["-i", "generate"], stdout: "null" }).output();
+  }
+  const eachMs = (performance.now() - startMs) / identities / ATTEMPTS_PER_IDENTITY;
+  console.log(
+    `reference: ${(1_000 / eachMs).toFixed(1)} attempts/s, ${eachMs.toFixed(2)} ms each, ` +
+      `over ${identities} identities`,
+  );
+}
+
+benchPackets();
+benchWork();
+const reference = Deno.env.get("ZT_REFERENCE");
+if (reference) await benchReference(reference, Number(Deno.args[0] ?? 20));
