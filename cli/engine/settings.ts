@@ -1,0 +1,218 @@
+/**
+ * `local.conf` made into typed settings: lenient about how a value is written, strict about what it means.
+ *
+ * Source: spec 06 section 6, spec 03 section 22, coercions of spec 05 section 7.1.
+ * @module
+ */
+import { type Address, parseAddress } from "../../lib/base/ids.ts";
+import {
+  type Endpoint,
+  type Ip,
+  parseEndpoint,
+  parseIp,
+  parsePrefix,
+  type Prefix,
+} from "../../lib/base/ip.ts";
+import { isObject, type Json, type JsonObject } from "./json.ts";
+import { HomeError } from "./home.ts";
+
+/** How a part of the physical network is treated. */
+export interface PhysicalSettings {
+  network: Prefix;
+  /** Never use or bind addresses in it. */
+  blacklist: boolean;
+  /** 64 bits; 0 for none, else packets to and from there are not encrypted. */
+  trustedPathId: bigint;
+  /** UDP payload in bytes, 1400 to 10324; 0 is the default of 1432. */
+  mtu: number;
+}
+
+/** What is said about one peer. */
+export interface PeerSettings {
+  address: Address;
+  /** Where to try it. */
+  try: Endpoint[];
+  /** Never reach it through these. */
+  blacklist: Prefix[];
+}
+
+/** Which cipher we send with; every one is accepted. */
+export type CipherChoice = "auto" | "salsa" | "aes";
+
+/** Everything `local.conf` says, with defaults for what it does not. */
+export interface Settings {
+  /** In the order matching goes: sorted by text, the first that contains an address wins. */
+  physical: PhysicalSettings[];
+  peers: PeerSettings[];
+  /** Undefined: `-p` or 9993. 0: a random one. */
+  primaryPort?: number;
+  /** 0: a random one. */
+  secondaryPort: number;
+  /** 0: a random one. */
+  tertiaryPort: number;
+  allowSecondaryPort: boolean;
+  portMappingEnabled: boolean;
+  /** Bind these addresses instead of all. */
+  bind: Ip[];
+  interfacePrefixBlacklist: string[];
+  allowManagementFrom: Prefix[];
+  allowTcpFallbackRelay: boolean;
+  forceTcpRelay: boolean;
+  /** Undefined: none configured; the reference's default answers nobody. */
+  tcpFallbackRelay?: Endpoint;
+  lowBandwidthMode: boolean;
+  softwareUpdate: string;
+  softwareUpdateChannel: string;
+  enableWebServer: boolean;
+  /** Undefined: in the home folder. */
+  controllerDbPath?: string;
+  /** Ours. */
+  cipher: CipherChoice;
+  /** Ours: relay for others over TCP, when this node is a root. */
+  tcpRelay: boolean;
+}
+
+const PATH_MTU_MIN_BYTES = 1_400;
+const PATH_MTU_MAX_BYTES = 10_324;
+
+/**
+ * @param conf A parsed `local.conf`; keys we do not know are left to others
+ * @throws {HomeError} naming the key, when a value cannot mean anything
+ */
+export function parseSettings(conf: JsonObject): Settings {
+  const settings = section(conf, "settings");
+  const at = (key: string) => new Value(`settings.${key}`, settings[key]);
+  return {
+    physical: entries(conf, "physical").map(([key, value]) => parsePhysical(key, value)),
+    peers: entries(conf, "virtual").map(([key, value]) => parsePeer(key, value)),
+    primaryPort: settings.primaryPort === undefined ? undefined : at("primaryPort").port(0),
+    secondaryPort: at("secondaryPort").port(0),
+    tertiaryPort: at("tertiaryPort").port(0),
+    allowSecondaryPort: at("allowSecondaryPort").flag(true),
+    portMappingEnabled: at("portMappingEnabled").flag(true),
+    bind: at("bind").list(parseIp, "an IP address"),
+    interfacePrefixBlacklist: at("interfacePrefixBlacklist").list((text) => text, "text"),
+    allowManagementFrom: at("allowManagementFrom").list(parsePrefix, "a network like 10.0.0.0/8"),
+    allowTcpFallbackRelay: at("allowTcpFallbackRelay").flag(true),
+    forceTcpRelay: at("forceTcpRelay").flag(false),
+    tcpFallbackRelay: at("tcpFallbackRelay").parsed(parseEndpoint, "ip/port"),
+    lowBandwidthMode: at("lowBandwidthMode").flag(false),
+    softwareUpdate: at("softwareUpdate").text("disable"),
+    softwareUpdateChannel: at("softwareUpdateChannel").text("release"),
+    enableWebServer: at("enableWebServer").flag(false),
+    controllerDbPath: at("controllerDbPath").text("") || undefined,
+    cipher: at("cipher").parsed(parseCipher, `"auto", "salsa" or "aes"`) ?? "auto",
+    tcpRelay: at("tcpRelay").flag(true),
+  };
+}
+
+function parseCipher(text: string): CipherChoice | undefined {
+  return text === "auto" || text === "salsa" || text === "aes" ? text : undefined;
+}
+
+function parsePhysical(key: string, value: JsonObject): PhysicalSettings {
+  const where = `physical."${key}"`;
+  const network = parsePrefix(key);
+  if (!network) throw new HomeError(`local.conf: ${where} is not a network like 10.0.0.0/8`);
+  const at = (name: string) => new Value(`${where}.${name}`, value[name]);
+  const mtu = at("mtu").integer(0);
+  return {
+    network,
+    blacklist: at("blacklist").flag(false),
+    trustedPathId: at("trustedPathId").unsigned64(),
+    mtu: mtu === 0 ? 0 : Math.min(Math.max(mtu, PATH_MTU_MIN_BYTES), PATH_MTU_MAX_BYTES),
+  };
+}
+
+function parsePeer(key: string, value: JsonObject): PeerSettings {
+  const where = `virtual."${key}"`;
+  const address = parseAddress(key);
+  if (address === undefined) {
+    throw new HomeError(`local.conf: ${where} is not an address of 10 hexadecimal digits`);
+  }
+  const at = (name: string) => new Value(`${where}.${name}`, value[name]);
+  return {
+    address,
+    try: at("try").list(parseEndpoint, "ip/port"),
+    blacklist: at("blacklist").list(parsePrefix, "a network like 10.0.0.0/8"),
+  };
+}
+
+/** The object under a key; {} when there is none. */
+function section(conf: JsonObject, key: string): JsonObject {
+  const value = conf[key];
+  if (value === undefined || value === null) return {};
+  if (!isObject(value)) throw new HomeError(`local.conf: ${key} must be an object`);
+  return value;
+}
+
+function entries(conf: JsonObject, key: string): [string, JsonObject][] {
+  const found = section(conf, key);
+  return Object.keys(found).sort().map((name) => {
+    const value = found[name];
+    if (!isObject(value)) throw new HomeError(`local.conf: ${key}."${name}" must be an object`);
+    return [name, value];
+  });
+}
+
+/** One value, its place remembered for the error. */
+class Value {
+  constructor(readonly where: string, readonly value: Json | undefined) {}
+
+  #fail(wanted: string): never {
+    throw new HomeError(`local.conf: ${this.where} must be ${wanted}`);
+  }
+
+  /** Also from numbers (above 0) and text ("true", "t", "1"). */
+  flag(missing: boolean): boolean {
+    const { value } = this;
+    if (value === undefined || value === null) return missing;
+    if (typeof value === "boolean") return value;
+    if (typeof value === "number") return value > 0;
+    return typeof value === "string" ? /^[tT1]/.test(value) : this.#fail("true or false");
+  }
+
+  /** Also from text and booleans; fractions are cut. */
+  integer(missing: number): number {
+    const { value } = this;
+    if (value === undefined || value === null) return missing;
+    if (typeof value === "boolean") return value ? 1 : 0;
+    const number = typeof value === "string" ? Number(value.trim() || NaN) : value;
+    return typeof number === "number" && number >= 0 && number <= Number.MAX_SAFE_INTEGER
+      ? Math.trunc(number)
+      : this.#fail("a number from 0");
+  }
+
+  port(missing: number): number {
+    const port = this.integer(missing);
+    return port <= 65_535 ? port : this.#fail("a port from 0 to 65535");
+  }
+
+  unsigned64(): bigint {
+    const { value } = this;
+    const number = typeof value === "bigint" ? value : BigInt(this.integer(0));
+    return number >= 0n && number < 1n << 64n ? number : this.#fail("a number of 64 bits");
+  }
+
+  text(missing: string): string {
+    const { value } = this;
+    if (value === undefined || value === null) return missing;
+    return typeof value === "string" ? value : this.#fail("text");
+  }
+
+  parsed<T>(parse: (text: string) => T | undefined, wanted: string): T | undefined {
+    const text = this.text("");
+    if (text === "") return undefined;
+    return parse(text) ?? this.#fail(wanted);
+  }
+
+  list<T>(parse: (text: string) => T | undefined, wanted: string): T[] {
+    const { value } = this;
+    if (value === undefined || value === null) return [];
+    if (!Array.isArray(value)) return this.#fail(`a list, each ${wanted}`);
+    return value.map((item) => {
+      const parsed = typeof item === "string" ? parse(item) : undefined;
+      return parsed ?? this.#fail(`a list, each ${wanted}`);
+    });
+  }
+}
