@@ -1,0 +1,132 @@
+import { deepEqual, equal } from "node:assert/strict";
+import fc from "fast-check";
+import { type Address, type Mac, parseNetworkId } from "../../../../../lib/base/ids.ts";
+import { rfc4193, sixPlane } from "../../../../../lib/base/ip.ts";
+import { decide, type FrameCopy } from "../../../../../lib/network/rules/decision.ts";
+import type { Frame } from "../../../../../lib/network/rules/headers.ts";
+import {
+  type LocalMember,
+  type RemoteMember,
+  validCredentials,
+} from "../../../../../lib/network/rules/member.ts";
+import { NetworkFilter } from "../../../../../lib/network/rules/network_filter.ts";
+import { Verdict } from "../../../../../lib/network/rules/verdict.ts";
+import { countVectors } from "../../../../vectors/count.ts";
+import { checkDecision, filterCases } from "./cases.ts";
+import { anyFrame, anyOwnership, anyRules, anyTags, OTHER, SELF } from "./generators.ts";
+
+interface Question {
+  readonly local: LocalMember;
+  readonly remote: RemoteMember;
+  readonly other: Address;
+  readonly inbound: boolean;
+  readonly frame: Frame;
+  readonly teeEnabled: boolean;
+  readonly random: () => number;
+}
+
+/** The frame is put amid other bytes: reading outside of it must not matter. */
+function ask(question: Question): { verdict: Verdict; copies: FrameCopy[] } {
+  const { frame, teeEnabled } = question;
+  const filter = new NetworkFilter(question.local, question.random);
+  const peer = filter.peer(question.other, question.remote);
+  const buffer = new Uint8Array(frame.payload.length + 200).fill(0xff);
+  buffer.set(frame.payload, 100);
+  filter.frame.load(buffer, 100, frame.payload.length, frame.etherType);
+  filter.frame.setMacs(frame.macSource, frame.macDestination);
+  const verdict = question.inbound ? filter.inbound(peer) : filter.outbound(peer, teeEnabled);
+  const made = filter.copies.slice(0, filter.copyCount);
+  return {
+    verdict,
+    copies: made.map(({ to, flags, lengthBytes }) => ({ to, flags, lengthBytes })),
+  };
+}
+
+Deno.test("NetworkFilter decides every recorded case as the reference did", () => {
+  for (const testCase of filterCases) {
+    const { inbound, source, destination, local } = testCase;
+    equal(inbound ? destination : source, local.address, testCase.name);
+    const other = inbound ? source : destination;
+    const { verdict, copies } = ask({ ...testCase, other, random: () => 0x8000_0000 });
+    checkDecision(testCase, verdict, copies);
+  }
+  countVectors("rules.json: filter, compiled", filterCases.length);
+});
+
+const networkId = parseNetworkId("b52e931836000001")!;
+const anyLocal: fc.Arbitrary<LocalMember> = fc.record({
+  address: fc.constant(SELF),
+  networkId: fc.constant(networkId),
+  flags: fc.constantFrom(0, 0x4, 0x8, 0xc),
+  timestampMs: fc.constant(1_000_000),
+  credentialWindowMs: fc.constant(1_000),
+  rules: fc.oneof(anyRules(1), anyRules(3), anyRules(12)),
+  tags: anyTags,
+  capabilities: fc.array(fc.record({ id: fc.nat(5), rules: anyRules(6) }), { maxLength: 2 }),
+  ownerships: fc.array(anyOwnership, { maxLength: 2 }),
+  staticIps: fc.subarray([sixPlane(networkId, SELF), rfc4193(networkId, SELF)]),
+});
+const dated = {
+  timestampMs: fc.constantFrom(998_999, 999_000, 1_000_000, 1_001_000, 1_001_001),
+  revokedUpToMs: fc.constantFrom(undefined, undefined, 999_000, 2_000_000),
+};
+const anyRemote: fc.Arbitrary<RemoteMember> = fc.record({
+  tags: fc.array(fc.record({ id: fc.nat(3), value: fc.nat(3), ...dated }), { maxLength: 3 }),
+  capabilities: fc.array(fc.record({ id: fc.nat(5), rules: anyRules(6), ...dated }), {
+    maxLength: 2,
+  }),
+  ownerships: fc.array(
+    fc.tuple(anyOwnership, fc.record(dated)).map(([owned, date]) => ({ ...owned, ...date })),
+    { maxLength: 2 },
+  ),
+});
+
+Deno.test("NetworkFilter and decide() agree on random rules, members and frames", () => {
+  const property = fc.property(
+    anyLocal,
+    anyRemote,
+    fc.constantFrom(OTHER, OTHER, 0 as Address),
+    fc.boolean(),
+    fc.boolean(),
+    anyFrame,
+    fc.integer({ min: 0, max: 0xffff_ffff }),
+    (local, remote, other, inbound, teeEnabled, frame, drawn) => {
+      const random = () => drawn;
+      const [source, destination] = inbound ? [other, SELF] : [SELF, other];
+      const valid = validCredentials(local, remote);
+      const slow = decide(
+        { inbound, source, destination, frame, local, remote: valid, random },
+        inbound || teeEnabled,
+      );
+      const fast = ask({ local, remote, other, inbound, frame, teeEnabled, random });
+      deepEqual(fast, { verdict: slow.verdict, copies: slow.copies });
+    },
+  );
+  fc.assert(property, { numRuns: 4_000, seed: 2 });
+});
+
+Deno.test("NetworkFilter takes an Ethernet frame as a TAP gives it", () => {
+  const [testCase] = filterCases.filter(({ name }) => name === "macdest/in");
+  const { frame, local } = testCase;
+  const filter = new NetworkFilter(local, () => 0);
+  const bytes = new Uint8Array(20 + 14 + frame.payload.length);
+  const mac = (value: Mac) =>
+    [...value.toString(16).padStart(12, "0").matchAll(/../g)].map(Number16);
+  bytes.set([...mac(frame.macDestination), ...mac(frame.macSource)], 20);
+  bytes.set([frame.etherType >> 8, frame.etherType & 0xff], 32);
+  bytes.set(frame.payload, 34);
+  filter.frame.loadEthernet(bytes, 20, bytes.length - 20);
+  equal(filter.inbound(filter.peer(testCase.source)), testCase.expected.result);
+});
+
+function Number16([pair]: RegExpMatchArray): number {
+  return parseInt(pair, 16);
+}
+
+Deno.test("NetworkFilter without rules drops everything", () => {
+  const [testCase] = filterCases;
+  const filter = new NetworkFilter({ ...testCase.local, rules: [] }, () => 0);
+  filter.frame.load(testCase.frame.payload, 0, testCase.frame.payload.length, 0x0800);
+  equal(filter.outbound(filter.peer(OTHER), true), Verdict.DROP);
+  equal(filter.inbound(filter.peer(OTHER)), Verdict.DROP);
+});
