@@ -92,8 +92,9 @@ export class IdentitySearch {
   }
 }
 
-function isPossiblePrefix(prefix: string): boolean {
-  return /^[0-9a-f]{0,10}$/.test(prefix) && !prefix.startsWith("ff") && !/^0{10}$/.test(prefix);
+/** Whether an address can start with these hexadecimal digits: at most ten, not reserved. */
+export function isPossiblePrefix(prefix: string): boolean {
+  return /^[0-9a-f]{0,10}$/i.test(prefix) && !/^ff/i.test(prefix) && !/^0{10}$/.test(prefix);
 }
 
 /**

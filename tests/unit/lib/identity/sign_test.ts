@@ -3,6 +3,7 @@ import { machinePrimitives } from "../../../../cli/engine/primitives.ts";
 import { concat, fromHex, toHex } from "../../../../lib/base/bytes.ts";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
 import { deriveSessionKeys, kbkdf } from "../../../../lib/crypto/session_keys.ts";
+import type { Primitives } from "../../../../lib/crypto/primitives.ts";
 import { Identity } from "../../../../lib/identity/identity.ts";
 import { agree, sign, verify } from "../../../../lib/identity/sign.ts";
 import { countVectors } from "../../../vectors/count.ts";
@@ -10,6 +11,20 @@ import type { IdentityVectors } from "../../../vectors/identity.ts";
 import { loadVectors } from "../../../vectors/load.ts";
 
 const vectors = loadVectors<IdentityVectors>("identity.json");
+
+/** Compares everything that follows from an agreed key. */
+function checkDerived(
+  primitives: Primitives,
+  v: IdentityVectors["agreement"][number],
+  key: Uint8Array,
+): void {
+  for (const [label, expected] of [["0", v.kbkdf_0], ["1", v.kbkdf_1]]) {
+    assert.equal(toHex(kbkdf(primitives, key, { label, context: 0, iteration: 0 })), expected);
+  }
+  const keys = deriveSessionKeys(primitives, key);
+  assert.equal(toHex(keys.k0), v.aes_k0);
+  assert.equal(toHex(keys.k1), v.aes_k1);
+}
 
 for (
   const [name, primitives] of Object.entries({ noble: noblePrimitives, machine: machinePrimitives })
@@ -27,7 +42,7 @@ for (
         const shared = primitives.x25519(mine.secretKey.slice(0, 32), theirs.slice(0, 32))!;
         assert.equal(toHex(primitives.sha512(shared)), v.sha512_of_shared_secret);
       }
-      checkDerived(v, fromHex(v.agreed_key));
+      checkDerived(primitives, v, fromHex(v.agreed_key));
       if (v.mine) {
         const [me, them] = [Identity.parse(v.mine), Identity.parse(v.theirs_secret!)];
         assert.equal(toHex(agree(primitives, me, them.publicKey)!), v.agreed_key);
@@ -37,15 +52,6 @@ for (
     }
     if (name === "noble") countVectors("identity.json: agreement", vectors.agreement.length);
   });
-
-  function checkDerived(v: IdentityVectors["agreement"][number], key: Uint8Array) {
-    for (const [label, expected] of [["0", v.kbkdf_0], ["1", v.kbkdf_1]]) {
-      assert.equal(toHex(kbkdf(primitives, key, { label, context: 0, iteration: 0 })), expected);
-    }
-    const keys = deriveSessionKeys(primitives, key);
-    assert.equal(toHex(keys.k0), v.aes_k0);
-    assert.equal(toHex(keys.k1), v.aes_k1);
-  }
 
   Deno.test(`sign() gives the recorded signatures and verify() accepts them (${name})`, () => {
     for (const v of vectors.signatures) {

@@ -1,0 +1,129 @@
+/** Needs --allow-read: the Worker's module is read when it starts. */
+import assert from "node:assert/strict";
+import { machinePrimitives } from "../../../../cli/engine/primitives.ts";
+import {
+  type GenerateProgress,
+  GENERATIONS_PENDING_MAX,
+  VALIDATIONS_PENDING_MAX,
+  Validator,
+} from "../../../../cli/engine/validator.ts";
+import { formatAddress } from "../../../../lib/base/ids.ts";
+import { Identity, ownsSecret } from "../../../../lib/identity/identity.ts";
+import type { IdentityVectors } from "../../../vectors/identity.ts";
+import { loadVectors } from "../../../vectors/load.ts";
+
+const vectors = loadVectors<IdentityVectors>("identity.json");
+const IMPOSSIBLE = "012345678"; // takes years
+
+function texts(valid: boolean): Identity[] {
+  return vectors.text
+    .filter((v) => v.parses && !v.may_reject && v.locally_valid === valid)
+    .map((v) => Identity.parse(v.string));
+}
+
+Deno.test("Validator.validate() tells valid identities from others, many at once", async () => {
+  const validator = new Validator();
+  try {
+    const good = await Promise.all(texts(true).map((identity) => validator.validate(identity)));
+    const bad = await Promise.all(texts(false).map((identity) => validator.validate(identity)));
+    assert.ok(good.length > 0 && bad.length > 0);
+    assert.ok(good.every((valid) => valid));
+    assert.ok(bad.every((valid) => !valid));
+  } finally {
+    validator.close();
+  }
+});
+
+Deno.test("Validator.generate() gives a valid identity with its secret, and progress on the way", async () => {
+  const validator = new Validator();
+  try {
+    const seen: GenerateProgress[] = [];
+    const identity = await validator.generate({ prefix: "" }, (progress) => seen.push(progress));
+    assert.equal(ownsSecret(machinePrimitives, identity), true);
+    assert.equal(await validator.validate(identity), true);
+    assert.deepEqual(seen.map(({ tries }) => tries), seen.map((_, i) => i + 1));
+  } finally {
+    validator.close();
+  }
+});
+
+Deno.test("Validator.generate() stops when its signal says so, and the Worker goes on", async () => {
+  const validator = new Validator();
+  try {
+    const abort = new AbortController();
+    const endless = validator.generate({ prefix: IMPOSSIBLE, signal: abort.signal }, () => {
+      abort.abort(new Error("enough"));
+    });
+    await assert.rejects(endless, /enough/);
+    assert.equal(await validator.validate(Identity.parse(vectors.identities[0].public)), true);
+    const late = validator.generate({ signal: abort.signal });
+    await assert.rejects(late, /enough/);
+  } finally {
+    validator.close();
+  }
+});
+
+Deno.test("Validator checks identities while it searches for one", async () => {
+  const validator = new Validator();
+  const abort = new AbortController();
+  const endless = validator.generate({ prefix: IMPOSSIBLE, signal: abort.signal });
+  try {
+    assert.equal(await validator.validate(Identity.parse(vectors.identities[1].public)), true);
+    const found = await validator.generate();
+    assert.match(formatAddress(found.address), /^[0-9a-f]{10}$/);
+  } finally {
+    abort.abort();
+    await assert.rejects(endless);
+    validator.close();
+  }
+});
+
+Deno.test("Validator turns away more than its queue holds", async () => {
+  const validator = new Validator();
+  const identity = Identity.parse(vectors.identities[0].public);
+  const waiting = Array.from(
+    { length: VALIDATIONS_PENDING_MAX },
+    () => validator.validate(identity),
+  );
+  assert.equal(await validator.validate(identity), false);
+  const searches = Array.from(
+    { length: GENERATIONS_PENDING_MAX },
+    () => validator.generate({ prefix: IMPOSSIBLE }),
+  );
+  await assert.rejects(validator.generate(), RangeError);
+  const ended = Promise.allSettled(searches);
+  validator.close();
+  assert.ok((await ended).every(({ status }) => status === "rejected"));
+  assert.equal((await Promise.all(waiting)).length, VALIDATIONS_PENDING_MAX);
+});
+
+Deno.test("Validator ends its Worker when idle and starts another when asked again", async () => {
+  const validator = new Validator(0);
+  try {
+    const identity = Identity.parse(vectors.identities[0].public);
+    assert.equal(validator.running, false);
+    assert.equal(await validator.validate(identity), true);
+    while (validator.running) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(await validator.validate(identity), true);
+  } finally {
+    validator.close();
+  }
+});
+
+Deno.test("Validator.generate() is rejected for a prefix no address has", async () => {
+  const validator = new Validator();
+  try {
+    await assert.rejects(validator.generate({ prefix: "ff" }), /no address starts with "ff"/);
+    assert.equal(validator.running, false);
+  } finally {
+    validator.close();
+  }
+});
+
+Deno.test("Validator does nothing once closed", async () => {
+  const validator = new Validator();
+  validator.close();
+  assert.equal(await validator.validate(Identity.parse(vectors.identities[0].public)), false);
+  await assert.rejects(validator.generate(), /closed/);
+  assert.equal(validator.running, false);
+});
