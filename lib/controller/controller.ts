@@ -1,0 +1,477 @@
+/**
+ * The network controller: says who is a member of a network, and signs it.
+ *
+ * All of it is in memory; a record is written before anybody is told what depends on it. Requests, API writes and pushes
+ * of one network happen one after another ({@linkcode Lanes}), so no two members get one address and no update is lost.
+ *
+ * Source: spec 05.
+ * @module
+ */
+import { assert } from "../base/errors.ts";
+import {
+  type Address,
+  controllerOf,
+  formatAddress,
+  type NetworkId,
+  parseAddress,
+  parseNetworkId,
+} from "../base/ids.ts";
+import { Reader } from "../base/bytes.ts";
+import { decodeRequestMetadata } from "../credential/request_metadata.ts";
+import type { Primitives, Random } from "../crypto/primitives.ts";
+import type { Identity } from "../identity/identity.ts";
+import {
+  type ApiReply,
+  type ApiTarget,
+  type ApiVerb,
+  catchTypeError,
+  errorReply,
+  NOT_FOUND,
+  readBody,
+  routeApi,
+} from "./api.ts";
+import { consequencesOf, memberOfKey, readApi, writeApi, type WriteTarget } from "./api_outcome.ts";
+import { type ConfigRequest, decideRequest, type Verdict } from "./decide_request.ts";
+import { type JsonObject, sameJson, toInteger } from "./json.ts";
+import { type Decision, type LaneHost, Lanes, type Task } from "./lanes.ts";
+import { TASKS_PER_STEP_MAX } from "./limits.ts";
+import type {
+  ControllerAction,
+  ControllerCounters,
+  ControllerInput,
+  ControllerTime,
+} from "./machine.ts";
+import { NetworkState } from "./network_state.ts";
+import { Presence, RequestTimes } from "./request_times.ts";
+import { Revocations } from "./revocations.ts";
+import { keyOfRecord, type RecordKey, type StoreWrite } from "./store.ts";
+
+const NUMBER_TRIALS_MAX = 100_000; // spec 05 section 9.1: then there is no free network number
+const METADATA_LENGTH_MAX = 1_024; // spec 04 section 4; more is not read
+const BUSY = errorReply(503, "too much waits for the store");
+
+/** What a controller is made of; given once. */
+export interface ControllerConfig {
+  /** With its secret: it signs everything the networks' members believe. */
+  readonly identity: Identity;
+  readonly primitives: Primitives;
+  readonly random: Random;
+}
+
+export class Controller {
+  readonly #config: ControllerConfig;
+  readonly #networks = new Map<NetworkId, NetworkState>();
+  readonly #lanes: Lanes;
+  readonly #requestTimes = new RequestTimes();
+  readonly #presence = new Presence();
+  readonly #revocations: Revocations;
+  #actions: ControllerAction[] = [];
+  #nextAction = 0;
+  #nowMs = 0;
+  #wallMs = 0;
+  #isReady = false;
+  readonly counters: ControllerCounters = {
+    requests: 0,
+    requestsDropped: 0,
+    configsSent: 0,
+    configsPushed: 0,
+    refused: 0,
+    revocations: 0,
+    storeConflicts: 0,
+    storeFailures: 0,
+    recordsSkipped: 0,
+    strangersEvicted: 0,
+    assignmentTrials: 0,
+  };
+
+  /** @throws {TypeError} when the identity has no secret */
+  constructor(config: ControllerConfig) {
+    if (!config.identity.secretKey) throw new TypeError("identity: a controller needs its secret");
+    this.#config = config;
+    this.#revocations = new Revocations(config.identity, config.primitives, config.random);
+    const host: LaneHost = {
+      store: (ticket, write) => this.#act({ kind: "store", ticket, ...write }),
+      commit: (write, own) => this.#apply(write.key, write.value, own),
+      conflict: (write, current, taken) => this.#conflict(write, current, taken),
+      idle: (network) => this.#nextPush(network),
+    };
+    this.#lanes = new Lanes(host);
+  }
+
+  /** Whether the store has been loaded. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  get networkCount(): number {
+    return this.#networks.size;
+  }
+
+  /** Over all networks. */
+  get memberCount(): number {
+    let count = 0;
+    for (const state of this.#networks.values()) count += state.memberCount;
+    return count;
+  }
+
+  /** When to hand in a timeout; Infinity when nothing is due. */
+  get deadlineMs(): number {
+    return this.#lanes.isReady ? this.#nowMs : this.#revocations.deadlineMs;
+  }
+
+  handle(input: ControllerInput, time: ControllerTime): void {
+    this.#nowMs = time.nowMs;
+    this.#wallMs = time.wallMs;
+    switch (input.kind) {
+      case "load":
+        this.#load(input.networks, input.members);
+        break;
+      case "request":
+        this.#request(input);
+        break;
+      case "api":
+        this.#api(input);
+        break;
+      case "stored":
+        if (input.result === "conflict") this.counters.storeConflicts++;
+        if (input.result === "failed") this.counters.storeFailures++;
+        this.#lanes.stored(input.ticket, input);
+        break;
+      case "changed":
+        this.#changed(input.key, input.value);
+        break;
+      case "seen":
+        this.#presence.seen(input.member, time.nowMs);
+        break;
+      case "timeout":
+        break;
+    }
+    this.#lanes.run(TASKS_PER_STEP_MAX);
+    this.#sendRevocations();
+  }
+
+  poll(): ControllerAction | undefined {
+    if (this.#nextAction === this.#actions.length) {
+      this.#actions = [];
+      this.#nextAction = 0;
+      return undefined;
+    }
+    return this.#actions[this.#nextAction++];
+  }
+
+  #act(action: ControllerAction): void {
+    this.#actions.push(action);
+  }
+
+  // Start
+
+  #load(networks: JsonObject[], members: JsonObject[]): void {
+    assert(!this.#isReady, "the store is loaded once");
+    for (const record of networks) {
+      const id = parseNetworkId(keyOfRecord({ ...record, objtype: "network" }).network);
+      if (id === undefined) this.counters.recordsSkipped++;
+      else this.#networks.set(id, new NetworkState(id, record));
+    }
+    // Oldest first, so that strangers are evicted in the order they came.
+    members.sort((a, b) => toInteger(a.creationTime, 0) - toInteger(b.creationTime, 0));
+    for (const record of members) {
+      const key = keyOfRecord({ ...record, objtype: "member" });
+      const state = this.#networks.get(parseNetworkId(key.network) ?? 0n as NetworkId);
+      const address = parseAddress(key.member!);
+      if (!state || address === undefined) this.counters.recordsSkipped++;
+      else state.setMember(address, record);
+    }
+    this.#isReady = true;
+  }
+
+  // Config requests
+
+  #request(input: ControllerInput & { kind: "request" }): void {
+    const { network, from, requestId } = input;
+    this.counters.requests++;
+    const isOurs = controllerOf(network) === this.#config.identity.address;
+    const isTimely = requestId === undefined ||
+      this.#requestTimes.admit(network, from.address, this.#nowMs);
+    if (!this.#isReady || !isOurs || !isTimely) {
+      this.counters.requestsDropped++;
+      return;
+    }
+    const request = {
+      from,
+      metadata: decodeRequestMetadata(input.metadata.subarray(0, METADATA_LENGTH_MAX)),
+      isPush: false,
+    };
+    const task: Task = {
+      decide: () => this.#decide(network, request, requestId),
+      fail: () => this.counters.requestsDropped++, // the node asks again in 5 s
+    };
+    if (!this.#lanes.add(network, task)) this.counters.requestsDropped++;
+  }
+
+  #decide(network: NetworkId, request: ConfigRequest, requestId: bigint | undefined): Decision {
+    const state = this.#networks.get(network);
+    const verdict = decideRequest(state, request, { ...this.#config, wallMs: this.#wallMs });
+    this.counters.assignmentTrials += verdict.trials;
+    return {
+      write: state && this.#saveOf(state, request.from.address, verdict),
+      own: true,
+      then: () => this.#answer(network, request, { requestId, verdict }),
+    };
+  }
+
+  #saveOf(state: NetworkState, member: Address, verdict: Verdict): StoreWrite | undefined {
+    if (!verdict.save) return undefined;
+    const stored = state.member(member);
+    return {
+      key: { network: state.text, member: formatAddress(member) },
+      expect: stored && toInteger(stored.revision, 0),
+      value: verdict.save,
+      claims: verdict.claims,
+    };
+  }
+
+  #answer(
+    network: NetworkId,
+    request: ConfigRequest,
+    given: { requestId: bigint | undefined; verdict: Verdict },
+  ): void {
+    const { requestId, verdict: { answer } } = given;
+    const to = request.from.address;
+    if (answer.kind === "refuse") {
+      if (request.isPush) return; // nobody asked
+      this.counters.refused++;
+      this.#act({ kind: "refuse", to, network, requestId, code: answer.code });
+      this.#evictStranger(network);
+      return;
+    }
+    if (request.isPush) {
+      this.counters.configsPushed++;
+    } else {
+      this.counters.configsSent++;
+      this.#presence.arrived(to, this.#nowMs);
+      this.#networks.get(network)?.remember(to, {
+        identity: request.from,
+        metadata: request.metadata,
+      });
+    }
+    this.#act({ kind: "config", to, network, requestId, config: answer.config });
+  }
+
+  /** Makes room when strangers have filled a network with records. */
+  #evictStranger(network: NetworkId): void {
+    if (this.#networks.get(network)?.surplusStranger === undefined) return;
+    this.#lanes.add(network, {
+      decide: () => {
+        const state = this.#networks.get(network);
+        const member = state?.surplusStranger;
+        if (!state || member === undefined) return { then: () => {} };
+        const expect = toInteger(state.member(member)?.revision, 0);
+        const key = { network: state.text, member: formatAddress(member) };
+        return {
+          write: { key, expect, value: null, claims: [] },
+          then: () => this.counters.strangersEvicted++,
+        };
+      },
+      fail: () => {}, // the next stranger brings the next attempt
+    });
+  }
+
+  // Local API
+
+  #api(input: ControllerInput & { kind: "api" }): void {
+    const route = routeApi(input.method, input.path);
+    if (!route) return this.#reply(input.ticket, NOT_FOUND);
+    const { verb, target } = route;
+    if (verb === "get") {
+      if (!this.#isReady && target.what !== "controller") return this.#reply(input.ticket, BUSY);
+      return this.#reply(input.ticket, readApi(this.#view, target, this.#wallMs));
+    }
+    if (!this.#isReady) return this.#reply(input.ticket, BUSY);
+    const writable = this.#writable(target);
+    if ("status" in writable) return this.#reply(input.ticket, writable);
+    if (verb === "delete") {
+      return this.#apiWrite(input.ticket, { verb, target: writable, fields: {} });
+    }
+    const body = this.#bodyFor(writable, input.body);
+    if ("status" in body) return this.#reply(input.ticket, body);
+    this.#apiWrite(input.ticket, { verb, target: writable, fields: body.fields });
+  }
+
+  get #view(): { isReady: boolean; networks: ReadonlyMap<NetworkId, NetworkState> } {
+    return { isReady: this.#isReady, networks: this.#networks };
+  }
+
+  /** The record a write is about; a new network gets its number here. */
+  #writable(target: ApiTarget): WriteTarget | ApiReply {
+    switch (target.what) {
+      case "network":
+      case "member":
+        return target;
+      case "new network":
+        if (target.controller !== formatAddress(this.#config.identity.address)) {
+          return { status: 400, json: undefined };
+        }
+        return this.#newNetwork();
+      case "networks":
+        return this.#newNetwork();
+      default:
+        return NOT_FOUND;
+    }
+  }
+
+  #newNetwork(): WriteTarget | ApiReply {
+    const bytes = new Uint8Array(4);
+    for (let trial = 0; trial < NUMBER_TRIALS_MAX; trial++) {
+      this.#config.random(bytes);
+      const number = new Reader(bytes, "random").u32() >>> 8;
+      const prefix = BigInt(this.#config.identity.address) << 24n;
+      const network = (prefix | BigInt(number)) as NetworkId;
+      if (number === 0 || this.#networks.has(network) || this.#lanes.isBusy(network)) continue;
+      return { what: "network", network };
+    }
+    return { status: 503, json: undefined };
+  }
+
+  #bodyFor(target: WriteTarget, body: string): { fields: JsonObject } | ApiReply {
+    if (target.what === "member" && !this.#networks.has(target.network)) return NOT_FOUND;
+    const read = readBody(body);
+    return "reply" in read ? read.reply : read;
+  }
+
+  #apiWrite(
+    ticket: number,
+    request: { verb: ApiVerb; target: WriteTarget; fields: JsonObject },
+  ): void {
+    const task: Task = {
+      decide: () => {
+        const outcome = catchTypeError(() => writeApi(this.#view, request, this.#wallMs));
+        if ("status" in outcome) return { then: () => this.#reply(ticket, outcome) };
+        return { write: outcome.write, then: () => this.#reply(ticket, outcome.reply) };
+      },
+      fail: ({ reason, message }) =>
+        this.#reply(ticket, errorReply(reason === "failed" ? 500 : 503, message)),
+    };
+    if (!this.#lanes.add(request.target.network, task)) this.#reply(ticket, BUSY);
+  }
+
+  #reply(ticket: number, reply: ApiReply): void {
+    this.#act({ kind: "apiReply", ticket, ...reply });
+  }
+
+  // What the store holds now
+
+  /** Somebody else's write reached us; an older one, late, does not count. */
+  #changed(key: RecordKey, value: JsonObject | null): void {
+    const id = parseNetworkId(key.network);
+    if (!this.#isReady || id === undefined) return;
+    const known = this.#recordOf(key);
+    if (value && known && toInteger(value.revision, 0) <= toInteger(known.revision, 0)) return;
+    this.#apply(key, value, false);
+  }
+
+  #recordOf(key: RecordKey): JsonObject | undefined {
+    const state = this.#networks.get(parseNetworkId(key.network)!);
+    return key.member === undefined ? state?.record : state?.member(memberOfKey(key.member));
+  }
+
+  #conflict(
+    write: StoreWrite,
+    current: JsonObject | null | undefined,
+    taken: readonly string[],
+  ): void {
+    if (current !== undefined && !sameJson(current ?? undefined, this.#recordOf(write.key))) {
+      this.#apply(write.key, current, false);
+    }
+    this.#networks.get(parseNetworkId(write.key.network)!)?.noteTaken(taken);
+  }
+
+  #apply(key: RecordKey, value: JsonObject | null, own: boolean): void {
+    const id = parseNetworkId(key.network)!;
+    if (key.member === undefined) return this.#applyNetwork(id, value);
+    const state = this.#networks.get(id);
+    if (!state) return;
+    this.#applyMember(state, memberOfKey(key.member), value ?? undefined, own);
+  }
+
+  #applyNetwork(id: NetworkId, record: JsonObject | null): void {
+    const state = this.#networks.get(id);
+    if (!record) {
+      if (state) this.#endNetwork(state);
+      this.#networks.delete(id);
+    } else if (state) {
+      state.record = record;
+      this.#pushAll(state);
+    } else {
+      this.#networks.set(id, new NetworkState(id, record));
+    }
+  }
+
+  #endNetwork(state: NetworkState): void {
+    const members = [...state.members()].map(([address]) => address);
+    this.#revocations.add(state.id, { members, wallMs: this.#wallMs }, this.#online(state));
+  }
+
+  #applyMember(
+    state: NetworkState,
+    member: Address,
+    record: JsonObject | undefined,
+    own: boolean,
+  ): void {
+    const before = state.member(member);
+    const { push, revoke } = consequencesOf(before, record, own);
+    if (revoke) {
+      const ended = { members: [member], wallMs: this.#wallMs };
+      this.#revocations.add(state.id, ended, this.#online(state));
+    }
+    state.setMember(member, record);
+    if (push === "network") this.#pushAll(state);
+    else if (push === "member") this.#push(state, member);
+  }
+
+  #online(state: NetworkState): Address[] {
+    const online: Address[] = [];
+    for (const [address, { memory }] of state.members()) {
+      if (memory && this.#isOnline(address)) online.push(address);
+    }
+    return online;
+  }
+
+  #isOnline(address: Address): boolean {
+    return address === this.#config.identity.address ||
+      this.#presence.isOnline(address, this.#nowMs);
+  }
+
+  // Pushes and revocations
+
+  #push(state: NetworkState, member: Address): void {
+    if (!state.memory(member)) return;
+    state.pushes.add(member);
+    this.#lanes.wake(state.id);
+  }
+
+  #pushAll(state: NetworkState): void {
+    for (const [address, { memory }] of state.members()) if (memory) state.pushes.add(address);
+    if (state.pushes.size > 0) this.#lanes.wake(state.id);
+  }
+
+  /** The next push of a network, as a task of its lane: it may hand out addresses, so it may write. */
+  #nextPush(network: NetworkId): Task | undefined {
+    const state = this.#networks.get(network);
+    if (!state) return undefined;
+    for (const member of state.pushes) {
+      state.pushes.delete(member);
+      const memory = state.memory(member);
+      if (!memory || !this.#isOnline(member)) continue;
+      const request = { from: memory.identity, metadata: memory.metadata, isPush: true };
+      return { decide: () => this.#decide(network, request, undefined), fail: () => {} };
+    }
+    return undefined;
+  }
+
+  #sendRevocations(): void {
+    for (const batch of this.#revocations.take(this.#nowMs)) {
+      this.counters.revocations += batch.revocations.length;
+      this.#act({ kind: "revoke", ...batch });
+    }
+  }
+}
