@@ -1,0 +1,44 @@
+/**
+ * What the engine asks of whatever moves its packets: the data Worker in production, memory in tests.
+ * @module
+ */
+import type { Endpoint } from "../../lib/base/ip.ts";
+
+/** What a packet mover has to tell. Byte arrays are lent: read during the call, copy what must stay. */
+export interface PacketEvents {
+  /** A datagram came in on a socket. */
+  onDatagram(socketId: number, from: Endpoint, bytes: Uint8Array): void;
+  /** This machine's network stack sent a frame into a TAP. */
+  onFrame(tapId: number, bytes: Uint8Array): void;
+  /** The descriptor of a signal is readable. It is watched again after the next {@linkcode PacketMover.addSignal}. */
+  onSignal?(signalId: number): void;
+  /** A descriptor broke, e.g. its device was deleted by someone else: it is no longer read. */
+  onLost?(what: "socket" | "tap" | "signal", id: number): void;
+  /** Packets cannot be moved any more: the data Worker died too often. */
+  onFailed?(error: Error): void;
+}
+
+/** Moves packets between this thread and sockets and TAPs. Ids are the caller's, unique per kind. */
+export interface PacketMover {
+  /** Starts reading. */
+  start(): void;
+  /** Starts reading a socket, and allows sending on it. */
+  addSocket(id: number, fd: number): void;
+  /** @returns when nothing of it follows and its descriptor may be closed */
+  removeSocket(id: number): Promise<void>;
+  addTap(id: number, fd: number): void;
+  /** @returns when nothing of it follows and its descriptor may be closed */
+  removeTap(id: number): Promise<void>;
+  /** Watches a descriptor until it is readable, once. */
+  addSignal(id: number, fd: number): void;
+  /** @returns when its descriptor may be closed */
+  removeSignal(id: number): Promise<void>;
+  /** Queues a datagram; the bytes are copied. @returns false when there was no room: it is lost, as UDP may */
+  send(socketId: number, to: Endpoint, bytes: Uint8Array): boolean;
+  /** Queues a frame for this machine's network stack; the bytes are copied. @returns false when there was no room */
+  writeFrame(tapId: number, bytes: Uint8Array): boolean;
+  /** Sees to it that what is queued gets moved: once at the end of each turn. Events end with one of their own. */
+  flush(): void;
+  /** Stops reading. @returns when all descriptors may be closed */
+  stop(): Promise<void>;
+}

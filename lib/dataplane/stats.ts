@@ -1,0 +1,35 @@
+/**
+ * The page of numbers the data Worker writes and everybody may read: shared memory, one float64 each, so that a count
+ * neither wraps nor tears on a 64-bit machine. It never waits and is never reset while the Worker lives.
+ * @module
+ */
+
+/** What is counted, by index into the page. */
+export const Stat = {
+  /** Turns of the Worker's loop: stands still only when the Worker is stuck or dead. */
+  TURNS: 0,
+  DATAGRAMS_IN: 1,
+  DATAGRAMS_OUT: 2,
+  FRAMES_IN: 3,
+  FRAMES_OUT: 4,
+  BYTES_IN: 5,
+  BYTES_OUT: 6,
+  /** Nobody sends packets this short or this long. */
+  DROPPED_LENGTH: 7,
+  /** Control did not keep up. */
+  DROPPED_RING_FULL: 8,
+  /** The system did not take a datagram: no route, queue full. */
+  DROPPED_SEND: 9,
+  /** The system did not take a frame: port down, queue full. */
+  DROPPED_WRITE: 10,
+  /** Control named a socket or port that has been removed meanwhile. */
+  DROPPED_GONE: 11,
+} as const;
+export type Stat = typeof Stat[keyof typeof Stat];
+
+const STAT_COUNT = 12;
+
+/** Shared memory for a page of statistics. */
+export function statsMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(STAT_COUNT * 8);
+}
