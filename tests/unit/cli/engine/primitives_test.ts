@@ -76,7 +76,7 @@ Deno.test("machinePrimitives sign and verify as noblePrimitives do", () => {
   );
 });
 
-Deno.test("machinePrimitives run AES as noblePrimitives do, with ciphers that are kept", () => {
+Deno.test("machinePrimitives run AES as noblePrimitives do", () => {
   const [k0, k1] = [random(32), random(32)];
   const [fast, slow] = [machinePrimitives.aesPair(k0, k1), noblePrimitives.aesPair(k0, k1)];
   for (const length of LENGTHS) {
