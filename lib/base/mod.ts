@@ -6,3 +6,6 @@ export * from "./bytes.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./ip.ts";
+export * from "./rate.ts";
+export * from "./timers.ts";
+export * from "./waiting.ts";

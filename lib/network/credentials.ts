@@ -1,0 +1,242 @@
+/**
+ * Exchanging credentials: pushing ours before frames and on request, taking in what members bring, passing revocations on.
+ *
+ * Source: spec 04 section 10. One packet a second and peer is all the reference takes, so each push is one packet as far as
+ * it fits.
+ * @module
+ */
+import { Writer } from "../base/bytes.ts";
+import { type Address, controllerOf, type NetworkId } from "../base/ids.ts";
+import { capabilityIssuedTo, verifyCapability } from "../credential/capability.ts";
+import {
+  type CertificateOfMembership,
+  comIssuedTo,
+  comNetworkId,
+  verifyCom,
+} from "../credential/certificate_of_membership.ts";
+import { verifyOwnership } from "../credential/certificate_of_ownership.ts";
+import {
+  CredentialType,
+  isFastPropagating,
+  type Revocation,
+  verifyRevocation,
+} from "../credential/revocation.ts";
+import type { Verification } from "../credential/signature.ts";
+import { verifyTag } from "../credential/tag.ts";
+import type { Vl1 } from "../node/vl1.ts";
+import type { Peer } from "../peer/peer.ts";
+import {
+  encodeNetworkCredentials,
+  type NetworkCredentials,
+  type ReceivedCredentials,
+} from "../wire/network_credentials.ts";
+import { PAYLOAD_LENGTH_MAX, Verb } from "../wire/packet.ts";
+import { type Acceptance, type Membership, signatureOf } from "./membership.ts";
+import type { Network } from "./network.ts";
+
+const PUSH_AGAIN_MS = 500_000; // reference ZT_PEER_ACTIVITY_TIMEOUT: even without a new configuration
+const ANSWER_MS = 1_000; // between answers to one member's requests
+
+const NOTHING: NetworkCredentials = {
+  coms: [],
+  capabilities: [],
+  tags: [],
+  revocations: [],
+  ownerships: [],
+};
+
+/** What taking in a packet of credentials came to. */
+export interface Intake {
+  /** At least one was good: the sender shares a network with us. */
+  readonly trusted: boolean;
+  /** A controller's identity is missing: WHOIS is on its way; try again. */
+  readonly deferred: boolean;
+}
+
+export class Credentials {
+  /** @param find The joined network of that id */
+  constructor(readonly vl1: Vl1, readonly find: (id: NetworkId) => Network | undefined) {}
+
+  /** Pushes ours to a member we are about to send to, if it may not have them. */
+  pushIfDue(network: Network, to: Address): void {
+    const membership = network.membership(to);
+    const { nowMs } = this.vl1;
+    const stale = membership.lastPushMs < network.lastConfigMs;
+    if (stale || nowMs - membership.lastPushMs > PUSH_AGAIN_MS) this.#push(network, membership, to);
+  }
+
+  /** A member says it lacks ours. */
+  requested(network: Network, from: Address): void {
+    if (!network.config?.com) return;
+    const membership = network.membership(from);
+    const { nowMs } = this.vl1;
+    if (nowMs - membership.lastAnswerMs < ANSWER_MS) return;
+    membership.lastAnswerMs = nowMs;
+    this.#push(network, membership, from);
+  }
+
+  #push(network: Network, membership: Membership, to: Address): void {
+    membership.lastPushMs = this.vl1.nowMs;
+    const { config } = network;
+    if (!config) return;
+    const { com, capabilities, tags, ownerships } = config;
+    const credentials = { ...NOTHING, coms: com ? [com] : [], capabilities, tags, ownerships };
+    for (const part of fit(credentials)) this.#send(to, part);
+  }
+
+  #send(to: Address, credentials: NetworkCredentials): void {
+    const w = new Writer(1024);
+    encodeNetworkCredentials(credentials, w);
+    this.vl1.send(to, Verb.NETWORK_CREDENTIALS, w.finish(), { compress: true });
+  }
+
+  /** Files a certificate that came inside another packet. */
+  takeCom(com: CertificateOfMembership): Intake {
+    return this.receive(undefined, { ...NOTHING, coms: [com], complete: true });
+  }
+
+  /** @param from Who brought them; undefined when they came inside a frame */
+  receive(from: Peer | undefined, received: ReceivedCredentials): Intake {
+    let trusted = false;
+    let deferred = false;
+    const note = (result: Acceptance | "deferred" | undefined) => {
+      trusted ||= result === "new" || result === "redundant";
+      deferred ||= result === "deferred";
+    };
+    for (const com of received.coms) note(this.#takeCom(com));
+    for (const revocation of received.revocations) note(this.#takeRevocation(from, revocation));
+    for (const capability of received.capabilities) {
+      const file = {
+        ...capability,
+        type: CredentialType.CAPABILITY,
+        issuedTo: capabilityIssuedTo(capability),
+      };
+      note(this.#file(file, signatureOf(capability), {
+        verify: (keyOf) => verifyCapability(this.vl1.config.primitives, capability, keyOf),
+        take: (membership) => membership.takeCapability(capability),
+      }));
+    }
+    for (const tag of received.tags) {
+      note(this.#file({ ...tag, type: CredentialType.TAG }, tag.signature, {
+        verify: (keyOf) => verifyTag(this.vl1.config.primitives, tag, keyOf),
+        take: (membership) => membership.takeTag(tag),
+      }));
+    }
+    for (const ownership of received.ownerships) {
+      note(this.#file({ ...ownership, type: CredentialType.OWNERSHIP }, ownership.signature, {
+        verify: (keyOf) => verifyOwnership(this.vl1.config.primitives, ownership, keyOf),
+        take: (membership) => membership.takeOwnership(ownership),
+      }));
+    }
+    return { trusted, deferred };
+  }
+
+  #takeCom(com: CertificateOfMembership): Acceptance | "deferred" | undefined {
+    const network = this.find(comNetworkId(com));
+    if (!network) return undefined;
+    const membership = network.membership(comIssuedTo(com));
+    const weight = membership.weighCom(com);
+    if (weight !== "new") return weight;
+    const verdict = this.#verdict(
+      verifyCom(this.vl1.config.primitives, com, this.#keyOf),
+      network.id,
+    );
+    if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
+    membership.takeCom(com);
+    return "new";
+  }
+
+  #file(
+    fields: {
+      networkId: NetworkId;
+      id: number;
+      timestampMs: number;
+      type: CredentialType;
+      issuedTo: Address;
+    },
+    signatureKey: Uint8Array,
+    what: {
+      verify: (keyOf: (address: Address) => Uint8Array | undefined) => Verification;
+      take: (membership: Membership) => void;
+    },
+  ): Acceptance | "deferred" | undefined {
+    const network = this.find(fields.networkId);
+    if (!network) return undefined;
+    const membership = network.membership(fields.issuedTo);
+    const weight = membership.weigh(fields.type, { ...fields, signatureKey });
+    if (weight !== "new") return weight;
+    const verdict = this.#verdict(what.verify(this.#keyOf), network.id);
+    if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
+    what.take(membership);
+    return "new";
+  }
+
+  #takeRevocation(
+    from: Peer | undefined,
+    revocation: Revocation,
+  ): Acceptance | "deferred" | undefined {
+    const network = this.find(revocation.networkId);
+    if (!network) return undefined;
+    const membership = network.membership(revocation.target);
+    const weight = membership.weighRevocation(revocation);
+    if (weight !== "new") return weight;
+    const { primitives } = this.vl1.config;
+    const verdict = this.#verdict(
+      verifyRevocation(primitives, revocation, this.#keyOf),
+      network.id,
+    );
+    if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
+    membership.takeRevocation(revocation);
+    if (isFastPropagating(revocation)) this.#spread(network, revocation, from?.address);
+    return "new";
+  }
+
+  /** Passes a new revocation on to every member we know, except who brought it and who signed it. */
+  #spread(network: Network, revocation: Revocation, except: Address | undefined): void {
+    for (const member of network.members()) {
+      if (member === except || member === revocation.signedBy || member === this.vl1.address) {
+        continue;
+      }
+      this.#send(member, { ...NOTHING, revocations: [revocation] });
+    }
+  }
+
+  #keyOf = (address: Address): Uint8Array | undefined => {
+    if (address === this.vl1.address) return this.vl1.identity.publicKey;
+    return this.vl1.peers.get(address)?.identity.publicKey;
+  };
+
+  #verdict(verification: Verification, network: NetworkId): Verification {
+    if (verification === "deferred") this.vl1.whois(controllerOf(network));
+    return verification;
+  }
+}
+
+/** Splits what does not fit one packet; the certificate of membership goes with the first. */
+function fit(credentials: NetworkCredentials): NetworkCredentials[] {
+  if (lengthOf(credentials) <= PAYLOAD_LENGTH_MAX) return hasAny(credentials) ? [credentials] : [];
+  const half = <T>(list: readonly T[], second: boolean) => {
+    const middle = Math.ceil(list.length / 2);
+    return second ? list.slice(middle) : list.slice(0, middle);
+  };
+  const part = (second: boolean): NetworkCredentials => ({
+    coms: second ? [] : credentials.coms,
+    capabilities: half(credentials.capabilities, second),
+    tags: half(credentials.tags, second),
+    revocations: half(credentials.revocations, second),
+    ownerships: half(credentials.ownerships, second),
+  });
+  return [...fit(part(false)), ...fit(part(true))];
+}
+
+function hasAny(credentials: NetworkCredentials): boolean {
+  const { coms, capabilities, tags, revocations, ownerships } = credentials;
+  return coms.length + capabilities.length + tags.length + revocations.length + ownerships.length >
+    0;
+}
+
+function lengthOf(credentials: NetworkCredentials): number {
+  const w = new Writer(1024);
+  encodeNetworkCredentials(credentials, w);
+  return w.length;
+}

@@ -1,0 +1,278 @@
+/**
+ * Multicast: telling others what we subscribe to, finding who subscribes, and sending a copy to each. ARP goes to the
+ * group of the one address it asks for, so on a large network only its owner is troubled.
+ *
+ * Source: spec 04 section 12.
+ * @module
+ */
+import { Writer } from "../base/bytes.ts";
+import { type Address, BROADCAST_MAC, NIL_ADDRESS } from "../base/ids.ts";
+import { groupKey, type MulticastGroup } from "../base/multicast_group.ts";
+import { ConfigFlag } from "../credential/network_config.ts";
+import { Role } from "../credential/network_config_binary.ts";
+import type { Vl1 } from "../node/vl1.ts";
+import { encodeMulticastFrame } from "../wire/multicast_frame.ts";
+import { encodeMulticastGather } from "../wire/multicast_gather.ts";
+import { encodeMulticastLike, LIKE_LENGTH } from "../wire/multicast_like.ts";
+import { PAYLOAD_LENGTH_MAX, Verb } from "../wire/packet.ts";
+import type { Credentials } from "./credentials.ts";
+import { type EthernetFrame, ETHERTYPE_ARP } from "./ethernet.ts";
+import type { GroupMembers } from "./group_members.ts";
+import { emulateNdp } from "./ndp.ts";
+import type { Network } from "./network.ts";
+
+const LIKE_EVERY_MS = 60_000; // reference ZT_MULTICAST_ANNOUNCE_PERIOD
+const GATHER_EVERY_MS = 60_000; // explicit gather of a group that has members already
+const GATHER_AGAIN_MS = 1_000; // of a group nobody is known in: the reference asks with every frame
+const PENDING_LIFE_MS = 5_000; // a frame waits this long for members to become known
+const PENDING_PER_GROUP_MAX = 32; // oldest dropped first; reference ZT_TX_QUEUE_SIZE
+const GROUPS_MAX = 1_024; // groups sent to and remembered, per node
+const GATHER_TARGETS_MAX = 16; // who is asked at once
+
+/** A frame on its way to a group that has fewer members known than it may have. */
+interface Pending {
+  readonly network: Network;
+  readonly frame: EthernetFrame;
+  readonly group: MulticastGroup;
+  readonly bridged: boolean;
+  readonly sinceMs: number;
+  readonly sentTo: Set<Address>;
+}
+
+interface GroupState {
+  lastGatherMs: number;
+  pending: Pending[];
+}
+
+/** Whether a frame may be sent to an address (nil: to anybody). */
+export type MayLeave = (
+  network: Network,
+  frame: EthernetFrame,
+  to: Address,
+  teeEnabled: boolean,
+) => boolean;
+
+export class Multicast {
+  readonly #groups = new Map<string, GroupState>();
+  /** The rules; set by the owner of frames. */
+  mayLeave: MayLeave = () => false;
+
+  constructor(
+    readonly vl1: Vl1,
+    readonly members: GroupMembers,
+    readonly credentials: Credentials,
+  ) {}
+
+  // --- announcing
+
+  /** Tells of new subscriptions at once: upstreams, controller, specialists and members. */
+  announce(network: Network, groups: readonly MulticastGroup[]): void {
+    const told = new Set(this.#authorities(network));
+    for (const address of network.members()) {
+      const peer = this.vl1.peers.get(address);
+      if (peer && network.admits(peer)) told.add(address);
+    }
+    for (const address of told) this.#like(network, address, groups);
+  }
+
+  /** The periodic round to upstreams and controller. */
+  announceAll(network: Network): void {
+    network.likeDueMs = this.vl1.nowMs + LIKE_EVERY_MS;
+    const groups = network.groups();
+    const authorities = new Set(this.#authorities(network));
+    for (const address of authorities) this.#like(network, address, groups);
+    for (const address of network.members()) {
+      const peer = this.vl1.peers.get(address);
+      if (!authorities.has(address) && peer?.isActive(this.vl1.nowMs)) {
+        this.announceTo(network, address);
+      }
+    }
+  }
+
+  /** Tells one member of all our groups, once a minute at most. */
+  announceTo(network: Network, address: Address): void {
+    const membership = network.membership(address);
+    if (this.vl1.nowMs - membership.lastLikeMs < LIKE_EVERY_MS) return;
+    const peer = this.vl1.peers.get(address);
+    if (!peer || !network.admits(peer)) return;
+    membership.lastLikeMs = this.vl1.nowMs;
+    this.#like(network, address, network.groups());
+  }
+
+  #authorities(network: Network): Address[] {
+    const all = [
+      ...this.vl1.upstreams.addresses,
+      network.controller,
+      ...network.specialists(Role.ANCHOR | Role.MULTICAST_REPLICATOR),
+    ];
+    return all.filter((address) => address !== this.vl1.address);
+  }
+
+  #like(network: Network, to: Address, groups: readonly MulticastGroup[]): void {
+    const perPacket = Math.floor(PAYLOAD_LENGTH_MAX / LIKE_LENGTH);
+    for (let at = 0; at < groups.length; at += perPacket) {
+      const w = new Writer(256);
+      const part = groups.slice(at, at + perPacket);
+      encodeMulticastLike(part.map((group) => ({ networkId: network.id, group })), w);
+      this.vl1.send(to, Verb.MULTICAST_LIKE, w.finish(), { compress: true });
+    }
+  }
+
+  // --- sending
+
+  /** A frame for a multicast address, from the TAP. */
+  send(network: Network, frame: EthernetFrame, bridged: boolean): void {
+    const { config } = network;
+    if (!config) return;
+    const group = groupOf(frame);
+    if (frame.destination === BROADCAST_MAC && group.adi === 0 && !network.broadcasts) return;
+    if ((config.flags & ConfigFlag.NDP_EMULATION) !== 0 && frame.destination !== BROADCAST_MAC) {
+      const { staticIps } = config;
+      const host = { networkId: network.id, self: this.vl1.address, staticIps };
+      const answer = emulateNdp(host, frame);
+      if (answer) {
+        this.vl1.outbox.push({ kind: "deliver", network: network.id, bytes: answer });
+        return;
+      }
+    }
+    if (config.multicastLimit === 0) return;
+    if (!this.mayLeave(network, frame, NIL_ADDRESS, true)) return;
+    const kept = { ...frame, payload: frame.payload.slice() };
+    this.replicate(network, kept, group, bridged, undefined);
+  }
+
+  /**
+   * Sends a copy to every known member of the group, and looks for more.
+   * @param frame Given away
+   * @param origin Whom not to send it back to, when we replicate for somebody else
+   */
+  replicate(
+    network: Network,
+    frame: EthernetFrame,
+    group: MulticastGroup,
+    bridged: boolean,
+    origin: Address | undefined,
+  ): void {
+    const limit = network.config?.multicastLimit ?? 0;
+    const known = this.members.of(network.id, group);
+    const missing = limit - known.length;
+    const sentTo = new Set<Address>([this.vl1.address]);
+    if (origin !== undefined) sentTo.add(origin);
+    const pending = { network, frame, group, bridged, sinceMs: this.vl1.nowMs, sentTo };
+    const gatherLimit = missing > 0 ? missing + 1 : 1;
+    const recipients = [
+      ...network.specialists(Role.ACTIVE_BRIDGE),
+      ...this.#shuffled(known.filter((address) => !network.isActiveBridge(address))),
+    ];
+    for (const address of recipients) this.#copy(pending, address, limit, gatherLimit);
+    if (missing <= 0) return;
+    const state = this.#state(`${network.id}|${groupKey(group)}`);
+    const spacingMs = known.length === 0 ? GATHER_AGAIN_MS : GATHER_EVERY_MS;
+    if (this.vl1.nowMs - state.lastGatherMs >= spacingMs) {
+      state.lastGatherMs = this.vl1.nowMs;
+      this.#gather(network, group, missing + 1);
+    }
+    state.pending.push(pending);
+    if (state.pending.length > PENDING_PER_GROUP_MAX) state.pending.shift();
+  }
+
+  #copy(pending: Pending, to: Address, limit: number, gatherLimit: number): void {
+    const { network, frame, group, bridged, sentTo } = pending;
+    if (sentTo.has(to) || sentTo.size > limit) return;
+    sentTo.add(to);
+    if (!this.mayLeave(network, frame, to, false)) return;
+    this.credentials.pushIfDue(network, to);
+    const w = new Writer(64 + frame.payload.length);
+    encodeMulticastFrame({
+      networkId: network.id,
+      com: undefined,
+      gatherLimit,
+      source: bridged ? frame.source : undefined,
+      replicate: false,
+      group,
+      etherType: frame.etherType,
+      frame: frame.payload,
+    }, w);
+    const compress = ((network.config?.flags ?? 0) & ConfigFlag.NO_COMPRESSION) === 0;
+    this.vl1.send(to, Verb.MULTICAST_FRAME, w.finish(), { compress });
+  }
+
+  #gather(network: Network, group: MulticastGroup, limit: number): void {
+    const upstream = this.vl1.upstreams.best();
+    const targets = new Set<Address>([
+      ...(upstream ? [upstream.address] : []),
+      network.controller,
+      ...this.#shuffled(network.specialists(Role.ANCHOR | Role.MULTICAST_REPLICATOR)),
+    ]);
+    targets.delete(this.vl1.address);
+    const w = new Writer(512);
+    encodeMulticastGather({ networkId: network.id, group, limit, com: network.config?.com }, w);
+    const payload = w.finish();
+    for (const address of [...targets].slice(0, GATHER_TARGETS_MAX)) {
+      this.vl1.send(address, Verb.MULTICAST_GATHER, payload);
+    }
+  }
+
+  /** Members of a group became known: what waits for them goes out. */
+  gathered(network: Network, group: MulticastGroup, addresses: readonly Address[]): void {
+    for (const address of addresses) {
+      if (address !== this.vl1.address) {
+        this.members.add(network.id, group, address, this.vl1.nowMs);
+      }
+    }
+    const state = this.#groups.get(`${network.id}|${groupKey(group)}`);
+    if (!state) return;
+    state.pending = state.pending.filter((pending) => this.#isFresh(pending));
+    const limit = network.config?.multicastLimit ?? 0;
+    for (const pending of state.pending) {
+      const gatherLimit = Math.max(1, limit - pending.sentTo.size + 1);
+      for (const address of addresses) this.#copy(pending, address, limit, gatherLimit);
+    }
+  }
+
+  #state(key: string): GroupState {
+    let state = this.#groups.get(key);
+    if (!state) {
+      if (this.#groups.size >= GROUPS_MAX) {
+        const oldest = this.#groups.keys().next();
+        if (!oldest.done) this.#groups.delete(oldest.value);
+      }
+      this.#groups.set(key, state = { lastGatherMs: -Infinity, pending: [] });
+    }
+    return state;
+  }
+
+  #isFresh(pending: Pending): boolean {
+    return this.vl1.nowMs - pending.sinceMs < PENDING_LIFE_MS;
+  }
+
+  /** Forgets frames nobody was found for, and groups not sent to for long. */
+  expire(): void {
+    for (const [key, state] of this.#groups) {
+      state.pending = state.pending.filter((pending) => this.#isFresh(pending));
+      const idleMs = this.vl1.nowMs - state.lastGatherMs;
+      if (state.pending.length === 0 && idleMs > GATHER_EVERY_MS) this.#groups.delete(key);
+    }
+  }
+
+  #shuffled(addresses: Address[]): Address[] {
+    const bytes = new Uint8Array(addresses.length * 2);
+    this.vl1.config.random(bytes);
+    for (let i = addresses.length - 1; i > 0; i--) {
+      const j = ((bytes[2 * i] << 8) | bytes[2 * i + 1]) % (i + 1);
+      [addresses[i], addresses[j]] = [addresses[j], addresses[i]];
+    }
+    return addresses;
+  }
+}
+
+/** The group a frame is sent to: ARP requests go to the group of the address they ask for. */
+export function groupOf(frame: EthernetFrame): MulticastGroup {
+  const { payload } = frame;
+  const isArpRequest = frame.destination === BROADCAST_MAC && frame.etherType === ETHERTYPE_ARP &&
+    payload.length >= 28 && payload[2] === 0x08 && payload[3] === 0x00 && payload[4] === 6 &&
+    payload[5] === 4 && payload[7] === 1;
+  if (!isArpRequest) return { mac: frame.destination, adi: 0 };
+  const adi = new DataView(payload.buffer, payload.byteOffset).getUint32(24);
+  return { mac: frame.destination, adi };
+}

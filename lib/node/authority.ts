@@ -1,0 +1,119 @@
+/**
+ * A node that is a network controller: requests go to the `Controller`, what it decides goes out as packets, and what it
+ * wants stored goes on to the engine.
+ *
+ * Source: spec 05 sections 2.4, 2.5 and 5.
+ * @module
+ */
+import { Writer } from "../base/bytes.ts";
+import { type Address, controllerOf, type NetworkId } from "../base/ids.ts";
+import type { ControllerAction, ControllerInput } from "../controller/machine.ts";
+import { encodeChunk } from "../credential/config_chunk.ts";
+import { signChunks } from "../credential/config_chunks.ts";
+import { encodeNetworkConfig } from "../credential/network_config.ts";
+import { sign } from "../identity/sign.ts";
+import type { Authority, Networks } from "../network/networks.ts";
+import { encodeError, encodeErrorNetwork } from "../wire/error.ts";
+import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
+import { encodeInRe } from "../wire/ok.ts";
+import { ErrorCode, Verb } from "../wire/packet.ts";
+import type { ControllerMachine } from "./machine.ts";
+import type { Received } from "./node.ts";
+import type { Vl1 } from "./vl1.ts";
+
+type ConfigAction = ControllerAction & { kind: "config" };
+type RefuseAction = ControllerAction & { kind: "refuse" };
+type RevokeAction = ControllerAction & { kind: "revoke" };
+
+export class ControllerAuthority implements Authority {
+  constructor(
+    readonly vl1: Vl1,
+    readonly networks: Networks,
+    readonly controller: ControllerMachine,
+  ) {}
+
+  request(network: NetworkId, metadata: Uint8Array, received: Received | undefined): void {
+    if (controllerOf(network) !== this.vl1.address) return;
+    const from = received?.peer.identity ?? this.vl1.identity.publicOnly();
+    this.handle({ kind: "request", network, from, requestId: received?.id, metadata });
+  }
+
+  seen(address: Address): void {
+    this.handle({ kind: "seen", member: address });
+  }
+
+  /** Hands the controller an input and carries out what it decides. */
+  handle(input: ControllerInput): void {
+    this.controller.handle(input, this.vl1.time);
+    for (let action = this.controller.poll(); action; action = this.controller.poll()) {
+      this.#carryOut(action);
+    }
+  }
+
+  #carryOut(action: ControllerAction): void {
+    switch (action.kind) {
+      case "config":
+        return this.#sendConfig(action);
+      case "refuse":
+        return this.#refuse(action);
+      case "revoke":
+        return this.#revoke(action);
+      default:
+        this.vl1.outbox.push({ kind: "controller", action });
+    }
+  }
+
+  #sendConfig({ to, network, requestId, config }: ConfigAction): void {
+    if (to === this.vl1.address) {
+      this.networks.find(network)?.takeDictionary(encodeNetworkConfig(config), true);
+      return;
+    }
+    this.networks.authorized(network, to);
+    const id = new Uint8Array(8);
+    this.vl1.config.random(id);
+    id[0] |= 1; // an update id is never 0
+    const updateId = new DataView(id.buffer).getBigUint64(0);
+    const { primitives } = this.vl1.config;
+    const chunks = signChunks(
+      { networkId: network, updateId, dictionary: encodeNetworkConfig(config) },
+      (message) => sign(primitives, this.vl1.identity, message),
+    );
+    for (const chunk of chunks) {
+      const w = new Writer(1024);
+      if (requestId !== undefined) {
+        encodeInRe({ inReVerb: Verb.NETWORK_CONFIG_REQUEST, inRePacketId: requestId }, w);
+      }
+      encodeChunk(chunk, chunk.signature, w);
+      const verb = requestId === undefined ? Verb.NETWORK_CONFIG : Verb.OK;
+      this.vl1.send(to, verb, w.finish(), { compress: true });
+    }
+  }
+
+  #refuse({ to, network, requestId, code }: RefuseAction): void {
+    if (requestId === undefined) {
+      const refusal = code === ErrorCode.NETWORK_ACCESS_DENIED ? "ACCESS_DENIED" : "NOT_FOUND";
+      this.networks.find(network)?.refuse(refusal, undefined);
+      return;
+    }
+    const body = new Writer(8);
+    encodeErrorNetwork(network, body);
+    const w = new Writer(32);
+    const inReVerb = Verb.NETWORK_CONFIG_REQUEST;
+    encodeError({ inReVerb, inRePacketId: requestId, code, body: body.finish() }, w);
+    this.vl1.send(to, Verb.ERROR, w.finish());
+  }
+
+  #revoke({ to, revocations }: RevokeAction): void {
+    const credentials = { coms: [], capabilities: [], tags: [], revocations, ownerships: [] };
+    const w = new Writer(512);
+    encodeNetworkCredentials(credentials, w);
+    const payload = w.finish();
+    for (const address of to) {
+      if (address === this.vl1.address) {
+        this.networks.credentials.receive(undefined, { ...credentials, complete: true });
+      } else {
+        this.vl1.send(address, Verb.NETWORK_CREDENTIALS, payload, { compress: true });
+      }
+    }
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * Finding and keeping ways to a peer: probing an address, taking up a path that answered, trying again what others named
+ * (RENDEZVOUS, PUSH_DIRECT_PATHS, cached addresses).
+ *
+ * A path is learned only when the very address we asked answers (spec 03 sections 8 and 28 item 22); everything else only
+ * causes a probe, within budgets.
+ * @module
+ */
+import type { Address } from "../base/ids.ts";
+import { type Endpoint, formatEndpoint } from "../base/ip.ts";
+import { TokenBucket } from "../base/rate.ts";
+import { Timers } from "../base/timers.ts";
+import { endpointKey, type Path, type SocketId } from "../peer/path.ts";
+import { heard, isSuspect, type Peer, type PeerPath } from "../peer/peer.ts";
+import { Verb } from "../wire/packet.ts";
+import type { Question } from "./expected.ts";
+import type { Greeter } from "./hello.ts";
+import type { Vl1 } from "./vl1.ts";
+
+const RECONFIRM_MS = 1_000; // one probe of an unknown address of a peer in this time; reference RECONFIRM
+const PROBED_MAX = 64; // addresses remembered as probed, a peer
+const ECHO_PROTOCOL_MIN = 5; // older peers do not know ECHO
+const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduction: packets cross, NATs open late
+const PUNCHES_MAX = 256; // introductions being worked on at once
+const HINTS_MAX = 8; // addresses a peer was last seen at
+const HINT_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000];
+const CHECK_SILENT_MS = 500; // other paths quieter than this are checked when a new one is learned
+const TARGETS_MAX = 1_024; // third-party addresses with a budget of their own
+const NAT_OPENER_TTL = 2; // passes our own NAT, not the other side's; reference sends the same
+
+/** An address somebody named, probed a few times. */
+interface Punch {
+  readonly peer: Address;
+  readonly endpoint: Endpoint;
+  readonly socket: SocketId | undefined; // undefined: from every socket of the family
+  readonly startMs: number;
+  tries: number;
+}
+
+/** Addresses where a peer without a path may still be. */
+interface Hints {
+  readonly endpoints: Endpoint[];
+  tries: number;
+  dueMs: number;
+}
+
+export class Contact {
+  readonly #punches = new Timers<Punch>();
+  readonly #hints = new Map<Address, Hints>();
+  readonly #targets = new Map<number | string, TokenBucket>();
+
+  constructor(readonly vl1: Vl1, readonly greeter: Greeter) {}
+
+  get deadlineMs(): number {
+    return this.#punches.nextMs;
+  }
+
+  /**
+   * Asks one address whether the peer is there: ECHO if it knows that verb, else HELLO.
+   * @param full Always HELLO: to tell versions and worlds, and where we see it
+   */
+  probe(peer: Peer, path: Path, full = false): void {
+    const known = peer.find(path);
+    if (known) known.probeSentMs ??= this.vl1.nowMs;
+    if (full || peer.version.protocol < ECHO_PROTOCOL_MIN) {
+      this.greeter.hello(peer, path);
+    } else {
+      this.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(0), { probe: true });
+    }
+    path.lastOutMs = this.vl1.nowMs;
+    if (known) known.lastOutMs = this.vl1.nowMs;
+    this.vl1.timers.setEarlier(peer, this.vl1.nowMs + PROBE_TIMEOUT_MIN_MS);
+  }
+
+  /** Probes an endpoint from one socket, or from every socket of its family: first contact. */
+  probeFrom(peer: Peer, endpoint: Endpoint, socket: SocketId | undefined, full = false): void {
+    for (const local of this.vl1.socketsFor(endpoint)) {
+      if (socket === undefined || local.id === socket) {
+        this.probe(peer, this.vl1.paths.get(local.id, endpoint), full);
+      }
+    }
+  }
+
+  /** An authenticated direct packet came by a path we do not know: ask there, once a second at most. */
+  confirm(peer: Peer, path: Path): void {
+    if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return;
+    const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
+    const { nowMs } = this.vl1;
+    if (nowMs - (peer.probed.get(key) ?? -Infinity) < RECONFIRM_MS) return;
+    peer.probed.delete(key);
+    if (peer.probed.size >= PROBED_MAX) {
+      const oldest = peer.probed.keys().next();
+      if (!oldest.done) peer.probed.delete(oldest.value);
+    }
+    peer.probed.set(key, nowMs);
+    this.probe(peer, path, peer.version.protocol === 0);
+  }
+
+  /** The address asked has answered: take the path up, and see whether the others still answer. */
+  learn(peer: Peer, path: Path, question: Question): void {
+    if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return;
+    const { nowMs } = this.vl1;
+    path.addLatency(Math.max(0, nowMs - question.sentMs));
+    const known = peer.find(path);
+    if (known) return heard(known, nowMs);
+    const wasRelayed = peer.best(nowMs) === undefined;
+    if (!this.vl1.paths.keep(path) || !peer.learn(path, nowMs)) return;
+    this.#hints.delete(peer.address);
+    for (const other of peer.paths) {
+      if (other.path !== path && nowMs - other.lastInMs > CHECK_SILENT_MS) {
+        this.probe(peer, other.path);
+      }
+    }
+    if (wasRelayed) {
+      this.vl1.outbox.push({ kind: "event", event: { name: "direct", peer: peer.address } });
+    }
+    this.vl1.timers.setEarlier(peer, nowMs);
+    this.vl1.onLearned(peer);
+    this.vl1.flushQueue(peer);
+  }
+
+  /**
+   * Probes an address somebody else named, a few times over two seconds.
+   * @param socket Where to probe from; undefined for all sockets of the family
+   * @param open Whether to send a short-lived packet first that opens our own NAT
+   */
+  punch(peer: Peer, endpoint: Endpoint, socket: SocketId | undefined, open: boolean): void {
+    const first = this.vl1.socketsFor(endpoint)[0];
+    if (!first) return;
+    const path = this.vl1.paths.get(socket ?? first.id, endpoint);
+    if (!this.vl1.mayUse(peer.address, path) || this.#punches.size >= PUNCHES_MAX) return;
+    if (peer.find(path) && !isSuspect(peer.find(path)!)) return;
+    if (open) {
+      const junk = new Uint8Array(4);
+      this.vl1.config.random(junk);
+      this.vl1.datagram(path, junk, NAT_OPENER_TTL);
+    }
+    const punch = { peer: peer.address, endpoint, socket, startMs: this.vl1.nowMs, tries: 0 };
+    this.#punches.set(punch, this.vl1.nowMs);
+    this.handleTimeout();
+  }
+
+  /** Works off what is due: repeated probes. */
+  handleTimeout(): void {
+    const { nowMs } = this.vl1;
+    for (;;) {
+      const punch = this.#punches.pop(nowMs);
+      if (!punch) return;
+      const peer = this.vl1.peers.get(punch.peer);
+      if (!peer || peer.best(nowMs)?.path.endpoint === punch.endpoint) continue;
+      if (this.#mayProbe(peer, punch.endpoint)) {
+        this.probeFrom(peer, punch.endpoint, punch.socket);
+      }
+      punch.tries++;
+      if (punch.tries < PUNCH_DELAYS_MS.length) {
+        this.#punches.set(punch, punch.startMs + PUNCH_DELAYS_MS[punch.tries]);
+      }
+    }
+  }
+
+  /** A budget per peer and one per target, so that nobody makes us flood a third party. */
+  #mayProbe(peer: Peer, target: Endpoint): boolean {
+    const { nowMs } = this.vl1;
+    const key = endpointKey(target);
+    let budget = this.#targets.get(key);
+    if (!budget) {
+      if (this.#targets.size >= TARGETS_MAX) {
+        const oldest = this.#targets.keys().next();
+        if (!oldest.done) this.#targets.delete(oldest.value);
+      }
+      this.#targets.set(key, budget = new TokenBucket(1, 16));
+    }
+    return peer.probeBudget.take(nowMs) && budget.take(nowMs);
+  }
+
+  /** Remembers where a peer may be: a path that died, the cache, the configuration. */
+  hint(address: Address, endpoints: readonly Endpoint[]): void {
+    const hints = this.#hints.get(address) ?? { endpoints: [], tries: 0, dueMs: this.vl1.nowMs };
+    for (const endpoint of endpoints) {
+      const key = endpointKey(endpoint);
+      const index = hints.endpoints.findIndex((known) => endpointKey(known) === key);
+      if (index >= 0) hints.endpoints.splice(index, 1);
+      hints.endpoints.unshift(endpoint);
+    }
+    hints.endpoints.length = Math.min(hints.endpoints.length, HINTS_MAX);
+    hints.dueMs = this.vl1.nowMs;
+    hints.tries = 0;
+    this.#hints.set(address, hints);
+  }
+
+  hintsOf(address: Address): readonly Endpoint[] {
+    return this.#hints.get(address)?.endpoints ?? [];
+  }
+
+  forgetHints(address: Address): void {
+    this.#hints.delete(address);
+  }
+
+  /**
+   * Tries the remembered addresses of a peer without a path, ever more rarely.
+   * @returns when to call again; Infinity when there is nothing to try
+   */
+  tryHints(peer: Peer): number {
+    const hints = this.#hints.get(peer.address);
+    if (!hints || hints.endpoints.length === 0) return Infinity;
+    const { nowMs } = this.vl1;
+    if (nowMs >= hints.dueMs) {
+      for (const endpoint of hints.endpoints) {
+        const socket = this.vl1.socketsFor(endpoint)[0];
+        if (!socket) continue;
+        const path = this.vl1.paths.get(socket.id, endpoint);
+        if (this.vl1.mayUse(peer.address, path) && this.#mayProbe(peer, endpoint)) {
+          this.probeFrom(peer, endpoint, undefined, true);
+        }
+      }
+      hints.tries = Math.min(hints.tries + 1, HINT_DELAYS_MS.length - 1);
+      hints.dueMs = nowMs + HINT_DELAYS_MS[hints.tries];
+    }
+    return hints.dueMs;
+  }
+
+  /** A path that does not answer any more: forget it, but remember the address. */
+  lose(peer: Peer, path: PeerPath): void {
+    peer.forget(path);
+    this.hint(peer.address, [path.path.endpoint]);
+    if (peer.paths.length === 0) {
+      this.vl1.outbox.push({ kind: "event", event: { name: "relayed", peer: peer.address } });
+    }
+  }
+}
+
+/** An unanswered probe counts as lost after this at least: less than half a second would hit slow peers. */
+export const PROBE_TIMEOUT_MIN_MS = 500;

@@ -1,0 +1,248 @@
+/**
+ * HELLO and OK(HELLO): presenting ourselves, meeting strangers, versions, worlds and how we look from outside.
+ *
+ * Source: spec 01 section 6.5, spec 02 section 10.2, spec 03 section 7.4. A stranger's packet must prove its key before it
+ * costs anything dear, and proof of work is checked elsewhere while the packet waits.
+ * @module
+ */
+import { Writer } from "../base/bytes.ts";
+import type { Address } from "../base/ids.ts";
+import { TokenBucket } from "../base/rate.ts";
+import { deriveSessionKeys } from "../crypto/session_keys.ts";
+import type { Identity } from "../identity/identity.ts";
+import { agree } from "../identity/sign.ts";
+import type { Path } from "../peer/path.ts";
+import { Peer } from "../peer/peer.ts";
+import { encodeError } from "../wire/error.ts";
+import {
+  decodeHello,
+  decodeHelloTail,
+  encodeHello,
+  encodeOkHello,
+  encodeWorlds,
+  type ReceivedHello,
+  type WorldStamp,
+} from "../wire/hello.ts";
+import { encodeInRe } from "../wire/ok.ts";
+import {
+  AT_PAYLOAD,
+  buildPacket,
+  Cipher,
+  ErrorCode,
+  HEADER_LENGTH,
+  hopsOf,
+  packetId,
+  PROTOCOL_VERSION_MIN,
+  sourceOf,
+  Verb,
+} from "../wire/packet.ts";
+import type { Vl1 } from "./vl1.ts";
+
+const STRANGERS_MAX = 256; // identities whose proof of work is being checked: bounds memory and the checker's queue
+const STRANGERS_PER_PREFIX_MAX = 16; // of which one /24 or /48 may hold so many: a flood cannot shut out the others
+const PATHS_PER_STRANGER_MAX = 8; // copies of one HELLO that came from several sockets
+const SURFACE_PORT_PROTOCOL = 5; // older peers expect port 0 in the address we see them at
+const PREFIXES_MAX = 4_096; // source prefixes with a budget of their own
+
+/** A HELLO whose sender is being validated. */
+interface Stranger {
+  readonly identity: Identity;
+  readonly prefix: number;
+  /** Copies of the packet, each already authenticated, with the path it came by. */
+  readonly packets: { readonly packet: Uint8Array; readonly path: Path }[];
+}
+
+/** An authenticated HELLO, ready to be answered. */
+export interface Greeting {
+  readonly peer: Peer;
+  readonly path: Path;
+  readonly hops: number;
+  readonly hello: ReceivedHello;
+}
+
+export class Greeter {
+  readonly #strangers = new Map<number, Stranger>(); // by ticket
+  readonly #tickets = new Map<Address, number>();
+  readonly #prefixes = new Map<number, TokenBucket>();
+  #nextTicket = 1;
+
+  /** @param greeted Called for each HELLO of a known, authenticated peer, before the answer is sent */
+  constructor(readonly vl1: Vl1, readonly greeted: (greeting: Greeting) => void) {}
+
+  /** Sends a HELLO to a peer by a path; a probe: the answer proves the path. */
+  hello(peer: Peer, path: Path): void {
+    const packet = this.#build(peer, path);
+    this.vl1.counters.sent[Verb.HELLO]++;
+    peer.lastHelloSentMs = this.vl1.nowMs;
+    this.vl1.emit(peer.address, path, Verb.HELLO, packet, { probe: true });
+  }
+
+  #build(peer: Peer, path: Path): Uint8Array {
+    const { vl1 } = this;
+    const { planet } = vl1.upstreams;
+    const w = new Writer();
+    const hello = {
+      version: vl1.announced,
+      timestampMs: vl1.time.wallMs,
+      identity: vl1.identity,
+      sentTo: path.endpoint,
+      planet: { id: planet.id, timestampMs: Number(planet.timestamp) },
+    };
+    const tailAt = encodeHello(hello, vl1.upstreams.announced(), w);
+    const header = {
+      id: vl1.newPacketId(),
+      destination: peer.address,
+      source: vl1.address,
+      verb: Verb.HELLO,
+    };
+    const packet = buildPacket(header, w.finish());
+    vl1.armor.cryptHelloTail(packet, AT_PAYLOAD + tailAt, peer.keys);
+    vl1.armor.seal(packet, peer.keys, Cipher.POLY1305_NONE);
+    return packet;
+  }
+
+  /**
+   * A HELLO sealed with cipher 0, not authenticated yet.
+   * @throws {WireError} when malformed
+   */
+  receive(packet: Uint8Array, path: Path): void {
+    const hello = decodeHello(packet.subarray(AT_PAYLOAD));
+    if (
+      hello.version.protocol < PROTOCOL_VERSION_MIN || hello.identity.address !== sourceOf(packet)
+    ) {
+      return this.vl1.counters.drop("malformed");
+    }
+    const known = this.vl1.peers.get(hello.identity.address);
+    if (!known) return this.#meet(hello.identity, packet, path);
+    if (!known.identity.equals(hello.identity)) return this.#collide(hello.identity, packet, path);
+    if (!this.vl1.armor.open(packet, known.keys)) return this.vl1.counters.drop("unauthentic");
+    this.accept(known, packet, path);
+  }
+
+  /** Handles a HELLO that is authentic: from a known peer, or under another cipher. */
+  accept(peer: Peer, packet: Uint8Array, path: Path): void {
+    const payload = packet.subarray(AT_PAYLOAD);
+    const hello = decodeHello(payload);
+    if (hello.version.protocol < PROTOCOL_VERSION_MIN) return;
+    let moons: WorldStamp[] = [];
+    if (hello.tailAt !== undefined) {
+      this.vl1.armor.cryptHelloTail(packet, AT_PAYLOAD + hello.tailAt, peer.keys);
+      moons = decodeHelloTail(payload.subarray(hello.tailAt));
+    }
+    this.vl1.counters.received[Verb.HELLO]++;
+    this.#answer(peer, path, packetId(packet), hello, moons);
+    peer.version = hello.version;
+    this.greeted({ peer, path, hops: hopsOf(packet), hello });
+  }
+
+  #answer(
+    peer: Peer,
+    path: Path,
+    id: bigint,
+    hello: ReceivedHello,
+    moons: readonly WorldStamp[],
+  ): void {
+    const worlds = new Writer();
+    encodeWorlds(this.vl1.upstreams.newerThan(hello.planet, moons), worlds);
+    const { ip, port } = path.endpoint;
+    const ok = {
+      timestampMs: hello.timestampMs,
+      version: this.vl1.announced,
+      surface: { ip, port: hello.version.protocol < SURFACE_PORT_PROTOCOL ? 0 : port },
+      worlds: worlds.finish(),
+    };
+    const w = new Writer();
+    encodeInRe({ inReVerb: Verb.HELLO, inRePacketId: id }, w);
+    encodeOkHello(ok, w);
+    this.vl1.reply(peer, path, Verb.OK, w.finish());
+  }
+
+  /** An identity we do not know: check its key, then have its proof of work checked. */
+  #meet(identity: Identity, packet: Uint8Array, path: Path): void {
+    const prefix = prefixHash(path.endpoint.ip);
+    const waiting = this.#tickets.get(identity.address);
+    if (waiting !== undefined) return this.#addCopy(waiting, identity, packet, path);
+    if (!this.#mayMeet(prefix)) return this.vl1.counters.drop("rate");
+    if (!this.#opens(identity, packet)) return this.vl1.counters.drop("unauthentic");
+    const ticket = this.#nextTicket++;
+    this.#strangers.set(ticket, { identity, prefix, packets: [{ packet: packet.slice(), path }] });
+    this.#tickets.set(identity.address, ticket);
+    this.vl1.outbox.push({ kind: "validate", ticket, identity });
+  }
+
+  #addCopy(ticket: number, identity: Identity, packet: Uint8Array, path: Path): void {
+    const stranger = this.#strangers.get(ticket)!;
+    if (!stranger.identity.equals(identity)) return this.vl1.counters.drop("rate");
+    if (stranger.packets.length >= PATHS_PER_STRANGER_MAX) return this.vl1.counters.drop("rate");
+    stranger.packets.push({ packet: packet.slice(), path });
+  }
+
+  #mayMeet(prefix: number): boolean {
+    if (this.#strangers.size >= STRANGERS_MAX) return false;
+    let fromPrefix = 0;
+    for (const stranger of this.#strangers.values()) if (stranger.prefix === prefix) fromPrefix++;
+    if (fromPrefix >= STRANGERS_PER_PREFIX_MAX) return false;
+    let budget = this.#prefixes.get(prefix);
+    if (!budget) {
+      if (this.#prefixes.size >= PREFIXES_MAX) this.#prefixes.clear();
+      // A key agreement costs about 0.3 ms: no prefix may spend more than 2 % of a core on strangers in the long run.
+      this.#prefixes.set(prefix, budget = new TokenBucket(60, 240));
+    }
+    return budget.take(this.vl1.nowMs);
+  }
+
+  #opens(identity: Identity, packet: Uint8Array): boolean {
+    const { primitives } = this.vl1.config;
+    const key = agree(primitives, this.vl1.identity, identity.publicKey);
+    return key !== undefined && this.vl1.armor.open(packet, deriveSessionKeys(primitives, key));
+  }
+
+  /** The checker's verdict on a stranger. */
+  validated(ticket: number, valid: boolean): Peer | undefined {
+    const stranger = this.#strangers.get(ticket);
+    if (!stranger) return undefined;
+    this.#strangers.delete(ticket);
+    this.#tickets.delete(stranger.identity.address);
+    if (!valid) {
+      this.vl1.counters.drop("unauthentic");
+      return undefined;
+    }
+    const peer = this.vl1.addPeer(stranger.identity.publicOnly());
+    if (!peer || !peer.identity.equals(stranger.identity)) return undefined;
+    for (const [index, { packet, path }] of stranger.packets.entries()) {
+      // The first copy was opened when it came; the others are opened now that there is a key.
+      if (index === 0 || this.vl1.armor.open(packet, peer.keys)) this.accept(peer, packet, path);
+    }
+    return peer;
+  }
+
+  /** Another valid key under a known address: say so, sealed with that key, and keep whom we know. */
+  #collide(identity: Identity, packet: Uint8Array, path: Path): void {
+    if (!this.#mayMeet(prefixHash(path.endpoint.ip))) return this.vl1.counters.drop("rate");
+    const { primitives } = this.vl1.config;
+    const other = Peer.meet(primitives, this.vl1.identity, identity, this.vl1.nowMs);
+    if (!other || !this.vl1.armor.open(packet, other.keys)) {
+      return this.vl1.counters.drop("unauthentic");
+    }
+    const w = new Writer(HEADER_LENGTH);
+    encodeError({
+      inReVerb: Verb.HELLO,
+      inRePacketId: packetId(packet),
+      code: ErrorCode.IDENTITY_COLLISION,
+      body: new Uint8Array(0),
+    }, w);
+    this.vl1.reply(other, path, Verb.ERROR, w.finish());
+  }
+}
+
+/** Hash of a source's /24 (IPv4) or /48 (IPv6), 14 bits; spec 03 section 20. */
+function prefixHash(ip: Uint8Array): number {
+  let hash = 0;
+  if (ip.length === 4) {
+    hash = (ip[0] << 16) | (ip[1] << 8) | ip[2];
+    hash ^= hash >>> 14;
+  } else {
+    for (let i = 0; i < 6; i++) hash = (hash << 1) + ip[i];
+  }
+  return hash & 0x3fff;
+}

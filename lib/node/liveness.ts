@@ -1,0 +1,142 @@
+/**
+ * Keeping paths alive and finding out soon when one is not. A path that carried something and stays quiet is probed; one
+ * unanswered probe makes it suspect, and traffic goes by another path or the relay at once, while probing goes on.
+ *
+ * The reference waits 243 s (spec 03 section 28 item 1), and half an hour of idle roots costs it WHOIS every 5 s (item 7).
+ * @module
+ */
+import { isDead, isSuspect, type Peer, type PeerPath } from "../peer/peer.ts";
+import { type Contact, PROBE_TIMEOUT_MIN_MS } from "./contact.ts";
+import { QUIET_MS, type Vl1 } from "./vl1.ts";
+
+/** A suspect path is probed this often until it answers or is given up; the peer's gate allows 6 a second. */
+const SUSPECT_PROBE_MS = 500;
+const KEEPALIVE_MS = 15_000; // UDP mappings of common NATs last 30 s or more; reference 14 to 19 s
+const UPSTREAM_KEEPALIVE_MS = 20_000; // each root must hear us well before its NAT mapping goes (item 4)
+const HELLO_MS = 60_000; // versions, worlds and surfaces; reference PEER_PING
+const ROOT_HELLO_MS = 120_000; // the same at roots, where keepalive is ECHO
+const SPARE_PATHS_PER_FAMILY = 1; // kept alive beside the best one (item 6)
+const FIRST_CONTACT_DELAYS_MS = [0, 250, 500, 1_000, 2_000, 5_000]; // HELLO to a root that has not answered
+
+interface RootContact {
+  tries: number;
+  dueMs: number;
+}
+
+export class Liveness {
+  readonly #roots = new Map<Peer, RootContact>();
+
+  constructor(readonly vl1: Vl1, readonly contact: Contact) {}
+
+  /** Begins, or begins again at once, to look for a way to every upstream. */
+  contactUpstreams(): void {
+    this.#roots.clear();
+    for (const peer of this.vl1.upstreams.peers()) this.vl1.timers.set(peer, this.vl1.nowMs);
+  }
+
+  /** Works on the peers that are due. */
+  handleTimeout(): void {
+    for (;;) {
+      const peer = this.vl1.timers.pop(this.vl1.nowMs);
+      if (!peer) return;
+      const nextMs = this.#tend(peer);
+      if (nextMs !== Infinity) this.vl1.timers.set(peer, Math.max(nextMs, this.vl1.nowMs + 1));
+    }
+  }
+
+  /** @returns when this peer is due again */
+  #tend(peer: Peer): number {
+    const { nowMs, upstreams } = this.vl1;
+    const isUpstream = upstreams.isUpstream(peer.address);
+    const wanted = isUpstream || peer.isActive(nowMs);
+    let nextMs = Infinity;
+    for (const path of [...peer.paths]) {
+      if (!this.vl1.hasSocket(path.path.socket) || isDead(path, nowMs)) {
+        this.contact.lose(peer, path);
+      } else {
+        nextMs = Math.min(nextMs, this.#tendPath(peer, path, wanted, isUpstream));
+      }
+    }
+    if (!wanted) return nextMs;
+    if (isUpstream && !peer.best(nowMs)) return Math.min(nextMs, this.#greetRoot(peer));
+    this.#roots.delete(peer);
+    if (!peer.best(nowMs)) return Math.min(nextMs, this.contact.tryHints(peer));
+    return nextMs;
+  }
+
+  /** First contact: every listed endpoint from every socket, ever more rarely. */
+  #greetRoot(peer: Peer): number {
+    const { nowMs } = this.vl1;
+    const state = this.#roots.get(peer) ?? { tries: 0, dueMs: nowMs };
+    this.#roots.set(peer, state);
+    if (nowMs < state.dueMs) return state.dueMs;
+    for (const endpoint of this.vl1.upstreams.endpointsOf(peer.address) ?? []) {
+      this.contact.probeFrom(peer, endpoint, undefined, true);
+    }
+    state.tries = Math.min(state.tries + 1, FIRST_CONTACT_DELAYS_MS.length - 1);
+    state.dueMs = nowMs + FIRST_CONTACT_DELAYS_MS[state.tries];
+    return state.dueMs;
+  }
+
+  #tendPath(peer: Peer, path: PeerPath, wanted: boolean, isUpstream: boolean): number {
+    const { nowMs } = this.vl1;
+    if (path.probeSentMs !== undefined) {
+      const dueMs = path.probeSentMs + probeTimeoutMs(path);
+      if (nowMs < dueMs) return dueMs;
+      path.probesLost++;
+      path.probeSentMs = undefined;
+      if (isDead(path, nowMs)) {
+        this.contact.lose(peer, path);
+        return nowMs;
+      }
+      if (path.probesLost === 1) this.vl1.onSuspect(peer);
+      this.contact.probe(peer, path.path);
+      return nowMs + SUSPECT_PROBE_MS;
+    }
+    if (isSuspect(path)) {
+      this.contact.probe(peer, path.path);
+      return nowMs + SUSPECT_PROBE_MS;
+    }
+    if (path.quietSinceMs !== undefined && nowMs - path.quietSinceMs >= QUIET_MS) {
+      this.contact.probe(peer, path.path);
+      return nowMs + probeTimeoutMs(path);
+    }
+    const quietDueMs = path.quietSinceMs === undefined ? Infinity : path.quietSinceMs + QUIET_MS;
+    if (!wanted || !this.#isKept(peer, path)) return quietDueMs;
+    return Math.min(quietDueMs, this.#keepAlive(peer, path, isUpstream));
+  }
+
+  #keepAlive(peer: Peer, path: PeerPath, isUpstream: boolean): number {
+    const { nowMs } = this.vl1;
+    const everyMs = isUpstream ? UPSTREAM_KEEPALIVE_MS : KEEPALIVE_MS;
+    const helloEveryMs = isUpstream ? ROOT_HELLO_MS : HELLO_MS;
+    const dueMs = Math.min(path.lastInMs, path.lastOutMs) + everyMs;
+    const helloDueMs = peer.lastHelloSentMs + helloEveryMs;
+    const isBest = peer.best(nowMs) === path;
+    if (isBest && nowMs >= helloDueMs) {
+      this.contact.probe(peer, path.path, true);
+      return nowMs + probeTimeoutMs(path);
+    }
+    if (nowMs >= dueMs) {
+      this.contact.probe(peer, path.path);
+      return nowMs + probeTimeoutMs(path);
+    }
+    return isBest ? Math.min(dueMs, helloDueMs) : dueMs;
+  }
+
+  /** Whether a path is worth keeping: the best one, and a spare of each family. */
+  #isKept(peer: Peer, path: PeerPath): boolean {
+    const best = peer.best(this.vl1.nowMs);
+    if (best === path) return true;
+    const family = peer.paths.filter((other) =>
+      other !== best && other.path.isIpv4 === path.path.isIpv4
+    );
+    family.sort((a, b) => (a.path.latencyMs ?? Infinity) - (b.path.latencyMs ?? Infinity));
+    return family.indexOf(path) < SPARE_PATHS_PER_FAMILY;
+  }
+}
+
+/** How long an answer may take before the probe counts as lost. */
+function probeTimeoutMs(path: PeerPath): number {
+  return Math.max(PROBE_TIMEOUT_MIN_MS, 3 * (path.path.latencyMs ?? 0));
+}

@@ -1,0 +1,134 @@
+/**
+ * How the outside drives a node: inputs in, actions out, one clock. The engine and the simulator use nothing else.
+ *
+ * Rule of use: one `handle()`, then `poll()` until undefined, then sleep until `deadlineMs`.
+ * @module
+ */
+import type { Endpoint, Prefix } from "../base/ip.ts";
+import type { Address, Mac, NetworkId } from "../base/ids.ts";
+import type { MulticastGroup } from "../base/multicast_group.ts";
+import type { ControllerAction, ControllerInput, ControllerTime } from "../controller/machine.ts";
+import type { Primitives, Random } from "../crypto/primitives.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { World } from "../identity/world.ts";
+import type { PacketKernel } from "../kernel/mod.ts";
+import type { PortConfig } from "../network/network.ts";
+
+import type { LocalSocket, SocketId } from "../peer/path.ts";
+
+/** Both clocks, read once per step by whoever drives. One object, refilled, lent. */
+export interface Time {
+  /** Never stops and counts sleep (CLOCK_BOOTTIME): every timer uses it. */
+  nowMs: number;
+  /** Milliseconds since the epoch: only where the protocol signs or sends time. */
+  wallMs: number;
+}
+
+/** What happened outside. Byte arrays are lent: read during the call, copy what must stay. */
+export type Input =
+  | { kind: "datagram"; socket: SocketId; from: Endpoint; bytes: Uint8Array }
+  | { kind: "frame"; network: NetworkId; bytes: Uint8Array } // Ethernet, 14-byte header first
+  | { kind: "links"; sockets: LocalSocket[]; own: Prefix[]; woke?: boolean } // own: addresses of our TAPs
+  | { kind: "groups"; network: NetworkId; groups: MulticastGroup[] } // what the TAP subscribes to
+  | { kind: "port"; network: NetworkId; failed: boolean } // the TAP could (not) be made
+  | { kind: "command"; command: Command }
+  | { kind: "validated"; ticket: number; valid: boolean }
+  | { kind: "controller"; input: ControllerInput } // for a node that is one: its store and its API
+  | { kind: "timeout" };
+
+/** What the user asked for. */
+export type Command =
+  | { kind: "join"; network: NetworkId; config?: Uint8Array } // config: the cached dictionary
+  | { kind: "leave"; network: NetworkId }
+  | { kind: "orbit"; world: bigint; seed: Address; moon?: World } // moon: from disk
+  | { kind: "deorbit"; world: bigint }
+  | { kind: "planet"; planet: World }
+  | { kind: "hint"; peer: Address; endpoints: Endpoint[] }; // addresses to try: cache, local.conf
+
+/** What should happen outside. Byte arrays are given away: the node never touches them again. */
+export type Action =
+  | { kind: "send"; socket: SocketId; to: Endpoint; bytes: Uint8Array; ttl?: number }
+  | { kind: "deliver"; network: NetworkId; bytes: Uint8Array } // Ethernet, 14-byte header first
+  | { kind: "configure"; network: NetworkId; port: PortConfig }
+  | { kind: "unconfigure"; network: NetworkId }
+  | { kind: "validate"; ticket: number; identity: Identity }
+  | { kind: "controller"; action: ControllerAction & { kind: "store" | "apiReply" } }
+  | { kind: "persist"; record: Persistent }
+  | { kind: "event"; event: NodeEvent };
+
+/** What should survive a restart. `bytes` undefined: delete it. */
+export type Persistent =
+  | { what: "planet"; bytes: Uint8Array }
+  | { what: "moon"; world: bigint; bytes: Uint8Array | undefined }
+  | { what: "network"; network: NetworkId; bytes: Uint8Array | undefined }
+  | { what: "peer"; address: Address; bytes: Uint8Array };
+
+/** What a user might want to hear of. */
+export type NodeEvent =
+  | { name: "online" }
+  | { name: "offline" }
+  | { name: "identity-collision" }
+  | { name: "network"; network: NetworkId }
+  | { name: "direct"; peer: Address }
+  | { name: "relayed"; peer: Address };
+
+/** What may be set differently from node to node. */
+export interface NodeSettings {
+  /** What we seal with: "auto" is Salsa20/12, the fastest here; "aes" uses it only with peers that understand it. */
+  cipher: "auto" | "salsa" | "aes";
+  /** Protocol version announced; decides what the reference seals with: 11 gives Salsa20/12, 12 AES-GMAC-SIV. */
+  announceProtocol: number;
+  /** Software version announced: major, minor, revision. */
+  announceVersion: readonly [number, number, number];
+  /** Platform and architecture told to controllers, e.g. "linux/x86_64". */
+  platform: string;
+  /** Whether a physical address must not be used for paths, whoever names it. */
+  isForbidden?: (endpoint: Endpoint, peer: Address) => boolean;
+  /** Trusted path id (not 0) of a physical address, where one is configured. */
+  trustedPathId?: (endpoint: Endpoint) => bigint | undefined;
+}
+
+export const DEFAULT_SETTINGS: NodeSettings = {
+  cipher: "auto",
+  announceProtocol: 11,
+  announceVersion: [1, 14, 1],
+  platform: "linux/x86_64",
+};
+
+/** Everything a node is made of; given once. */
+export interface NodeConfig {
+  /** With its secret. */
+  identity: Identity;
+  planet: World;
+  primitives: Primitives;
+  random: Random;
+  kernel: PacketKernel;
+  settings?: Partial<NodeSettings>;
+  /** Network authority of this node, if it is one. */
+  controller?: ControllerMachine;
+  /** Looks up an identity that was known before; a root answers WHOIS from it (spec 03 section 28 item 13). */
+  remembered?: (address: Address) => Identity | undefined;
+}
+
+/** The controller as a node drives it. */
+export interface ControllerMachine {
+  handle(input: ControllerInput, time: ControllerTime): void;
+  poll(): ControllerAction | undefined;
+  readonly deadlineMs: number;
+}
+
+/** A sans-I/O state machine. */
+export interface Machine {
+  handle(input: Input, time: Time): void;
+  poll(): Action | undefined;
+  /** When to hand in a timeout; Infinity when nothing is due. */
+  readonly deadlineMs: number;
+}
+
+/** A frame's parts as the rules and the wire see them. */
+export interface FrameParts {
+  readonly destination: Mac;
+  readonly source: Mac;
+  readonly etherType: number;
+  readonly payload: Uint8Array;
+}

@@ -1,0 +1,434 @@
+/**
+ * One node: the state machine over everything in `lib/`. Datagrams, frames, commands and the clock go in; datagrams,
+ * frames, configurations and records come out. Start reading at {@linkcode Node.handle}.
+ *
+ * Source: spec 02 section 4, spec 03 sections 7 and 8.
+ * @module
+ */
+import type { Address } from "../base/ids.ts";
+import { type Endpoint, formatEndpoint } from "../base/ip.ts";
+import { WireError } from "../base/errors.ts";
+import { Waiting } from "../base/waiting.ts";
+import { Networks } from "../network/networks.ts";
+import type { Path, SocketId } from "../peer/path.ts";
+import { heard, type Peer } from "../peer/peer.ts";
+import { Relay } from "../root/relay.ts";
+import { decompress } from "../wire/compress.ts";
+import { Reassembler } from "../wire/fragment.ts";
+import {
+  AT_FLAGS,
+  AT_PAYLOAD,
+  AT_VERB,
+  Cipher,
+  cipherOf,
+  destinationOf,
+  FLAG_FRAGMENTED,
+  FRAGMENT_HEADER_LENGTH,
+  HEADER_LENGTH,
+  hopsOf,
+  isFragment,
+  PACKET_LENGTH_MAX,
+  packetId,
+  PAYLOAD_LENGTH_MAX,
+  sourceOf,
+  Verb,
+  VERB_COMPRESSED,
+  verbOf,
+} from "../wire/packet.ts";
+import { ControllerAuthority } from "./authority.ts";
+import { Contact } from "./contact.ts";
+import { DirectPaths } from "./direct_paths.ts";
+import { Greeter } from "./hello.ts";
+import { Liveness } from "./liveness.ts";
+import type { Action, Command, Input, Machine, NodeConfig, Time } from "./machine.ts";
+import { Surface } from "./surface.ts";
+import { Vl1 } from "./vl1.ts";
+import { VerbHandlers } from "./verbs.ts";
+import { Whois } from "./whois.ts";
+
+const HOUSEKEEPING_MS = 30_000; // reference ZT_HOUSEKEEPING_PERIOD
+const QUEUE_CHECK_MS = 500; // reference ZT_WHOIS_RETRY_DELAY: what waits is looked at this often
+/** Sealed packets of senders whose identity is being asked for; bounds memory against made-up senders. */
+const UNKNOWN_SENDERS = { perKeyMax: 16, keysMax: 256, lifeMs: 5_000 };
+const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembered by their key
+const OFFLINE_AFTER_MS = 60_000; // no upstream heard for this long: keepalive is 20 s, so three were missed
+
+/** An authenticated, decompressed packet and how it came. */
+export interface Received {
+  readonly peer: Peer;
+  readonly path: Path;
+  readonly hops: number;
+  readonly verb: number;
+  readonly id: bigint;
+  /** What follows the verb byte; lent. */
+  readonly payload: Uint8Array;
+}
+
+/** What handling a packet came to: whether it counts as received, and whether the sender proved membership. */
+export type Outcome = "received" | "trusted" | "dropped";
+
+export class Node implements Machine {
+  readonly vl1: Vl1;
+  readonly whois: Whois;
+  readonly greeter: Greeter;
+  readonly contact: Contact;
+  readonly liveness: Liveness;
+  readonly surface = new Surface();
+  readonly directPaths: DirectPaths;
+  readonly relay: Relay;
+  readonly networks: Networks;
+  readonly #verbs: VerbHandlers;
+  readonly #authority: ControllerAuthority | undefined;
+  readonly #reassembler = new Reassembler();
+  readonly #pieceOrigins = new Map<string, Path>();
+  readonly #unknownSenders = new Waiting<Address, { packet: Uint8Array; path: Path }>(
+    UNKNOWN_SENDERS,
+  );
+  #online = false;
+  #housekeepingMs = -Infinity;
+  #queueCheckMs = Infinity;
+
+  constructor(config: NodeConfig) {
+    this.vl1 = new Vl1(config);
+    this.whois = new Whois(this.vl1);
+    this.greeter = new Greeter(this.vl1, (greeting) => this.#verbs.greeted(greeting));
+    this.contact = new Contact(this.vl1, this.greeter);
+    this.liveness = new Liveness(this.vl1, this.contact);
+    this.directPaths = new DirectPaths(this.vl1, this.contact, this.surface);
+    this.relay = new Relay(this.vl1);
+    this.networks = new Networks(this.vl1);
+    this.networks.redispatch = (received) => this.dispatch(received);
+    this.#verbs = new VerbHandlers(this);
+    if (config.controller) {
+      this.#authority = new ControllerAuthority(this.vl1, this.networks, config.controller);
+      this.networks.authority = this.#authority;
+    }
+    this.vl1.whois = (address) => {
+      if (!this.whois.ask(address)) this.vl1.counters.drop("queue-full");
+    };
+    this.vl1.onRelayed = (peer) => this.#relayed(peer);
+    this.vl1.onSuspect = (peer) => this.#suspect(peer);
+    this.vl1.onLearned = (peer) => this.#learned(peer);
+    this.vl1.upstreams.install();
+  }
+
+  get address(): Address {
+    return this.vl1.address;
+  }
+
+  /** Whether an upstream answers us; a root always is. */
+  get isOnline(): boolean {
+    return this.#online || this.vl1.upstreams.amUpstream;
+  }
+
+  /** Takes in one thing that happened. Afterwards `poll()` until undefined. */
+  handle(input: Input, time: Time): void {
+    this.vl1.time.nowMs = time.nowMs;
+    this.vl1.time.wallMs = time.wallMs;
+    switch (input.kind) {
+      case "datagram":
+        return this.#datagram(input.socket, input.from, input.bytes);
+      case "frame":
+        return this.networks.frame(input.network, input.bytes);
+      case "links":
+        return this.#links(input);
+      case "groups":
+        return this.networks.groups(input.network, input.groups);
+      case "port":
+        return this.networks.port(input.network, input.failed);
+      case "command":
+        return this.#command(input.command);
+      case "validated": {
+        const peer = this.greeter.validated(input.ticket, input.valid);
+        if (peer) this.met(peer);
+        return;
+      }
+      case "controller":
+        return this.#authority?.handle(input.input);
+      case "timeout":
+        return this.#timeout();
+    }
+  }
+
+  poll(): Action | undefined {
+    return this.vl1.outbox.poll();
+  }
+
+  get deadlineMs(): number {
+    return Math.min(
+      this.vl1.timers.nextMs,
+      this.whois.deadlineMs,
+      this.contact.deadlineMs,
+      this.networks.deadlineMs,
+      this.#authority?.controller.deadlineMs ?? Infinity,
+      this.#queueCheckMs,
+      this.#housekeepingMs + HOUSEKEEPING_MS,
+    );
+  }
+
+  #datagram(socket: SocketId, from: Endpoint, bytes: Uint8Array): void {
+    if (bytes.length <= FRAGMENT_HEADER_LENGTH || bytes.length > PACKET_LENGTH_MAX) return;
+    const path = this.vl1.paths.get(socket, from);
+    const fragment = isFragment(bytes);
+    if (!fragment && bytes.length < HEADER_LENGTH) return this.vl1.counters.drop("malformed");
+    if (!fragment && sourceOf(bytes) === destinationOf(bytes)) {
+      return this.vl1.counters.drop("self-addressed"); // the reference hangs on these
+    }
+    if (!fragment && sourceOf(bytes) === this.address) {
+      return this.vl1.counters.drop("self-addressed");
+    }
+    if (destinationOf(bytes) !== this.address) return this.relay.forward(bytes, path);
+    if (!fragment && (bytes[AT_FLAGS] & FLAG_FRAGMENTED) === 0) return this.#packet(bytes, path);
+    this.#piece(bytes, path);
+  }
+
+  /** A head or a fragment; the packet counts as coming the way its head came. */
+  #piece(bytes: Uint8Array, path: Path): void {
+    const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
+    if (this.#pieceOrigins.size >= PIECE_ORIGINS_MAX) this.#pieceOrigins.clear();
+    this.#pieceOrigins.set(key, path);
+    const whole = this.#reassembler.add(key, bytes, this.vl1.nowMs);
+    const origin = whole && this.#pieceOrigins.get(whole.source);
+    if (whole && origin) this.#packet(whole.packet, origin);
+  }
+
+  /** A whole packet for us, still sealed. It is opened in place, so it must be ours to change. */
+  #packet(packet: Uint8Array, path: Path): void {
+    try {
+      this.#open(packet.slice(), path);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.vl1.counters.drop("malformed");
+    }
+  }
+
+  #open(packet: Uint8Array, path: Path): void {
+    const { vl1 } = this;
+    const cipher = cipherOf(packet);
+    if (cipher === Cipher.POLY1305_NONE && verbOf(packet) === Verb.HELLO) {
+      return this.greeter.receive(packet, path);
+    }
+    const source = sourceOf(packet);
+    const peer = vl1.peers.get(source);
+    if (!peer) return this.#unknownSender(source, packet, path);
+    const open = cipher === Cipher.TRUSTED_PATH
+      ? this.#isTrustedPath(packet, path)
+      : vl1.armor.open(packet, peer.keys);
+    if (!open) return vl1.counters.drop("unauthentic");
+    let payload: Uint8Array | undefined = packet.subarray(AT_PAYLOAD);
+    if ((packet[AT_VERB] & VERB_COMPRESSED) !== 0 && payload.length > 0) {
+      payload = decompress(payload, PAYLOAD_LENGTH_MAX);
+      if (!payload) return vl1.counters.drop("malformed");
+    }
+    const verb = verbOf(packet);
+    if (verb === Verb.HELLO) return this.greeter.accept(peer, packet, path);
+    vl1.counters.received[verb]++;
+    this.dispatch({ peer, path, hops: hopsOf(packet), verb, id: packetId(packet), payload });
+  }
+
+  /** Id 0 never counts: in the reference it opens a hole (spec 03 section 7.3). */
+  #isTrustedPath(packet: Uint8Array, path: Path): boolean {
+    const configured = this.vl1.settings.trustedPathId?.(path.endpoint);
+    if (configured === undefined || configured === 0n) return false;
+    return new DataView(packet.buffer, packet.byteOffset).getBigUint64(19) === configured;
+  }
+
+  #unknownSender(source: Address, packet: Uint8Array, path: Path): void {
+    // Only what came through a root, or from a proved path, makes us ask: strangers cannot spend our questions.
+    if (!this.whois.ask(source)) return this.vl1.counters.drop("unknown-sender");
+    if (!this.#unknownSenders.push(source, { packet, path }, this.vl1.nowMs)) {
+      this.vl1.counters.drop("queue-full");
+    }
+    this.#queueCheckMs = Math.min(this.#queueCheckMs, this.vl1.nowMs + QUEUE_CHECK_MS);
+  }
+
+  /** Runs the handler of an opened packet, then what every packet that counts brings about. */
+  dispatch(received: Received): void {
+    const outcome = this.#verbs.handle(received);
+    if (outcome !== "dropped") this.received(received, outcome === "trusted");
+  }
+
+  /** The *received* procedure of spec 03 section 8: liveness, trust, paths. */
+  received(received: Pick<Received, "peer" | "path" | "hops" | "verb">, trusted: boolean): void {
+    const { peer, path, hops, verb } = received;
+    const { nowMs } = this.vl1;
+    const wasQuiet = nowMs - peer.lastReceiveMs > 0;
+    peer.lastReceiveMs = nowMs;
+    path.lastInMs = nowMs;
+    if (NONTRIVIAL.has(verb)) {
+      if (!peer.isActive(nowMs)) this.vl1.timers.setEarlier(peer, nowMs);
+      peer.lastNontrivialMs = nowMs;
+    }
+    if (trusted) peer.lastTrustedMs = path.lastTrustedMs = nowMs;
+    if (hops === 0) {
+      const known = peer.find(path);
+      if (known) heard(known, nowMs);
+      else if (verb !== Verb.OK) this.contact.confirm(peer, path);
+      if (wasQuiet && this.vl1.upstreams.isUpstream(peer.address)) this.#heardUpstream(peer);
+    }
+    if (peer.isTrusted(nowMs)) {
+      this.directPaths.maybePush(peer, path, peer.best(nowMs) !== undefined);
+    }
+    this.networks.seen(peer.address);
+  }
+
+  #heardUpstream(peer: Peer): void {
+    if (!this.#online && peer.best(this.vl1.nowMs)) this.#setOnline(true);
+  }
+
+  #setOnline(online: boolean): void {
+    this.#online = online;
+    this.vl1.outbox.push({ kind: "event", event: { name: online ? "online" : "offline" } });
+  }
+
+  /** An identity became known: what waited for it can go on. */
+  met(peer: Peer): void {
+    this.whois.resolved(peer.address);
+    for (const { packet, path } of this.#unknownSenders.take(peer.address, this.vl1.nowMs)) {
+      this.#packet(packet, path);
+    }
+    this.vl1.flushQueue(peer);
+    this.#verbs.met(peer);
+    this.networks.met(peer);
+  }
+
+  #learned(peer: Peer): void {
+    if (this.vl1.upstreams.isUpstream(peer.address)) {
+      this.#heardUpstream(peer);
+      this.#retryWaiting();
+      this.networks.upstreamReached();
+    }
+  }
+
+  /** A packet had to go by relay: see to it that a direct way is looked for. */
+  #relayed(peer: Peer): void {
+    peer.lastRelayedMs = this.vl1.nowMs;
+    if (this.contact.hintsOf(peer.address).length > 0) {
+      this.vl1.timers.setEarlier(peer, this.vl1.nowMs);
+    }
+  }
+
+  /** A direct path just stopped answering: tell the peer by the relay where we are. */
+  #suspect(peer: Peer): void {
+    if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
+    const route = this.vl1.route(peer);
+    if (!route?.relay) return;
+    peer.lastPushSentMs = -Infinity;
+    this.directPaths.maybePush(peer, route.via.path, false);
+  }
+
+  /** The machine's sockets or addresses changed, or it woke from sleep. */
+  #links(input: Input & { kind: "links" }): void {
+    const { vl1 } = this;
+    const gone = vl1.sockets.filter((old) => !input.sockets.some((socket) => socket.id === old.id));
+    const added = input.sockets.filter((socket) =>
+      !vl1.sockets.some((old) => old.id === socket.id)
+    );
+    vl1.sockets = input.sockets;
+    vl1.own = input.own;
+    for (const socket of gone) {
+      vl1.paths.dropSocket(socket.id);
+      this.surface.dropSocket(socket.id);
+    }
+    if (gone.length === 0 && added.length === 0 && !input.woke) return;
+    for (const peer of vl1.peers.values()) {
+      if (peer.paths.length === 0) continue;
+      for (const path of [...peer.paths]) {
+        if (!vl1.hasSocket(path.path.socket)) this.contact.lose(peer, path);
+      }
+      if (input.woke || added.length > 0) peer.suspectAll();
+      vl1.timers.set(peer, vl1.nowMs);
+    }
+    this.liveness.contactUpstreams();
+    this.liveness.handleTimeout();
+  }
+
+  #command(command: Command): void {
+    switch (command.kind) {
+      case "join":
+        return this.networks.join(command.network, command.config);
+      case "leave":
+        return this.networks.leave(command.network);
+      case "orbit":
+        this.vl1.upstreams.orbit(command.world, command.seed, command.moon);
+        if (command.seed !== 0) this.whois.ask(command.seed);
+        return this.liveness.contactUpstreams();
+      case "deorbit":
+        return this.vl1.upstreams.deorbit(command.world);
+      case "planet":
+        this.vl1.upstreams.usePlanet(command.planet);
+        return this.liveness.contactUpstreams();
+      case "hint":
+        this.contact.hint(command.peer, command.endpoints);
+        if (!this.vl1.peers.has(command.peer)) this.whois.ask(command.peer);
+        return;
+    }
+  }
+
+  #timeout(): void {
+    const { nowMs } = this.vl1;
+    this.liveness.handleTimeout();
+    this.contact.handleTimeout();
+    this.whois.handleTimeout();
+    this.networks.handleTimeout();
+    this.#authority?.handle({ kind: "timeout" });
+    if (nowMs >= this.#queueCheckMs) {
+      this.#unknownSenders.expire(nowMs);
+      this.#queueCheckMs = this.#unknownSenders.size > 0 ? nowMs + QUEUE_CHECK_MS : Infinity;
+    }
+    if (nowMs >= this.#housekeepingMs + HOUSEKEEPING_MS) this.#housekeeping();
+  }
+
+  /** A way to an upstream opened: packets without a route, and questions nobody could be asked, go now. */
+  #retryWaiting(): void {
+    for (const address of this.vl1.queue.keys()) {
+      const peer = this.vl1.peers.get(address);
+      if (peer) this.vl1.flushQueue(peer);
+      else this.whois.askAgain(address);
+    }
+  }
+
+  #housekeeping(): void {
+    const { vl1 } = this;
+    const { nowMs } = vl1;
+    this.#housekeepingMs = nowMs;
+    vl1.queue.expire(nowMs);
+    this.surface.expire(nowMs);
+    const heardMs = Math.max(...vl1.upstreams.peers().map((peer) => peer.lastReceiveMs));
+    if (this.#online && nowMs - heardMs > OFFLINE_AFTER_MS) this.#setOnline(false);
+    const used = new Set<Path>();
+    for (const peer of vl1.peers.values()) {
+      if (this.#isForgettable(peer)) {
+        this.#verbs.remember(peer);
+        vl1.timers.delete(peer);
+        vl1.peers.delete(peer.address);
+        this.contact.forgetHints(peer.address);
+      } else {
+        for (const path of peer.paths) used.add(path.path);
+      }
+    }
+    vl1.paths.collect((path) => !used.has(path));
+  }
+
+  #isForgettable(peer: Peer): boolean {
+    const { nowMs, upstreams } = this.vl1;
+    if (peer.isAlive(nowMs) || upstreams.isUpstream(peer.address)) return false;
+    if (upstreams.mayUpdateWorlds(peer.address) || this.networks.needs(peer.address)) return false;
+    // Known by WHOIS only and never heard: give it the time of a first contact.
+    return peer.lastReceiveMs > -Infinity || nowMs - peer.metMs > HOUSEKEEPING_MS;
+  }
+
+  /** What should survive a restart: call before stopping. */
+  shutdown(): void {
+    for (const peer of this.vl1.peers.values()) this.#verbs.remember(peer);
+  }
+}
+
+/** Verbs that show a peer is in use: only such peers are kept alive (spec 03 section 2). */
+const NONTRIVIAL = new Set<number>([
+  Verb.FRAME,
+  Verb.EXT_FRAME,
+  Verb.MULTICAST_FRAME,
+  Verb.NETWORK_CONFIG_REQUEST,
+  Verb.NETWORK_CONFIG,
+]);

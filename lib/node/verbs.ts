@@ -1,0 +1,243 @@
+/**
+ * What each VL1 verb does once its packet is open; VL2's verbs go to the networks.
+ *
+ * Source: spec 02 section 10; per verb see its codec in `lib/wire/`.
+ * @module
+ */
+import { Reader, Writer } from "../base/bytes.ts";
+import type { Address } from "../base/ids.ts";
+import { Waiting } from "../base/waiting.ts";
+import { decodeEndpoint, encodeEndpoint, type Endpoint } from "../base/ip.ts";
+import { Identity } from "../identity/identity.ts";
+import type { Path } from "../peer/path.ts";
+import type { Peer } from "../peer/peer.ts";
+import { decodeError } from "../wire/error.ts";
+import { decodeOkHello, decodeWorlds } from "../wire/hello.ts";
+import { decodeOk, encodeInRe, type Ok } from "../wire/ok.ts";
+import { ErrorCode, PROTOCOL_VERSION_MIN, Verb } from "../wire/packet.ts";
+import { decodeRendezvous, type Rendezvous } from "../wire/rendezvous.ts";
+import type { Version } from "../wire/version.ts";
+import { decodeOkWhois, decodeWhois } from "../wire/whois.ts";
+import type { Question } from "./expected.ts";
+import type { Greeting } from "./hello.ts";
+import type { Node, Outcome, Received } from "./node.ts";
+
+const ECHO_GATE_MS = 166; // one answer per path in this time; reference ZT_PEER_ECHO_RATE_LIMIT / 6
+/** Introductions to peers whose identity is being asked for (spec 03 section 28 item 2b). */
+const INTRODUCTIONS = { perKeyMax: 4, keysMax: 64, lifeMs: 5_000 };
+
+interface Introduction {
+  readonly endpoint: Endpoint;
+  readonly path: Path;
+}
+
+export class VerbHandlers {
+  readonly #introductions = new Waiting<Address, Introduction>(INTRODUCTIONS);
+
+  constructor(readonly node: Node) {}
+
+  /** @throws {WireError} when the payload is malformed */
+  handle(received: Received): Outcome {
+    switch (received.verb) {
+      case Verb.OK:
+        return this.#ok(received);
+      case Verb.ERROR:
+        return this.#error(received);
+      case Verb.WHOIS:
+        return this.#whois(received);
+      case Verb.RENDEZVOUS:
+        return this.#rendezvous(received);
+      case Verb.ECHO:
+        return this.#echo(received);
+      case Verb.PUSH_DIRECT_PATHS:
+        this.node.directPaths.receive(received.peer, received.payload);
+        return "received";
+      case Verb.ACK:
+      case Verb.QOS_MEASUREMENT:
+      case Verb.PATH_NEGOTIATION_REQUEST:
+        return "dropped"; // for bonds only
+      default:
+        return this.node.networks.handle(received);
+    }
+  }
+
+  #ok(received: Received): Outcome {
+    const { node } = this;
+    const { peer, path, hops } = received;
+    const ok = decodeOk(received.payload);
+    const question = node.vl1.expected.find(ok.inRePacketId, peer.address, node.vl1.nowMs);
+    if (!question) {
+      node.vl1.counters.drop("unexpected-ok");
+      return "dropped";
+    }
+    if (ok.inReVerb === Verb.HELLO && !this.#okHello(received, ok)) return "dropped";
+    if (ok.inReVerb === Verb.WHOIS) this.#okWhois(peer, ok);
+    if (hops === 0) this.#provePath(peer, path, question);
+    return node.networks.handleOk(received, ok);
+  }
+
+  /** An answer proves the path it was asked by; from anywhere else it only makes us ask there. */
+  #provePath(peer: Peer, path: Path, question: Question): void {
+    const asked = question.path;
+    const same = asked !== undefined && asked.socket === path.socket &&
+      asked.endpoint.port === path.endpoint.port &&
+      asked.endpoint.ip.every((byte, i) => byte === path.endpoint.ip[i]);
+    if (same) this.node.contact.learn(peer, path, question);
+    else if (!peer.find(path)) this.node.contact.confirm(peer, path);
+  }
+
+  /** @returns false when the peer is too old to talk to */
+  #okHello(received: Received, ok: Ok): boolean {
+    const { vl1 } = this.node;
+    const { peer, path, hops } = received;
+    const hello = decodeOkHello(ok.body);
+    if (hello.version.protocol < PROTOCOL_VERSION_MIN) return false;
+    if (hello.worlds.length > 0 && vl1.upstreams.mayUpdateWorlds(peer.address)) {
+      let changed = false;
+      for (const world of decodeWorlds(hello.worlds)) {
+        changed = vl1.upstreams.offer(world, peer.address) || changed;
+      }
+      if (changed) this.node.liveness.contactUpstreams();
+    }
+    peer.version = hello.version;
+    if (hops === 0 && hello.surface) this.#reportSurface(peer, path, hello.surface);
+    return true;
+  }
+
+  #reportSurface(peer: Peer, path: Path, surface: Endpoint): void {
+    const { vl1, surface: awareness } = this.node;
+    const trusted = vl1.upstreams.isUpstream(peer.address);
+    if (!awareness.report(peer.address, path, surface, trusted, vl1.nowMs)) return;
+    // Our address changed behind our back: what was proved before may lead nowhere now.
+    for (const other of vl1.peers.values()) {
+      for (const known of other.paths) {
+        if (known.path.scope === path.scope && known.path.isIpv4 === path.isIpv4) {
+          this.node.contact.probe(other, known.path);
+        }
+      }
+    }
+  }
+
+  #okWhois(peer: Peer, ok: Ok): void {
+    const { vl1 } = this.node;
+    if (!vl1.upstreams.isUpstream(peer.address)) return;
+    for (const identity of decodeOkWhois(ok.body).items) {
+      // Only what we asked for: the reference takes the first identity, whoever it is.
+      if (!this.node.whois.isPending(identity.address)) continue;
+      const met = vl1.addPeer(identity);
+      if (met) this.node.met(met);
+    }
+  }
+
+  #error(received: Received): Outcome {
+    const error = decodeError(received.payload);
+    const { vl1, networks } = this.node;
+    if (error.code === ErrorCode.IDENTITY_COLLISION) {
+      const matters = error.inReVerb === Verb.HELLO &&
+        vl1.upstreams.isUpstream(received.peer.address);
+      if (matters) vl1.outbox.push({ kind: "event", event: { name: "identity-collision" } });
+      return "received";
+    }
+    networks.handleError(received, error);
+    return "received";
+  }
+
+  #whois(received: Received): Outcome {
+    const { node } = this;
+    const answer = node.whois.answer(received.peer, received.id, decodeWhois(received.payload));
+    if (answer) node.vl1.reply(received.peer, received.path, Verb.OK, answer);
+    return "received";
+  }
+
+  #rendezvous(received: Received): Outcome {
+    const { vl1 } = this.node;
+    const meeting = decodeRendezvous(received.payload);
+    if (!meeting || !vl1.upstreams.isUpstream(received.peer.address)) return "received";
+    const peer = vl1.peers.get(meeting.peer);
+    if (peer) {
+      this.#meet(peer, meeting, received.path);
+    } else if (this.node.whois.ask(meeting.peer)) {
+      const introduction = { endpoint: meeting.endpoint, path: received.path };
+      this.#introductions.push(meeting.peer, introduction, vl1.nowMs);
+    }
+    return "received";
+  }
+
+  #meet(peer: Peer, meeting: Pick<Rendezvous, "endpoint">, path: Path): void {
+    const sameFamily = path.endpoint.ip.length === meeting.endpoint.ip.length;
+    this.node.contact.punch(peer, meeting.endpoint, sameFamily ? path.socket : undefined, true);
+  }
+
+  /** An identity became known: introductions to it can be followed. */
+  met(peer: Peer): void {
+    for (const { endpoint, path } of this.#introductions.take(peer.address, this.node.vl1.nowMs)) {
+      this.#meet(peer, { endpoint }, path);
+    }
+  }
+
+  #echo(received: Received): Outcome {
+    const { vl1 } = this.node;
+    const { peer, path, id, payload } = received;
+    if (vl1.nowMs - path.lastEchoAnsweredMs < ECHO_GATE_MS) {
+      vl1.counters.drop("rate");
+      return "dropped";
+    }
+    path.lastEchoAnsweredMs = vl1.nowMs;
+    const w = new Writer(16 + payload.length);
+    encodeInRe({ inReVerb: Verb.ECHO, inRePacketId: id }, w);
+    vl1.reply(peer, path, Verb.OK, w.raw(payload).finish());
+    return "received";
+  }
+
+  /** After a HELLO was answered: surface, then what every received packet brings. */
+  greeted({ peer, path, hops, hello }: Greeting): void {
+    if (hops === 0 && hello.sentTo) this.#reportSurface(peer, path, hello.sentTo);
+    this.node.received({ peer, path, hops, verb: Verb.HELLO }, false);
+  }
+
+  /** Hands a peer out to be kept across restarts. */
+  remember(peer: Peer): void {
+    const endpoints: Endpoint[] = peer.paths.map((path) => path.path.endpoint);
+    if (endpoints.length === 0) endpoints.push(...this.node.contact.hintsOf(peer.address));
+    const bytes = encodeCachedPeer({ identity: peer.identity, version: peer.version, endpoints });
+    const record = { what: "peer" as const, address: peer.address, bytes };
+    this.node.vl1.outbox.push({ kind: "persist", record });
+  }
+}
+
+/** A peer as `peers.d` keeps it (spec 03 section 25). */
+export interface CachedPeer {
+  readonly identity: Identity;
+  readonly version: Version;
+  readonly endpoints: readonly Endpoint[];
+}
+
+const CACHED_PEER_VERSION = 2;
+const CACHED_ENDPOINTS_MAX = 64;
+
+export function encodeCachedPeer(peer: CachedPeer): Uint8Array {
+  const { protocol, major, minor, revision } = peer.version;
+  const w = new Writer();
+  w.u8(CACHED_PEER_VERSION);
+  peer.identity.encode(w);
+  w.u16(protocol).u16(major).u16(minor).u16(revision).u16(peer.endpoints.length);
+  for (const endpoint of peer.endpoints) encodeEndpoint(w, endpoint);
+  return w.finish();
+}
+
+/**
+ * @returns undefined when the file is of another version
+ * @throws {WireError} when it is torn
+ */
+export function decodeCachedPeer(bytes: Uint8Array): CachedPeer | undefined {
+  const r = new Reader(bytes, "peer cache");
+  if (r.u8() !== CACHED_PEER_VERSION) return undefined;
+  const identity = Identity.decode(r);
+  const version = { protocol: r.u16(), major: r.u16(), minor: r.u16(), revision: r.u16() };
+  const endpoints: Endpoint[] = [];
+  for (let count = Math.min(r.u16(), CACHED_ENDPOINTS_MAX); count > 0; count--) {
+    const endpoint = decodeEndpoint(r);
+    if (endpoint) endpoints.push(endpoint);
+  }
+  return { identity, version, endpoints };
+}

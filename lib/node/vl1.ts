@@ -1,0 +1,292 @@
+/**
+ * What every part of a node shares: who we are, whom we know, our sockets, and how a packet gets out. Packets are built,
+ * compressed, sealed, split and registered here and nowhere else.
+ *
+ * Source: spec 02 sections 2 to 5, spec 03 section 13.
+ * @module
+ */
+import type { Address } from "../base/ids.ts";
+import { contains, type Prefix, sameIp } from "../base/ip.ts";
+import { Timers } from "../base/timers.ts";
+import { Waiting } from "../base/waiting.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { LocalSocket, Path, SocketId } from "../peer/path.ts";
+import { Paths } from "../peer/path.ts";
+import { Peer, type PeerPath, sent } from "../peer/peer.ts";
+import { Armor } from "../wire/armor.ts";
+import { compress } from "../wire/compress.ts";
+import { fragmentCount, split } from "../wire/fragment.ts";
+import {
+  AT_FLAGS,
+  AT_VERB,
+  buildPacket,
+  Cipher,
+  DEFAULT_PHYSICAL_MTU,
+  FLAG_FRAGMENTED,
+  packetId,
+  type Verb,
+  VERB_COMPRESSED,
+} from "../wire/packet.ts";
+import type { Version } from "../wire/version.ts";
+import { Counters } from "./counters.ts";
+import { Expected } from "./expected.ts";
+import { DEFAULT_SETTINGS, type NodeConfig, type NodeSettings, type Time } from "./machine.ts";
+import { Outbox } from "./outbox.ts";
+import { PacketIds } from "./packet_ids.ts";
+import { Upstreams } from "./upstreams.ts";
+
+/** Per destination 16 packets; destinations bounded against a scan of made-up addresses; reference life 5 s. */
+const SEND_QUEUE = { perKeyMax: 16, keysMax: 1_024, lifeMs: 5_000 };
+const PEERS_MAX = 262_144; // bounds memory at a root; a leaf knows a few hundred
+/** Sent something and heard nothing for this long: ask. Most conversations answer within it, so it costs nothing. */
+export const QUIET_MS = 1_000;
+const COMPRESS_FROM_BYTES = 65; // shorter payloads never gain; reference Packet.cpp
+
+/** How a packet is to travel. */
+export interface SendOptions {
+  /** Try to compress the payload: verbs that carry text and lists, see spec 02 section 5. */
+  readonly compress?: boolean;
+  /** Called with the id on the wire, once the packet is sealed. */
+  readonly onSent?: (id: bigint) => void;
+}
+
+/** A packet not built yet. */
+interface Unsent {
+  readonly verb: Verb;
+  readonly payload: Uint8Array;
+  readonly options: SendOptions;
+}
+
+/** Which way a packet for a peer goes now. */
+export interface Route {
+  readonly via: PeerPath;
+  /** The upstream that relays it; undefined when `via` is the peer's own. */
+  readonly relay: Peer | undefined;
+}
+
+export class Vl1 {
+  readonly identity: Identity;
+  readonly settings: NodeSettings;
+  readonly armor: Armor;
+  readonly outbox = new Outbox();
+  readonly counters = new Counters();
+  readonly expected = new Expected();
+  readonly paths = new Paths();
+  readonly peers = new Map<Address, Peer>();
+  readonly upstreams: Upstreams;
+  /** Packets that wait for an identity or a path. */
+  readonly queue = new Waiting<Address, Unsent>(SEND_QUEUE);
+  /** This step's clocks; refilled at each `handle()`. */
+  readonly time: Time = { nowMs: 0, wallMs: 0 };
+  /** When each peer needs attention: unanswered probes, keepalive, first contact. */
+  readonly timers = new Timers<Peer>();
+  sockets: LocalSocket[] = [];
+  /** Addresses of our own virtual interfaces: no path may run through them. */
+  own: Prefix[] = [];
+  /** Asks the upstreams who an address is; set by the node that owns the asking. */
+  whois: (address: Address) => void = () => {};
+  /** Something was relayed to a peer we have no direct path to. */
+  onRelayed: (peer: Peer) => void = () => {};
+  /** A path to a peer was learned. */
+  onLearned: (peer: Peer) => void = () => {};
+  /** A path to a peer stopped answering. */
+  onSuspect: (peer: Peer) => void = () => {};
+  readonly #ids: PacketIds;
+
+  constructor(readonly config: NodeConfig) {
+    this.identity = config.identity;
+    this.settings = { ...DEFAULT_SETTINGS, ...config.settings };
+    this.armor = new Armor(config.kernel);
+    this.#ids = new PacketIds(config.random);
+    this.upstreams = new Upstreams(this, config.planet);
+  }
+
+  get nowMs(): number {
+    return this.time.nowMs;
+  }
+
+  /** The versions we tell others. */
+  get announced(): Version {
+    const [major, minor, revision] = this.settings.announceVersion;
+    return { protocol: this.settings.announceProtocol, major, minor, revision };
+  }
+
+  get address(): Address {
+    return this.identity.address;
+  }
+
+  /** Eight bytes fit for a packet's id. */
+  newPacketId(): Uint8Array {
+    return this.#ids.next();
+  }
+
+  /**
+   * Makes a peer of an identity that was proved, or found in a place we trust.
+   * @returns the peer known by that address, which an earlier identity keeps; undefined when none can be made
+   */
+  addPeer(identity: Identity): Peer | undefined {
+    const known = this.peers.get(identity.address);
+    if (known) return known;
+    if (identity.address === this.address || this.peers.size >= PEERS_MAX) return undefined;
+    const peer = Peer.meet(this.config.primitives, this.identity, identity, this.nowMs);
+    if (peer) this.peers.set(peer.address, peer);
+    return peer;
+  }
+
+  /** Whether a socket of that id is still open. */
+  hasSocket(id: SocketId): boolean {
+    return this.sockets.some((socket) => socket.id === id);
+  }
+
+  /** The sockets of an endpoint's family. */
+  socketsFor(endpoint: { ip: Uint8Array }): LocalSocket[] {
+    return this.sockets.filter((socket) => socket.ip.length === endpoint.ip.length);
+  }
+
+  /**
+   * The way to a peer: its best path; else through the best upstream; else any path it ever had.
+   * @returns undefined when there is no way at all
+   */
+  route(peer: Peer): Route | undefined {
+    const direct = peer.best(this.nowMs);
+    if (direct) return { via: direct, relay: undefined };
+    const relay = this.upstreams.best(peer.address);
+    const relayed = relay?.best(this.nowMs);
+    if (relayed) return { via: relayed, relay };
+    const last = peer.anyPath() ?? relay?.anyPath();
+    return last && { via: last, relay: peer.paths.includes(last) ? undefined : relay };
+  }
+
+  /**
+   * Sends a packet to an address, whether or not we know who that is: it waits for WHOIS, or for a way there.
+   * @param payload What follows the verb byte
+   */
+  send(to: Address, verb: Verb, payload: Uint8Array, options: SendOptions = {}): void {
+    if (to === this.address) return;
+    const peer = this.peers.get(to);
+    const route = peer && this.route(peer);
+    if (peer && route) {
+      this.#sendBy(route, peer, verb, payload, options);
+      return;
+    }
+    if (!this.queue.push(to, { verb, payload, options }, this.nowMs)) {
+      this.counters.drop("queue-full");
+    }
+    if (!peer) this.whois(to);
+  }
+
+  /** Sends what waited for this peer, if there is a way now. */
+  flushQueue(peer: Peer): void {
+    const route = this.route(peer);
+    if (!route) return;
+    for (const { verb, payload, options } of this.queue.take(peer.address, this.nowMs)) {
+      this.#sendBy(route, peer, verb, payload, options);
+    }
+  }
+
+  #sendBy(
+    route: Route,
+    peer: Peer,
+    verb: Verb,
+    payload: Uint8Array,
+    options: SendOptions,
+  ): void {
+    const id = this.transmit(peer, route.via.path, verb, payload, { expect: true, ...options });
+    if (route.via.quietSinceMs === undefined) {
+      this.timers.setEarlier(route.relay ?? peer, this.nowMs + QUIET_MS);
+    }
+    sent(route.via, this.nowMs);
+    options.onSent?.(id);
+    if (route.relay) this.onRelayed(peer);
+  }
+
+  /** Answers on the path a packet came by; such packets are never themselves answered. */
+  reply(peer: Peer, path: Path, verb: Verb, payload: Uint8Array): void {
+    this.transmit(peer, path, verb, payload, {});
+    path.lastOutMs = this.nowMs;
+  }
+
+  /**
+   * Builds, compresses, seals, registers, splits and emits one packet for `peer` on one path.
+   * @returns its id on the wire
+   */
+  transmit(
+    peer: Peer,
+    path: Path,
+    verb: Verb,
+    payload: Uint8Array,
+    options: SendOptions & { expect?: boolean; probe?: boolean },
+  ): bigint {
+    const packet = this.#build(peer, verb, payload, options.compress ?? false);
+    const pieces = fragmentCount(packet.length, DEFAULT_PHYSICAL_MTU);
+    if (pieces === undefined) {
+      this.counters.drop("malformed");
+      return 0n;
+    }
+    if (pieces > 1) packet[AT_FLAGS] |= FLAG_FRAGMENTED;
+    this.armor.seal(packet, peer.keys, this.#cipherFor(peer));
+    this.counters.sent[verb]++;
+    return this.emit(peer.address, path, verb, packet, options);
+  }
+
+  /** Registers a sealed packet if it may be answered, and puts it on the wire. */
+  emit(
+    to: Address,
+    path: Path,
+    verb: Verb,
+    packet: Uint8Array,
+    options: { expect?: boolean; probe?: boolean },
+  ): bigint {
+    const id = packetId(packet);
+    if (options.expect || options.probe) {
+      const asked = options.probe ? path : undefined;
+      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked });
+    }
+    const pieces = packet.length > DEFAULT_PHYSICAL_MTU
+      ? split(packet, DEFAULT_PHYSICAL_MTU)
+      : [packet];
+    for (const bytes of pieces) this.datagram(path, bytes);
+    return id;
+  }
+
+  /** One datagram on its way; `ttl` for the packets that only open our own NAT. */
+  datagram(path: Path, bytes: Uint8Array, ttl?: number): void {
+    this.outbox.push({ kind: "send", socket: path.socket, to: path.endpoint, bytes, ttl });
+  }
+
+  #build(peer: Peer, verb: Verb, payload: Uint8Array, mayCompress: boolean): Uint8Array {
+    const smaller = mayCompress && payload.length >= COMPRESS_FROM_BYTES
+      ? compress(payload)
+      : undefined;
+    const header = {
+      id: this.#ids.next(),
+      destination: peer.address,
+      source: this.address,
+      verb,
+    };
+    const packet = buildPacket(header, smaller ?? payload);
+    if (smaller) packet[AT_VERB] |= VERB_COMPRESSED;
+    return packet;
+  }
+
+  #cipherFor(peer: Peer): Cipher {
+    // Salsa20/12 is what measures fastest here and every peer must take it; AES only on request and when understood.
+    const aes = this.settings.cipher === "aes" && peer.version.protocol >= 12;
+    return aes ? Cipher.AES_GMAC_SIV : Cipher.POLY1305_SALSA2012;
+  }
+
+  /** Whether a physical address may lead to a peer (spec 03 section 6.2), apart from what the engine forbids. */
+  mayUse(peer: Address, path: Path): boolean {
+    const { endpoint } = path;
+    if (endpoint.port === 0 || !USABLE_SCOPES.has(path.scope)) return false;
+    const listed = this.upstreams.endpointsOf(peer);
+    if (listed && listed.length > 0 && !listed.some((root) => sameIp(root.ip, endpoint.ip))) {
+      return false;
+    }
+    if (this.own.some((prefix) => contains(prefix, endpoint.ip))) return false;
+    return !this.settings.isForbidden?.(endpoint, peer);
+  }
+}
+
+/** Pseudo-private, global, shared and private: what a datagram can be sent to beyond this link. */
+const USABLE_SCOPES = new Set<number>([3, 4, 6, 7]);

@@ -1,0 +1,109 @@
+/**
+ * A path: one of our sockets and one remote endpoint. Peers that share a remote endpoint (those behind one relay, or one
+ * that changed its identity) share its record.
+ *
+ * Source: spec 03 sections 2 and 9.
+ * @module
+ */
+import { type Endpoint, type Ip, type Scope, scopeOf } from "../base/ip.ts";
+
+/** Names one of this machine's sockets; never reused within a process. */
+export type SocketId = number;
+
+/** One socket this node may send from. */
+export interface LocalSocket {
+  readonly id: SocketId;
+  /** Address it is bound to; all zero for any. */
+  readonly ip: Ip;
+  readonly port: number;
+}
+
+const LATENCY_WEIGHT = 0.25; // share of a new sample in the smoothed latency: settles within about ten samples
+
+/** Endpoint as a map key that is cheap to make: a number for IPv4, a string for IPv6. */
+export function endpointKey(endpoint: Endpoint): number | string {
+  const { ip, port } = endpoint;
+  if (ip.length === 4) {
+    return ((ip[0] * 256 + ip[1]) * 256 + ip[2]) * 16_777_216 + ip[3] * 65_536 + port;
+  }
+  let key = "";
+  for (let i = 0; i < 16; i += 2) key += String.fromCharCode((ip[i] << 8) | ip[i + 1]);
+  return key + String.fromCharCode(port);
+}
+
+export class Path {
+  readonly scope: Scope;
+  /** Smoothed round trip in milliseconds; undefined until measured. */
+  latencyMs: number | undefined;
+  /** Last time anything authenticated arrived by it, from whichever peer. */
+  lastInMs = -Infinity;
+  lastOutMs = -Infinity;
+  /** Last time a packet of a fellow member arrived by it: what a leaf relays for (spec 02 section 8). */
+  lastTrustedMs = -Infinity;
+  /** When we last answered an ECHO that came by it. */
+  lastEchoAnsweredMs = -Infinity;
+  /** Bytes an unproven source may still be sent: what it sent minus what it got (spec 03 section 28 item 23). */
+  creditBytes = 0;
+
+  constructor(readonly socket: SocketId, readonly endpoint: Endpoint) {
+    this.scope = scopeOf(endpoint.ip);
+  }
+
+  get isIpv4(): boolean {
+    return this.endpoint.ip.length === 4;
+  }
+
+  /** @param sampleMs One measured round trip */
+  addLatency(sampleMs: number): void {
+    this.latencyMs = this.latencyMs === undefined
+      ? sampleMs
+      : this.latencyMs + (sampleMs - this.latencyMs) * LATENCY_WEIGHT;
+  }
+}
+
+const PATHS_MAX = 262_144; // bounds memory; a root with 100,000 clients uses about two a client
+
+/** All paths that peers have proved, by socket and endpoint. */
+export class Paths {
+  readonly #bySocket = new Map<SocketId, Map<number | string, Path>>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The known path, or a fresh one nobody remembers until {@linkcode keep}: strangers cost nothing. */
+  get(socket: SocketId, endpoint: Endpoint): Path {
+    return this.#bySocket.get(socket)?.get(endpointKey(endpoint)) ?? new Path(socket, endpoint);
+  }
+
+  /** @returns false when the table is full */
+  keep(path: Path): boolean {
+    let paths = this.#bySocket.get(path.socket);
+    if (!paths) this.#bySocket.set(path.socket, paths = new Map());
+    const key = endpointKey(path.endpoint);
+    if (paths.get(key) === path) return true;
+    if (this.#size >= PATHS_MAX) return false;
+    if (!paths.has(key)) this.#size++;
+    paths.set(key, path);
+    return true;
+  }
+
+  /** Forgets paths `unused` says nobody refers to. */
+  collect(unused: (path: Path) => boolean): void {
+    for (const paths of this.#bySocket.values()) {
+      for (const [key, path] of paths) {
+        if (unused(path)) {
+          paths.delete(key);
+          this.#size--;
+        }
+      }
+    }
+  }
+
+  /** Forgets every path of a socket that was closed. */
+  dropSocket(socket: SocketId): void {
+    this.#size -= this.#bySocket.get(socket)?.size ?? 0;
+    this.#bySocket.delete(socket);
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * One peer: who it is, the key we share, the paths that lead to it, which of them is best, and what it may ask of us.
+ *
+ * Source: spec 03 sections 2, 8, 9 and 28 (items 1, 6, 9). Differences from the reference: a path is proved by an answer
+ * from the very address asked; latency is smoothed and switching has hysteresis; a path that stays silent while probed is
+ * suspect and no longer used, where the reference keeps it for 243 s.
+ * @module
+ */
+import type { Address } from "../base/ids.ts";
+import { TokenBucket } from "../base/rate.ts";
+import type { Primitives } from "../crypto/primitives.ts";
+import { deriveSessionKeys, type SessionKeys } from "../crypto/session_keys.ts";
+import type { Identity } from "../identity/identity.ts";
+import { agree } from "../identity/sign.ts";
+import type { Version } from "../wire/version.ts";
+import type { Path } from "./path.ts";
+
+/** A peer without traffic for this long is forgotten; reference PEER_ACTIVITY_TIMEOUT. */
+export const PEER_ACTIVITY_MS = 500_000;
+/** A path silent for this long is gone; reference PATH_EXPIRATION. */
+export const PATH_EXPIRATION_MS = 243_000;
+/** Trust lapses after this; reference TRUST_EXPIRATION. */
+export const TRUST_EXPIRATION_MS = 600_000;
+const PATHS_PER_PEER_MAX = 16; // reference 64; bounds keepalive traffic and memory per peer
+const UNKNOWN_LATENCY_MS = 1_000; // what an unmeasured path counts as: worse than any measured one worth having
+const SWITCH_GAIN_FRACTION = 0.2; // a challenger must be this much faster...
+const SWITCH_GAIN_MS = 2; // ...and by at least this, or two equal paths would alternate for ever
+const PROBES_LOST_SUSPECT = 1; // unanswered probes until a path is suspect and traffic goes elsewhere
+const PROBES_LOST_DEAD = 4; // unanswered probes until a path is given up
+
+/** Of a peer that has not said yet. */
+export const VERSION_UNKNOWN: Version = { protocol: 0, major: 0, minor: 0, revision: 0 };
+
+/** A path this peer has proved, and how it answers. */
+export interface PeerPath {
+  readonly path: Path;
+  /** Last authenticated packet that came from the peer itself by this path. */
+  lastInMs: number;
+  lastOutMs: number;
+  /** First packet sent since the peer was last heard on this path; undefined when it has answered since. */
+  quietSinceMs: number | undefined;
+  /** Last probe sent; undefined when it was answered. */
+  probeSentMs: number | undefined;
+  probesLost: number;
+}
+
+export class Peer {
+  readonly address: Address;
+  version: Version = VERSION_UNKNOWN;
+  /** Last authenticated packet, direct or relayed. */
+  lastReceiveMs = -Infinity;
+  /** Last packet that carried a frame or a network configuration. */
+  lastNontrivialMs = -Infinity;
+  lastTrustedMs = -Infinity;
+  lastHelloSentMs = -Infinity;
+  lastPushSentMs = -Infinity;
+  pushesSent = 0;
+  /** Last packet we had no direct path for; decides whether looking for one is worth it. */
+  lastRelayedMs = -Infinity;
+  /** Addresses recently probed for this peer, by path key, with the time: bounds probes of one address. */
+  readonly probed = new Map<string, number>();
+  /** Probes of addresses that others named; spec 03 section 28 item 26. */
+  readonly probeBudget = new TokenBucket(4, 64);
+  /** Inbound PUSH_DIRECT_PATHS: 8 at once, then one in 15 s as the reference sends them. */
+  readonly pushBudget = new TokenBucket(1 / 15, 8);
+  /** NETWORK_CREDENTIALS: the reference takes one a second; a burst lets several networks' arrive together. */
+  readonly credentialsBudget = new TokenBucket(1, 8);
+  /** Names asked for by WHOIS. */
+  readonly whoisBudget = new TokenBucket(10, 40);
+  readonly paths: PeerPath[] = [];
+  #best: PeerPath | undefined;
+
+  private constructor(
+    readonly identity: Identity,
+    readonly keys: SessionKeys,
+    readonly metMs: number,
+  ) {
+    this.address = identity.address;
+  }
+
+  /**
+   * Agrees the key and makes the peer.
+   * @returns undefined when no key can be agreed, which no honest identity causes
+   */
+  static meet(
+    primitives: Primitives,
+    mine: Identity,
+    theirs: Identity,
+    nowMs: number,
+  ): Peer | undefined {
+    const key = agree(primitives, mine, theirs.publicKey);
+    return key && new Peer(theirs, deriveSessionKeys(primitives, key), nowMs);
+  }
+
+  isAlive(nowMs: number): boolean {
+    return nowMs - this.lastReceiveMs < PEER_ACTIVITY_MS;
+  }
+
+  /** Whether frames or configurations went between us lately: only such peers are kept alive. */
+  isActive(nowMs: number): boolean {
+    return nowMs - this.lastNontrivialMs < PEER_ACTIVITY_MS;
+  }
+
+  isTrusted(nowMs: number): boolean {
+    return nowMs - this.lastTrustedMs < TRUST_EXPIRATION_MS;
+  }
+
+  find(path: Path): PeerPath | undefined {
+    return this.paths.find((known) => known.path === path);
+  }
+
+  /** The path to send by, or undefined when none is proved and answering: then relay. */
+  best(nowMs: number): PeerPath | undefined {
+    const current = this.#best && isUsable(this.#best, nowMs) ? this.#best : undefined;
+    let best = current;
+    for (const candidate of this.paths) {
+      if (isUsable(candidate, nowMs) && candidate !== best && isBetter(candidate, best)) {
+        best = candidate;
+      }
+    }
+    this.#best = best;
+    return best;
+  }
+
+  /** The least bad path when {@linkcode best} has none: suspect or silent for long. */
+  anyPath(): PeerPath | undefined {
+    let latest: PeerPath | undefined;
+    for (const candidate of this.paths) {
+      if (!latest || candidate.lastInMs > latest.lastInMs) latest = candidate;
+    }
+    return latest;
+  }
+
+  /** Smoothed round trip over the best path; undefined when relayed or not measured. */
+  latencyMs(nowMs: number): number | undefined {
+    return this.best(nowMs)?.path.latencyMs;
+  }
+
+  /**
+   * Takes up a path that answered us from the address asked.
+   * @returns the record, new or known; undefined when the peer has many better ones
+   */
+  learn(path: Path, nowMs: number): PeerPath | undefined {
+    const known = this.find(path);
+    if (known) {
+      heard(known, nowMs);
+      return known;
+    }
+    if (this.paths.length >= PATHS_PER_PEER_MAX && !this.#dropWorst(nowMs)) return undefined;
+    const learned: PeerPath = {
+      path,
+      lastInMs: nowMs,
+      lastOutMs: path.lastOutMs,
+      quietSinceMs: undefined,
+      probeSentMs: undefined,
+      probesLost: 0,
+    };
+    this.paths.push(learned);
+    return learned;
+  }
+
+  #dropWorst(nowMs: number): boolean {
+    let worst: PeerPath | undefined;
+    for (const candidate of this.paths) {
+      if (!isUsable(candidate, nowMs) && (!worst || candidate.lastInMs < worst.lastInMs)) {
+        worst = candidate;
+      }
+    }
+    if (worst) this.forget(worst);
+    return worst !== undefined;
+  }
+
+  forget(path: PeerPath): void {
+    const index = this.paths.indexOf(path);
+    if (index >= 0) this.paths.splice(index, 1);
+    if (this.#best === path) this.#best = undefined;
+  }
+
+  /** Marks every path as not answering: after sleep, or when our own addresses changed. */
+  suspectAll(): void {
+    for (const path of this.paths) {
+      path.probesLost = Math.max(path.probesLost, PROBES_LOST_SUSPECT);
+    }
+  }
+}
+
+/** The peer was heard on this path: whatever we wondered is answered. */
+export function heard(path: PeerPath, nowMs: number): void {
+  path.lastInMs = nowMs;
+  path.quietSinceMs = undefined;
+  path.probeSentMs = undefined;
+  path.probesLost = 0;
+}
+
+/** Something was sent by this path. */
+export function sent(path: PeerPath, nowMs: number): void {
+  path.lastOutMs = nowMs;
+  path.path.lastOutMs = nowMs;
+  path.quietSinceMs ??= nowMs;
+}
+
+export function isSuspect(path: PeerPath): boolean {
+  return path.probesLost >= PROBES_LOST_SUSPECT;
+}
+
+export function isDead(path: PeerPath, nowMs: number): boolean {
+  return path.probesLost >= PROBES_LOST_DEAD || nowMs - path.lastInMs >= PATH_EXPIRATION_MS;
+}
+
+function isUsable(path: PeerPath, nowMs: number): boolean {
+  return !isSuspect(path) && nowMs - path.lastInMs < PATH_EXPIRATION_MS;
+}
+
+/** Whether to move to `challenger`: clearly faster, or as fast and by a more local scope. */
+function isBetter(challenger: PeerPath, current: PeerPath | undefined): boolean {
+  if (!current) return true;
+  const ours = challenger.path.latencyMs ?? UNKNOWN_LATENCY_MS;
+  const theirs = current.path.latencyMs ?? UNKNOWN_LATENCY_MS;
+  const gainMs = theirs - ours;
+  if (gainMs >= SWITCH_GAIN_MS && gainMs >= theirs * SWITCH_GAIN_FRACTION) return true;
+  const alike = Math.abs(gainMs) < SWITCH_GAIN_MS;
+  return alike && challenger.path.scope > current.path.scope;
+}
