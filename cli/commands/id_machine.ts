@@ -1,0 +1,57 @@
+/**
+ * The identity tool on this machine: files, clock, randomness and the worker that does the work.
+ * @module
+ */
+import type { Io } from "../command.ts";
+import { machinePrimitives } from "../engine/primitives.ts";
+import { Validator } from "../engine/validator.ts";
+import { idTool } from "./id.ts";
+
+const FILE_MAX_BYTES = 256 * 1024 * 1024; // bounds memory: what is signed is read whole
+
+/**
+ * Runs the tool and prints what it says.
+ * @param program How it was called, for its help
+ * @returns the exit code
+ */
+export async function runIdTool(program: string, args: string[], io: Io): Promise<number> {
+  const validator = new Validator();
+  try {
+    const result = await idTool(args, {
+      program,
+      primitives: machinePrimitives,
+      random: (bytes) => {
+        crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+      },
+      readFile,
+      writeFile,
+      wallMs: Date.now,
+      validate: (identity) => validator.validate(identity),
+      generate: (options, onProgress) => validator.generate(options, onProgress),
+      onProgress: io.err,
+    });
+    if (result.stdout !== "") io.out(result.stdout);
+    if (result.stderr !== "") io.err(result.stderr);
+    return result.exit;
+  } finally {
+    validator.close();
+  }
+}
+
+async function readFile(name: string): Promise<Uint8Array | undefined> {
+  try {
+    const { size, isFile } = await Deno.stat(name);
+    return isFile && size <= FILE_MAX_BYTES ? await Deno.readFile(name) : undefined;
+  } catch {
+    return undefined; // the tool says so in its own words
+  }
+}
+
+async function writeFile(
+  name: string,
+  contents: Uint8Array,
+  { secret }: { secret: boolean },
+): Promise<void> {
+  await Deno.writeFile(name, contents, secret ? { mode: 0o600 } : {});
+  if (secret) await Deno.chmod(name, 0o600); // the mode above counts for new files only
+}

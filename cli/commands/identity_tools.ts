@@ -1,0 +1,20 @@
+/**
+ * What making and checking an identity takes on this machine, for commands: one key after the other on this thread. The
+ * service has a worker for it.
+ * @module
+ */
+import type { IdentityTools } from "../engine/own_identity.ts";
+import { machinePrimitives } from "../engine/primitives.ts";
+import { WorkKernel } from "../../lib/kernel/mod.ts";
+
+/** A new kernel each time: it holds 2 MiB. */
+export function identityTools(): IdentityTools {
+  const kernel = new WorkKernel(machinePrimitives.sha512);
+  return {
+    primitives: machinePrimitives,
+    random: (bytes) => {
+      crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+    },
+    work: (publicKey) => kernel.work(publicKey),
+  };
+}

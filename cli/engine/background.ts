@@ -1,0 +1,107 @@
+/**
+ * Starting the service in the background: this program again, in a session of its own, its words in `service.log`.
+ *
+ * @module
+ */
+import { processExists, spawnBackground } from "../../ffi/linux/process.ts";
+import { readTextFileIfAny } from "../../ffi/linux/system.ts";
+import { SystemError, TimeoutError } from "../../lib/base/errors.ts";
+import { type Home, HomeError } from "./home.ts";
+
+const LOG_FILE = "service.log";
+const LOG_MAX_BYTES = 1024 * 1024; // bounds the disk a service that runs for years takes: this, twice
+const POLL_MS = 20; // how long a start that took no time is noticed late
+const PERMISSIONS = ["read", "write", "net", "env", "sys", "ffi", "run"] as const;
+
+/** What the background service is started with. */
+export interface BackgroundStart {
+  home: Home;
+  /** -p, when the user gave one. */
+  port?: number;
+  /** Asked again and again until it says yes. */
+  isReady: () => Promise<boolean>;
+  patienceMs: number;
+}
+
+/**
+ * Starts the service and waits until it answers.
+ * @returns its process id
+ * @throws {HomeError} with the last line of the log when it ended at once
+ * @throws {TimeoutError} when it neither answered nor ended
+ */
+export async function startInBackground(start: BackgroundStart): Promise<number> {
+  const { home, port, isReady, patienceMs } = start;
+  home.create();
+  boundLog(home);
+  const before = logLengthBytes(home);
+  const serviceArgs = [
+    "service",
+    "-D",
+    home.path,
+    ...(port === undefined ? [] : ["-p", `${port}`]),
+  ];
+  const pid = spawnBackground({
+    path: Deno.execPath(),
+    args: [...selfArgs(), ...serviceArgs],
+    env: Deno.env.toObject(),
+    logPath: home.pathOf(LOG_FILE),
+  });
+  const untilMs = performance.now() + patienceMs;
+  while (performance.now() < untilMs) {
+    if (await isReady()) return pid;
+    if (!isRunning(pid)) throw new HomeError(lastWords(home, before));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new TimeoutError(`the service did not answer in time; see ${home.pathOf(LOG_FILE)}`);
+}
+
+/**
+ * Keeps the log below its bound: what was in it moves to `service.log.1`, and the writer, who appends, goes on in the
+ * emptied file. To be called now and then by a service in the background.
+ */
+export function boundLog(home: Home): void {
+  if (logLengthBytes(home) <= LOG_MAX_BYTES) return;
+  Deno.copyFileSync(home.pathOf(LOG_FILE), home.pathOf(`${LOG_FILE}.1`));
+  Deno.truncateSync(home.pathOf(LOG_FILE));
+}
+
+function logLengthBytes(home: Home): number {
+  try {
+    return Deno.statSync(home.pathOf(LOG_FILE)).size;
+  } catch {
+    return 0; // there is none
+  }
+}
+
+/** What comes before our own words on the command line: nothing when compiled, else what runs this source. */
+function selfArgs(): string[] {
+  if (Deno.build.standalone) return [];
+  const granted = PERMISSIONS.filter((name) =>
+    Deno.permissions.querySync({ name }).state === "granted"
+  );
+  const flags = granted.length === PERMISSIONS.length
+    ? ["-A"]
+    : granted.map((name) => `--allow-${name}`);
+  return ["run", "--no-prompt", ...flags, Deno.mainModule];
+}
+
+/** Whether a child of ours still runs; one that ended stays in the table until we do, marked Z. */
+function isRunning(pid: number): boolean {
+  if (!processExists(pid)) return false;
+  let stat: string | undefined;
+  try {
+    stat = readTextFileIfAny(`/proc/${pid}/stat`);
+  } catch (error) {
+    if (error instanceof SystemError) return true; // no /proc to ask
+    throw error;
+  }
+  return stat === undefined || !/\) [ZX] /.test(stat);
+}
+
+/** The last line the service wrote since `fromBytes`: the reason it gave. */
+function lastWords(home: Home, fromBytes: number): string {
+  const log = home.readBytes(LOG_FILE)?.subarray(fromBytes) ?? new Uint8Array();
+  const line = new TextDecoder().decode(log).trimEnd().split("\n").at(-1) ?? "";
+  const reason = line.replace(/^zt: /, "");
+  return reason === "" ? "the service ended at once and gave no reason" : reason;
+}
