@@ -222,12 +222,17 @@ const LONG_BYTES = 64; // a value this long is text in lines of its own
 function renderField(field: Field, width: number): string[] {
   const place = `${String(field.offset).padStart(5)} ${String(field.length).padStart(5)}`;
   const head = `${place}  ${field.name.padEnd(width)}`;
-  const short = field.hex.length > HEX_SHOWN ? `${field.hex.slice(0, HEX_SHOWN)}...` : field.hex;
+  const short = shortHex(field.hex);
   const dictionary = dictionaryLines(field);
   if (dictionary.length > 0) return [head.trimEnd(), ...dictionary];
   if (field.value === undefined) return [`${head}  ${short}`.trimEnd()];
   if (typeof field.value === "string" && field.length > LONG_BYTES) return [`${head}  ${short}`];
   return [`${head}  ${field.value}`];
+}
+
+/** The beginning; `--json` has all. */
+function shortHex(hex: string): string {
+  return hex.length > HEX_SHOWN ? `${hex.slice(0, HEX_SHOWN)}... (${hex.length / 2} bytes)` : hex;
 }
 
 /** Lines of a field that holds a dictionary, e.g. a piece of a network configuration. */
@@ -238,6 +243,6 @@ function dictionaryLines(field: Field): string[] {
     const value = dictionary.get(key)!;
     // deno-lint-ignore no-control-regex -- control characters are what tells bytes from text
     const readable = !/[\x00-\x1f\x7f\ufffd]/.test(text(value));
-    return `${" ".repeat(15)}${key}=${readable ? text(value) : toHex(value)}`;
+    return `${" ".repeat(15)}${key}=${readable ? text(value) : shortHex(toHex(value))}`;
   });
 }

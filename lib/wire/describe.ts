@@ -5,7 +5,7 @@
  * Source: spec 02 sections 2, 10 and 11; field names are those of `packets.json`.
  * @module
  */
-import { text, toHex } from "../base/bytes.ts";
+import { toHex } from "../base/bytes.ts";
 import {
   describeCapability,
   describeChunk,
@@ -182,7 +182,7 @@ function error(f: FieldReader): void {
   f.id("networkId");
   if (code === ErrorCode.UNWANTED_MULTICAST) group(f, "mac");
   if (code === ErrorCode.NETWORK_AUTHENTICATION_REQUIRED && f.remaining > 2) {
-    f.read("details", f.u16("detailsLength"), text);
+    f.dictionary("details", f.u16("detailsLength"));
   }
 }
 
@@ -245,7 +245,7 @@ function networkCredentials(f: FieldReader): void {
 
 function networkConfigRequest(f: FieldReader): void {
   f.id("networkId");
-  if (f.remaining > 0) f.read("metaData", f.u16("metaDataLength"), text);
+  if (f.remaining > 0) f.dictionary("metaData", f.u16("metaDataLength"));
   if (f.remaining >= 8) f.u64("haveRevision");
   if (f.remaining >= 8) f.u64("haveTimestamp");
 }
@@ -306,7 +306,7 @@ function remoteTrace(f: FieldReader): void {
     const at = f.packet.length - f.remaining;
     const end = f.packet.indexOf(0, at);
     if (end < 0) return;
-    f.read(`dictionary[${i}]`, end - at, text);
+    f.dictionary(`dictionary[${i}]`, end - at);
     f.bytes(`terminator[${i}]`, 1);
   }
 }

@@ -86,21 +86,18 @@ export class FieldReader {
 
   address(name: string): number {
     const at = this.#r.at;
-    const address = this.#r.address();
-    this.#note(name, at, this.packet.subarray(at, at + 5), formatAddress(address));
+    const bytes = this.#r.view(5);
+    const address = new Reader(bytes, "address").address();
+    this.#note(name, at, bytes, formatAddress(address));
     return address;
   }
 
   mac(name: string): void {
-    const at = this.#r.at;
-    const mac = this.#r.mac();
-    this.#note(name, at, this.packet.subarray(at, at + 6), formatMac(mac));
+    this.read(name, 6, (bytes) => formatMac(new Reader(bytes, "mac").mac()));
   }
 
   ip(name: string, length: number): void {
-    const at = this.#r.at;
-    const ip = this.#r.view(length);
-    this.#note(name, at, ip, formatIp(ip));
+    this.read(name, length, formatIp);
   }
 
   /** Bytes that mean nothing to us. */
@@ -111,25 +108,32 @@ export class FieldReader {
     return bytes;
   }
 
+  /** A dictionary: one character a byte, so that none is lost. */
+  dictionary(name: string, length: number): void {
+    this.read(name, length, (bytes) => Array.from(bytes, (b) => String.fromCharCode(b)).join(""));
+  }
+
   /** Bytes with a reading of their own. */
-  read(name: string, length: number, value: (bytes: Uint8Array) => string | number): Uint8Array {
+  read(name: string, length: number, value: (bytes: Uint8Array) => string | number): void {
     const at = this.#r.at;
     const bytes = this.#r.view(length);
     this.#note(name, at, bytes, value(bytes));
-    return bytes;
   }
 
+  // A view is taken first: a field that is cut short is then left whole for what comes after the error.
   #number(name: string, length: 1 | 2 | 4): number {
     const at = this.#r.at;
-    const value = length === 1 ? this.#r.u8() : length === 2 ? this.#r.u16() : this.#r.u32();
-    this.#note(name, at, this.packet.subarray(at, at + length), value);
+    const bytes = this.#r.view(length);
+    const value = bytes.reduce((number, byte) => number * 256 + byte, 0);
+    this.#note(name, at, bytes, value);
     return value;
   }
 
   #wide(name: string, format: (value: bigint) => string): bigint {
     const at = this.#r.at;
-    const value = this.#r.u64();
-    this.#note(name, at, this.packet.subarray(at, at + 8), format(value));
+    const bytes = this.#r.view(8);
+    const value = new Reader(bytes, "number").u64();
+    this.#note(name, at, bytes, format(value));
     return value;
   }
 
