@@ -4,6 +4,7 @@
  * Source: spec 06 section 3.3.
  * @module
  */
+import { utf8 } from "../../lib/base/bytes.ts";
 import type { Credentials } from "./auth.ts";
 import { formatJson, type Json } from "../engine/json.ts";
 
@@ -39,4 +40,16 @@ export function json(value: Json, status = 200): ApiResponse {
 export function failure(status: number, description: string): ApiResponse {
   const body = `{"error": ${status}, "description": ${JSON.stringify(description)}}`;
   return { status, contentType: "application/json", body };
+}
+
+/** The headers of a response, its length included. */
+export function headersOf(response: ApiResponse): Record<string, string> {
+  const lengthBytes = typeof response.body === "string"
+    ? utf8(response.body).length
+    : response.body.length;
+  return {
+    "Content-Length": String(lengthBytes),
+    ...(response.contentType === undefined ? {} : { "Content-Type": response.contentType }),
+    ...response.headers,
+  };
 }

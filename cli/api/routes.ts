@@ -251,14 +251,15 @@ async function routeController(
   view: ServiceView,
 ): Promise<RouteResult> {
   if (method !== "GET" && method !== "POST" && method !== "DELETE") return undefined;
-  const answered = await view.controller(method, request.path, request.body);
-  return controllerResponse(request.path, answered);
+  return controllerResponse(await view.controller(method, request.path, request.body));
 }
 
-function controllerResponse(path: string, { status, json: value }: ControllerAnswer): ApiResponse {
+function controllerResponse({ status, json: value, pretty }: ControllerAnswer): ApiResponse {
   if (value === undefined) return { status, body: "" };
-  if (path !== "/controller") return json(value, status);
-  // The one body the reference prints with tabs and in the order of its fields.
+  if (status >= 400 && isObject(value) && typeof value.description === "string") {
+    return failure(status, value.description);
+  }
+  if (!pretty) return json(value, status);
   const body = `${JSON.stringify(value, null, "\t")}\n`;
   return { status, contentType: "application/json", body };
 }

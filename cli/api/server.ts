@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { SystemError } from "../../lib/base/errors.ts";
 import { type AccessPolicy, isManager } from "./auth.ts";
-import type { ApiRequest, ApiResponse } from "./response.ts";
+import { type ApiRequest, type ApiResponse, headersOf } from "./response.ts";
 import { answer } from "./routes.ts";
 import type { ServiceView } from "./view.ts";
 
@@ -159,9 +159,6 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
 
 function send(request: IncomingMessage, response: ServerResponse, reply: ApiResponse): void {
   if (response.destroyed) return;
-  const body = typeof reply.body === "string" ? Buffer.from(reply.body, "utf8") : reply.body;
-  const headers: Record<string, string | number> = { "Content-Length": body.length };
-  if (reply.contentType) headers["Content-Type"] = reply.contentType;
-  response.writeHead(reply.status, { ...headers, ...reply.headers });
-  response.end(request.method === "HEAD" ? undefined : body);
+  response.writeHead(reply.status, headersOf(reply));
+  response.end(request.method === "HEAD" ? undefined : reply.body);
 }

@@ -152,8 +152,10 @@ export type NetworkWait = {
 
 /** What a controller answers; without `json` the body is empty. */
 export interface ControllerAnswer {
-  status: number;
-  json?: Json;
+  readonly status: number;
+  readonly json?: Json;
+  /** Printed with tabs, keys in the order given: `GET /controller`. */
+  readonly pretty?: boolean;
 }
 
 /** Bonding, where the service has it configured; absent where it has not. */
