@@ -249,8 +249,9 @@ export class DataPlane implements PacketMover {
   }
 
   #hear(current: Incarnation, word: WorkerWord): void {
-    if (word === "stopped") current.stopped?.();
-    else this.#drain(current);
+    if (word === "wake") this.#drain(current);
+    else if (word === "stopped") current.stopped?.();
+    else this.#bury(current, word.died, true);
   }
 
   #drain(current: Incarnation): void {
@@ -336,6 +337,7 @@ export class DataPlane implements PacketMover {
       this.#events.onFailed?.(error);
       return;
     }
+    this.#events.onRestart?.(reason);
     this.#restart = setTimeout(() => this.#spawn(), (deaths - 1) * RESTART_STEP_MS);
   }
 

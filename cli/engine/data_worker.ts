@@ -7,8 +7,8 @@
  */
 import { DataLoop, type DataSetup } from "./data_loop.ts";
 
-/** What the Worker says: there is something in the ring, or it has left the loop. */
-export type WorkerWord = "wake" | "stopped";
+/** What the Worker says: there is something in the ring, it has left the loop as told, or an error ended it. */
+export type WorkerWord = "wake" | "stopped" | { readonly died: string };
 
 interface WorkerScope {
   onmessage: ((event: MessageEvent<DataSetup>) => void) | null;
@@ -19,7 +19,12 @@ interface WorkerScope {
 const scope = globalThis as unknown as WorkerScope;
 
 scope.onmessage = (event) => {
-  new DataLoop(event.data, () => scope.postMessage("wake")).run();
-  scope.postMessage("stopped");
+  try {
+    new DataLoop(event.data, () => scope.postMessage("wake")).run();
+    scope.postMessage("stopped");
+  } catch (error) {
+    // Said by message rather than thrown: control logs it where the user looks, and starts another Worker.
+    scope.postMessage({ died: error instanceof Error ? error.stack ?? error.message : `${error}` });
+  }
   scope.close();
 };

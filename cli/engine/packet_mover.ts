@@ -14,6 +14,8 @@ export interface PacketEvents {
   onSignal?(signalId: number): void;
   /** A descriptor broke, e.g. its device was deleted by someone else: it is no longer read. */
   onLost?(what: "socket" | "tap" | "signal", id: number): void;
+  /** Whatever moves packets died and is being replaced. @param reason For the log; may have lines */
+  onRestart?(reason: string): void;
   /** Packets cannot be moved any more: the data Worker died too often. */
   onFailed?(error: Error): void;
 }

@@ -1,0 +1,36 @@
+/**
+ * Run by `libc_test.ts` in a process of its own with scoped permissions: a datagram from a socket through both rings
+ * and the Worker and back, and an error with its errno.
+ * @module
+ */
+import { DataPlane } from "../../../../cli/engine/data_plane.ts";
+import { readTextFile } from "../../../../ffi/linux/system.ts";
+import { thisMachine } from "../../../../ffi/mod.ts";
+import { assert, SystemError } from "../../../../lib/base/errors.ts";
+
+const machine = thisMachine();
+const ip = Uint8Array.of(127, 0, 0, 1);
+const socket = machine.openUdp({ ip, port: 0 });
+assert(readTextFile("/proc/self/status").includes("Threads:"), "/proc can be read through libc");
+assert(machine.nowMs() > 0, "the clock runs");
+
+const echoed = Promise.withResolvers<number>();
+const plane = new DataPlane({
+  onDatagram: (_id, _from, bytes) => echoed.resolve(bytes.length),
+  onFrame: () => {},
+});
+plane.start();
+plane.addSocket(1, socket.fd);
+plane.send(1, { ip, port: socket.port }, new Uint8Array(100));
+plane.flush();
+const length = await echoed.promise;
+
+let code = "none";
+try {
+  machine.openUdp({ ip, port: socket.port });
+} catch (error) {
+  if (error instanceof SystemError) code = error.code;
+}
+await plane.stop();
+socket.close();
+console.log(`echoed ${length} bytes, errno ${code}`);
