@@ -15,6 +15,7 @@ import type { PacketKernel } from "../kernel/mod.ts";
 import type { PortConfig } from "../network/network.ts";
 
 import type { LocalSocket, SocketId } from "../peer/path.ts";
+import type { CachedPeer } from "./peer_cache.ts";
 
 /** Both clocks, read once per step by whoever drives. One object, refilled, lent. */
 export interface Time {
@@ -106,8 +107,8 @@ export interface NodeConfig {
   settings?: Partial<NodeSettings>;
   /** Network authority of this node, if it is one. */
   controller?: ControllerMachine;
-  /** Looks up an identity that was known before; a root answers WHOIS from it (spec 03 section 28 item 13). */
-  remembered?: (address: Address) => Identity | undefined;
+  /** A peer known in an earlier run; a root answers WHOIS from it (spec 03 section 28 item 13). */
+  recall?: (address: Address) => CachedPeer | undefined;
 }
 
 /** The controller as a node drives it. */

@@ -104,7 +104,7 @@ export class Node implements Machine {
       this.networks.authority = this.#authority;
     }
     this.vl1.whois = (address) => {
-      if (!this.whois.ask(address)) this.vl1.counters.drop("queue-full");
+      if (!this.#recall(address) && !this.whois.ask(address)) this.vl1.counters.drop("queue-full");
     };
     this.vl1.onRelayed = (peer) => this.#relayed(peer);
     this.vl1.onSuspect = (peer) => this.#suspect(peer);
@@ -235,6 +235,7 @@ export class Node implements Machine {
 
   #unknownSender(source: Address, packet: Uint8Array, path: Path): void {
     // Only what came through a root, or from a proved path, makes us ask: strangers cannot spend our questions.
+    if (this.#recall(source)) return this.#packet(packet, path);
     if (!this.whois.ask(source)) return this.vl1.counters.drop("unknown-sender");
     if (!this.#unknownSenders.push(source, { packet, path }, this.vl1.nowMs)) {
       this.vl1.counters.drop("queue-full");
@@ -298,6 +299,20 @@ export class Node implements Machine {
       this.#retryWaiting();
       this.networks.upstreamReached();
     }
+  }
+
+  /** Takes up a peer an earlier run knew: with its address it needs no upstream to find it. */
+  #recall(address: Address): boolean {
+    // An open question means that it was not found here: looking costs a file.
+    const settled = this.vl1.peers.has(address) || this.whois.isPending(address);
+    const cached = settled ? undefined : this.vl1.config.recall?.(address);
+    const peer = cached && this.vl1.addPeer(cached.identity);
+    if (!cached || !peer) return false;
+    peer.version = cached.version;
+    this.contact.hint(address, cached.endpoints);
+    this.contact.tryHints(peer);
+    this.met(peer);
+    return true;
   }
 
   /** A packet had to go by relay: see to it that a direct way is looked for. */

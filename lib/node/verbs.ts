@@ -4,11 +4,10 @@
  * Source: spec 02 section 10; per verb see its codec in `lib/wire/`.
  * @module
  */
-import { Reader, Writer } from "../base/bytes.ts";
+import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
 import { Waiting } from "../base/waiting.ts";
-import { decodeEndpoint, encodeEndpoint, type Endpoint } from "../base/ip.ts";
-import { Identity } from "../identity/identity.ts";
+import type { Endpoint } from "../base/ip.ts";
 import type { Path } from "../peer/path.ts";
 import type { Peer } from "../peer/peer.ts";
 import { decodeError } from "../wire/error.ts";
@@ -16,11 +15,11 @@ import { decodeOkHello, decodeWorlds } from "../wire/hello.ts";
 import { decodeOk, encodeInRe, type Ok } from "../wire/ok.ts";
 import { ErrorCode, PROTOCOL_VERSION_MIN, Verb } from "../wire/packet.ts";
 import { decodeRendezvous, type Rendezvous } from "../wire/rendezvous.ts";
-import type { Version } from "../wire/version.ts";
 import { decodeOkWhois, decodeWhois } from "../wire/whois.ts";
 import type { Question } from "./expected.ts";
 import type { Greeting } from "./hello.ts";
 import type { Node, Outcome, Received } from "./node.ts";
+import { encodeCachedPeer } from "./peer_cache.ts";
 
 const ECHO_GATE_MS = 166; // one answer per path in this time; reference ZT_PEER_ECHO_RATE_LIMIT / 6
 /** Introductions to peers whose identity is being asked for (spec 03 section 28 item 2b). */
@@ -203,41 +202,4 @@ export class VerbHandlers {
     const record = { what: "peer" as const, address: peer.address, bytes };
     this.node.vl1.outbox.push({ kind: "persist", record });
   }
-}
-
-/** A peer as `peers.d` keeps it (spec 03 section 25). */
-export interface CachedPeer {
-  readonly identity: Identity;
-  readonly version: Version;
-  readonly endpoints: readonly Endpoint[];
-}
-
-const CACHED_PEER_VERSION = 2;
-const CACHED_ENDPOINTS_MAX = 64;
-
-export function encodeCachedPeer(peer: CachedPeer): Uint8Array {
-  const { protocol, major, minor, revision } = peer.version;
-  const w = new Writer();
-  w.u8(CACHED_PEER_VERSION);
-  peer.identity.encode(w);
-  w.u16(protocol).u16(major).u16(minor).u16(revision).u16(peer.endpoints.length);
-  for (const endpoint of peer.endpoints) encodeEndpoint(w, endpoint);
-  return w.finish();
-}
-
-/**
- * @returns undefined when the file is of another version
- * @throws {WireError} when it is torn
- */
-export function decodeCachedPeer(bytes: Uint8Array): CachedPeer | undefined {
-  const r = new Reader(bytes, "peer cache");
-  if (r.u8() !== CACHED_PEER_VERSION) return undefined;
-  const identity = Identity.decode(r);
-  const version = { protocol: r.u16(), major: r.u16(), minor: r.u16(), revision: r.u16() };
-  const endpoints: Endpoint[] = [];
-  for (let count = Math.min(r.u16(), CACHED_ENDPOINTS_MAX); count > 0; count--) {
-    const endpoint = decodeEndpoint(r);
-    if (endpoint) endpoints.push(endpoint);
-  }
-  return { identity, version, endpoints };
 }

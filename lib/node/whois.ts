@@ -114,6 +114,6 @@ export class Whois {
 
   #lookUp(address: Address): Identity | undefined {
     if (address === this.vl1.address) return this.vl1.identity;
-    return this.vl1.peers.get(address)?.identity ?? this.vl1.config.remembered?.(address);
+    return this.vl1.peers.get(address)?.identity ?? this.vl1.config.recall?.(address)?.identity;
   }
 }

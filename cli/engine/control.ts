@@ -1,0 +1,88 @@
+/**
+ * Starts the service on a home folder and ends it: identity, store, node, and the view the local API works on.
+ *
+ * Source: spec 06 section 1.2.
+ * @module
+ */
+import { thisMachine } from "../../ffi/mod.ts";
+import { SystemError } from "../../lib/base/errors.ts";
+import type { ControllerStore } from "../../lib/controller/mod.ts";
+import type { Random } from "../../lib/crypto/primitives.ts";
+import type { Identity } from "../../lib/identity/identity.ts";
+import { WorkKernel } from "../../lib/kernel/mod.ts";
+import type { Home } from "./home.ts";
+import { writeIdentity } from "./home_files.ts";
+import { loadOwnIdentity } from "./own_identity.ts";
+import { machinePrimitives } from "./primitives.ts";
+import { Service } from "./service.ts";
+import type { ServiceOptions } from "./service_options.ts";
+import { EngineView } from "./service_view.ts";
+import { Validator } from "./validator.ts";
+
+/**
+ * Runs until the signal aborts.
+ * @throws whatever keeps it from starting, or from going on
+ */
+export async function runService(options: ServiceOptions): Promise<void> {
+  const { home, log, signal } = options;
+  const random: Random = (bytes) => {
+    crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+  };
+  const identity = await ownIdentity(home, random, log);
+  const store = await openStore(home, options.settings.current.controllerDbPath, log);
+  const service = new Service({ ...options, machine: thisMachine(), identity, store, random });
+  try {
+    await service.start();
+    options.onReady?.(new EngineView(service), { primary: service.sockets.primaryPort });
+    await aborted(signal);
+  } finally {
+    await service.close();
+    await store?.close();
+  }
+  if (service.failure !== undefined) throw service.failure;
+}
+
+async function ownIdentity(
+  home: Home,
+  random: Random,
+  log: (line: string) => void,
+): Promise<Identity> {
+  const kernel = new WorkKernel(machinePrimitives.sha512);
+  const work = (publicKey: Uint8Array) => kernel.work(publicKey);
+  const found = loadOwnIdentity(home, { primitives: machinePrimitives, random, work });
+  if (found) return found;
+  log("making an identity, which takes a moment");
+  const validator = new Validator();
+  try {
+    const made = await validator.generate({}, () => {});
+    writeIdentity(home, made.formatSecret(), made.format());
+    return made;
+  } finally {
+    validator.close();
+  }
+}
+
+/** The controller's records; a node whose store cannot be opened goes on without being a controller. */
+async function openStore(
+  home: Home,
+  path: string | undefined,
+  log: (line: string) => void,
+): Promise<ControllerStore | undefined> {
+  const { openSqliteStore } = await import("../storage/sqlite.ts");
+  try {
+    home.create();
+    const store = openSqliteStore(path ?? home.pathOf("controller.sqlite"));
+    return store;
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    log(`${error.message}; this node is no controller until then`);
+    return undefined;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true })
+  );
+}

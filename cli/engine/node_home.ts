@@ -1,0 +1,107 @@
+/**
+ * What a node keeps in its home folder: planet, moons, network configurations, the cache of peers. Torn and foreign files
+ * are set aside with a word in the log, never overwritten, and the service goes on without them.
+ *
+ * Source: spec 01 sections 9.4 and 11, spec 03 section 25.
+ * @module
+ */
+import { Reader } from "../../lib/base/bytes.ts";
+import { WireError } from "../../lib/base/errors.ts";
+import { type Address, formatAddress } from "../../lib/base/ids.ts";
+import type { Primitives } from "../../lib/crypto/primitives.ts";
+import { defaultPlanet } from "../../lib/identity/default_planet.ts";
+import { decodeWorld, replaces, type World, WorldType } from "../../lib/identity/world.ts";
+import type { Persistent } from "../../lib/node/machine.ts";
+import { type CachedPeer, decodeCachedPeer } from "../../lib/node/peer_cache.ts";
+import type { Home } from "./home.ts";
+import { removeNetwork, writeNetworkConfig } from "./home_files.ts";
+import { formatWorldId, readPlanet } from "./planet_files.ts";
+
+const PEER_CACHE_LIFE_MS = 30 * 24 * 3_600_000; // as the reference: a peer not seen for a month is forgotten
+
+export class NodeHome {
+  constructor(readonly home: Home, readonly log: (line: string) => void) {}
+
+  /** The planet of the home folder, else the public one. */
+  planet(primitives: Primitives): World {
+    const stored = readPlanet(this.home);
+    if (stored === "none") return defaultPlanet();
+    if (stored === "damaged") {
+      this.log(this.home.setAside("planet", "is not a planet") + "; using the public planet");
+      return defaultPlanet();
+    }
+    const update = defaultPlanet();
+    return replaces(stored, update, primitives) ? update : stored;
+  }
+
+  /** Every readable moon of `moons.d`. */
+  moons(): World[] {
+    const moons: World[] = [];
+    for (const name of this.home.list("moons.d")) {
+      if (!/^[0-9a-f]{16}\.moon$/.test(name)) continue;
+      const moon = this.#moon(`moons.d/${name}`);
+      if (moon && formatWorldId(moon.id) === name.slice(0, 16)) moons.push(moon);
+      else this.log(this.home.setAside(`moons.d/${name}`, "is not that moon"));
+    }
+    return moons;
+  }
+
+  #moon(name: string): World | undefined {
+    try {
+      const world = decodeWorld(new Reader(this.home.readBytes(name) ?? new Uint8Array(0), name));
+      return world.type === WorldType.MOON ? world : undefined;
+    } catch (error) {
+      if (error instanceof WireError) return undefined;
+      throw error;
+    }
+  }
+
+  /** A peer as an earlier run knew it. */
+  recall(address: Address): CachedPeer | undefined {
+    const name = peerFile(address);
+    const bytes = this.home.readBytes(name);
+    if (!bytes) return undefined;
+    try {
+      const peer = decodeCachedPeer(bytes);
+      return peer?.identity.address === address ? peer : undefined;
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.home.remove(name); // a cache: the file only saves time
+      return undefined;
+    }
+  }
+
+  /** Forgets peers not seen for a month. */
+  cleanPeers(wallMs: number): void {
+    for (const name of this.home.list("peers.d")) {
+      const modifiedMs = this.home.modifiedMs(`peers.d/${name}`);
+      if (modifiedMs !== undefined && wallMs - modifiedMs > PEER_CACHE_LIFE_MS) {
+        this.home.remove(`peers.d/${name}`);
+      }
+    }
+  }
+
+  /** Keeps or deletes what the node says. */
+  persist(record: Persistent): void {
+    switch (record.what) {
+      case "planet":
+        return this.home.write("planet", record.bytes);
+      case "moon": {
+        const name = `moons.d/${formatWorldId(record.world)}.moon`;
+        if (record.bytes) this.home.write(name, record.bytes);
+        else this.home.remove(name);
+        return;
+      }
+      case "network":
+        if (record.bytes) writeNetworkConfig(this.home, record.network, record.bytes);
+        else removeNetwork(this.home, record.network);
+        return;
+      case "peer":
+        return this.home.write(peerFile(record.address), record.bytes);
+    }
+  }
+}
+
+function peerFile(address: Address): string {
+  return `peers.d/${formatAddress(address)}.peer`;
+}

@@ -1,0 +1,251 @@
+/**
+ * The virtual Ethernet ports of joined networks: a TAP each, with the addresses and routes its network assigns, and the
+ * multicast groups the machine listens to on it.
+ *
+ * Source: spec 04 section 13, spec 06 section 9.
+ * @module
+ */
+import type { Machine, NetworkSettings as MachineNetwork, Tap } from "../../ffi/mod.ts";
+import { deviceName } from "../../lib/base/device_name.ts";
+import { SystemError } from "../../lib/base/errors.ts";
+import { formatNetworkId, type NetworkId, parseMac } from "../../lib/base/ids.ts";
+import { formatPrefix, type Prefix } from "../../lib/base/ip.ts";
+import {
+  addressResolutionGroup,
+  groupKey,
+  type MulticastGroup,
+} from "../../lib/base/multicast_group.ts";
+import type { PortConfig } from "../../lib/network/network.ts";
+import type { LocalNetworkSettings } from "./home_files.ts";
+import { type Managed, managedFor, type ManagedRoute } from "./managed.ts";
+import type { PacketMover } from "./packet_mover.ts";
+
+const NAME_TRIALS = 256; // other names tried when a device of the usual one exists
+
+/** One network's port. */
+interface Port {
+  readonly tapId: number;
+  readonly tap: Tap | undefined; // undefined: it could not be made
+  config: PortConfig;
+  applied: Managed;
+  groupsKey: string;
+}
+
+/** What ports are made with. */
+export interface PortsOptions {
+  readonly machine: Machine;
+  readonly network: MachineNetwork;
+  readonly mover: PacketMover;
+  readonly settings: (id: NetworkId) => LocalNetworkSettings;
+  readonly isOnline: () => boolean;
+  /** Text of `/proc/net/dev_mcast`; undefined where there is none. */
+  readonly readMulticast: () => string | undefined;
+  /** Lines `<16 hex>=<device>` of the file `devicemap`. */
+  readonly deviceMap: () => string;
+  readonly onPort: (id: NetworkId, failed: boolean) => void;
+  readonly onGroups: (id: NetworkId, groups: MulticastGroup[]) => void;
+  readonly log: (line: string) => void;
+}
+
+export class Ports {
+  readonly #options: PortsOptions;
+  readonly #ports = new Map<NetworkId, Port>();
+  readonly #byTap = new Map<number, NetworkId>();
+  #nextTapId = 1;
+
+  constructor(options: PortsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the port of a network, or changes it. */
+  configure(id: NetworkId, config: PortConfig): void {
+    const port = this.#ports.get(id) ?? this.#open(id, config);
+    port.config = config;
+    if (!port.tap) return;
+    try {
+      port.tap.setMtu(config.mtu);
+    } catch (error) {
+      this.#complain(error);
+    }
+    this.apply(id);
+  }
+
+  #open(id: NetworkId, config: PortConfig): Port {
+    const { machine, mover, onPort } = this.#options;
+    const tapId = this.#nextTapId++;
+    let tap: Tap | undefined;
+    try {
+      tap = machine.openTap({ name: this.#nameFor(id), mac: config.mac, mtu: config.mtu });
+      mover.addTap(tapId, tap.fd);
+      this.#byTap.set(tapId, id);
+    } catch (error) {
+      this.#complain(error, `no interface for network ${formatNetworkId(id)}: `);
+    }
+    const port = { tapId, tap, config, applied: { addresses: [], routes: [] }, groupsKey: "" };
+    this.#ports.set(id, port);
+    onPort(id, tap === undefined);
+    return port;
+  }
+
+  #nameFor(id: NetworkId): string {
+    const { machine, deviceMap } = this.#options;
+    for (const line of deviceMap().split(/[\r\n]+/)) {
+      const [network, name] = line.split("=");
+      if (network === formatNetworkId(id) && name && !machine.deviceExists(name)) return name;
+    }
+    for (let trial = 0; trial < NAME_TRIALS; trial++) {
+      const name = deviceName(id, trial);
+      if (!machine.deviceExists(name)) return name;
+    }
+    return deviceName(id, 0);
+  }
+
+  /** Puts on the device what is assigned and allowed, and takes off what is not any more. */
+  apply(id: NetworkId): void {
+    const port = this.#ports.get(id);
+    if (!port?.tap) return;
+    const { settings, isOnline } = this.#options;
+    const wanted = managedFor(port.config, settings(id), isOnline());
+    this.#applyRoutes(port, wanted, false);
+    this.#applyAddresses(port, wanted);
+    this.#applyRoutes(port, wanted, true);
+    port.applied = wanted;
+    this.scanGroups(id);
+  }
+
+  #applyAddresses(port: Port, wanted: Managed): void {
+    const { network } = this.#options;
+    const { index } = port.tap!;
+    const keep = new Set(wanted.addresses.map(formatPrefix));
+    for (const prefix of port.applied.addresses) {
+      if (!keep.has(formatPrefix(prefix))) this.#try(() => network.removeAddress(index, prefix));
+    }
+    for (const prefix of wanted.addresses) this.#try(() => network.addAddress(index, prefix));
+  }
+
+  /** @param add Whether to add (addresses must be there first) or to remove what is not wanted any more */
+  #applyRoutes(port: Port, wanted: Managed, add: boolean): void {
+    const { network } = this.#options;
+    const { index } = port.tap!;
+    const keep = new Set(wanted.routes.map(routeKey));
+    if (add) {
+      for (const route of wanted.routes) this.#try(() => network.replaceRoute({ ...route, index }));
+    } else {
+      for (const route of port.applied.routes) {
+        if (!keep.has(routeKey(route))) this.#try(() => network.removeRoute({ ...route, index }));
+      }
+    }
+  }
+
+  /** One address or route that is refused must not keep the others from being set. */
+  #try(change: () => unknown): void {
+    try {
+      change();
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  #complain(error: unknown, what = ""): void {
+    if (!(error instanceof SystemError)) throw error;
+    this.#options.log(`${what}${error.message}`);
+  }
+
+  /** Everything again: when the connection came or went, or somebody else changed routes. */
+  applyAll(): void {
+    for (const id of this.#ports.keys()) this.apply(id);
+  }
+
+  /** Tells which groups the machine subscribes to on each port, when they changed. */
+  scanAllGroups(): void {
+    for (const id of this.#ports.keys()) this.scanGroups(id);
+  }
+
+  /** The same for one. */
+  scanGroups(id: NetworkId): void {
+    const port = this.#ports.get(id);
+    if (!port?.tap) return;
+    const groups = new Map<string, MulticastGroup>();
+    const add = (group: MulticastGroup) => groups.set(groupKey(group), group);
+    for (const mac of multicastMacs(this.#options.readMulticast() ?? "", port.tap.name)) {
+      add({ mac, adi: 0 });
+    }
+    for (const { index, prefix } of this.#options.network.addresses()) {
+      if (index === port.tap.index) add(addressResolutionGroup(prefix.ip));
+    }
+    const key = [...groups.keys()].sort().join(" ");
+    if (key === port.groupsKey) return;
+    port.groupsKey = key;
+    this.#options.onGroups(id, [...groups.values()]);
+  }
+
+  /** The network whose TAP this is. */
+  networkOf(tapId: number): NetworkId | undefined {
+    return this.#byTap.get(tapId);
+  }
+
+  /** Hands a frame to the machine. @returns false when there is no port or no room */
+  deliver(id: NetworkId, frame: Uint8Array): boolean {
+    const port = this.#ports.get(id);
+    return port?.tap !== undefined && this.#options.mover.writeFrame(port.tapId, frame);
+  }
+
+  deviceOf(id: NetworkId): string {
+    return this.#ports.get(id)?.tap?.name ?? "";
+  }
+
+  /** Whether the device carries every address that is assigned and allowed; false before there is one. */
+  isReady(id: NetworkId): boolean {
+    const port = this.#ports.get(id);
+    return port?.tap !== undefined;
+  }
+
+  /** Addresses of our own devices: no path may run through them. */
+  own(): Prefix[] {
+    return [...this.#ports.values()].flatMap((port) => port.applied.addresses);
+  }
+
+  /** Removes the port; addresses and routes go with it. */
+  unconfigure(id: NetworkId): void {
+    const port = this.#ports.get(id);
+    if (!port) return;
+    this.#ports.delete(id);
+    this.#byTap.delete(port.tapId);
+    if (port.tap) this.#options.mover.removeTap(port.tapId).then(() => port.tap!.close());
+  }
+
+  /** A descriptor broke (somebody deleted the device): make it anew. */
+  lost(tapId: number): void {
+    const id = this.#byTap.get(tapId);
+    const port = id === undefined ? undefined : this.#ports.get(id);
+    if (id === undefined || !port) return;
+    port.tap?.close();
+    this.#byTap.delete(tapId);
+    this.#ports.delete(id);
+    this.configure(id, port.config);
+  }
+
+  async close(): Promise<void> {
+    const closing = [...this.#ports.values()].map(async ({ tap, tapId }) => {
+      if (!tap) return;
+      await this.#options.mover.removeTap(tapId);
+      tap.close();
+    });
+    this.#ports.clear();
+    this.#byTap.clear();
+    await Promise.all(closing);
+  }
+}
+
+function routeKey(route: ManagedRoute): string {
+  const via = route.gateway?.join(".") ?? "";
+  return `${formatPrefix(route.target)} ${via} ${route.metric ?? ""} ${route.source.join(".")}`;
+}
+
+/** MACs a device receives, from `/proc/net/dev_mcast`: device in column 1, MAC in column 4. */
+function multicastMacs(table: string, device: string) {
+  return table.split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter((columns) => columns[1] === device)
+    .flatMap((columns) => parseMac(columns[4] ?? "") ?? []);
+}

@@ -1,0 +1,376 @@
+/**
+ * A running service as the local API shows it: the node's state in the reference's words.
+ *
+ * Source: spec 06 section 4.
+ * @module
+ */
+import { toHex } from "../../lib/base/bytes.ts";
+import { ApiError } from "../../lib/base/errors.ts";
+import {
+  type Address,
+  formatAddress,
+  formatMac,
+  formatNetworkId,
+  type NetworkId,
+} from "../../lib/base/ids.ts";
+import { formatEndpoint, formatIp, formatPrefix } from "../../lib/base/ip.ts";
+import { type World, worldBytes } from "../../lib/identity/world.ts";
+import type { Network } from "../../lib/network/network.ts";
+import type { Node } from "../../lib/node/node.ts";
+import { isSuspect, type Peer, type PeerPath } from "../../lib/peer/peer.ts";
+import { toBase64Url } from "../api/base64.ts";
+import {
+  type ControllerAnswer,
+  effectiveConfig,
+  type MoonInfo,
+  type NetworkInfo,
+  type NetworkSettings,
+  type NetworkWait,
+  type PathInfo,
+  type PeerInfo,
+  type PlanetInfo,
+  type ServiceView,
+  type StatusInfo,
+} from "../api/view.ts";
+import {
+  changeLocalConf,
+  changeLocalNetwork,
+  readLocalConf,
+  readLocalNetwork,
+  writeLocalNetwork,
+} from "./home_files.ts";
+import type { JsonObject } from "./json.ts";
+import { formatWorldId, installPlanet, isSamePlanet, parsePlanet } from "./planet_files.ts";
+import type { Service } from "./service.ts";
+import { ANNOUNCED_VERSION, ZT_VERSION } from "./version.ts";
+
+const SOFTWARE_UPDATE = "disable"; // packages and containers update us
+const NO_PORT = -999; // what the reference reports when a TAP could not be made
+
+/** {@linkcode ServiceView} of one {@linkcode Service}. */
+export class EngineView implements ServiceView {
+  constructor(readonly service: Service) {}
+
+  get #node(): Node {
+    return this.service.node;
+  }
+
+  status(): StatusInfo {
+    const { service } = this;
+    const { major, minor, revision, build, text } = ANNOUNCED_VERSION;
+    const { planet } = this.#node.vl1.upstreams;
+    const { current } = service.settings;
+    return {
+      address: formatAddress(this.#node.address),
+      publicIdentity: this.#node.vl1.identity.format(),
+      online: this.#node.isOnline,
+      tcpFallbackActive: false,
+      version: text,
+      versionMajor: major,
+      versionMinor: minor,
+      versionRev: revision,
+      versionBuild: build,
+      clock: Date.now(),
+      planetWorldId: planet.id,
+      planetWorldTimestamp: Number(planet.timestamp),
+      config: effectiveConfig(this.config(), {
+        allowTcpFallbackRelay: current.allowTcpFallbackRelay,
+        forceTcpRelay: current.forceTcpRelay,
+        homeDir: service.home.path,
+        listeningOn: service.sockets.describe(),
+        portMappingEnabled: current.portMappingEnabled,
+        primaryPort: service.sockets.primaryPort,
+        secondaryPort: service.sockets.secondaryPort,
+        softwareUpdate: SOFTWARE_UPDATE,
+        softwareUpdateChannel: current.softwareUpdateChannel,
+        surfaceAddresses: this.#node.surface.confirmed(service.nowMs).map(formatEndpoint),
+      }),
+      ztVersion: ZT_VERSION,
+    };
+  }
+
+  networks(): NetworkInfo[] {
+    const networks = this.#node.networks.all();
+    networks.sort((a, b) => (a.id < b.id ? -1 : 1));
+    return networks.map((network) => this.#networkInfo(network));
+  }
+
+  network(id: NetworkId): NetworkInfo | undefined {
+    const network = this.#node.networks.find(id);
+    return network && this.#networkInfo(network);
+  }
+
+  #networkInfo(network: Network): NetworkInfo {
+    const { config } = network;
+    const port = network.port();
+    const id = formatNetworkId(network.id);
+    const { allowManaged, allowGlobal, allowDefault, allowDNS } = readLocalNetwork(
+      this.service.home,
+      network.id,
+    );
+    return {
+      allowManaged,
+      allowGlobal,
+      allowDefault,
+      allowDNS,
+      id,
+      nwid: id,
+      status: network.status,
+      type: config?.type === "public" ? "PUBLIC" : "PRIVATE",
+      mac: formatMac(network.mac),
+      name: port.name,
+      mtu: port.mtu,
+      dhcp: false,
+      bridge: network.isActiveBridge(this.#node.address),
+      broadcastEnabled: network.broadcasts,
+      portError: network.portFailed ? NO_PORT : 0,
+      netconfRevision: config?.revision ?? 0,
+      portDeviceName: this.service.ports.deviceOf(network.id),
+      assignedAddresses: port.addresses.map(formatPrefix),
+      routes: port.routes.map((route) => ({
+        target: formatPrefix(route.target),
+        via: route.via ? formatIp(route.via) : null,
+        flags: route.flags,
+        metric: route.metric,
+      })),
+      multicastSubscriptions: network.groups().map(({ mac, adi }) => ({
+        mac: formatMac(mac),
+        adi,
+      })),
+      dns: { domain: port.dns.domain, servers: port.dns.servers.map(formatIp) },
+      ...this.#ssoInfo(network),
+    };
+  }
+
+  #ssoInfo(network: Network): Partial<NetworkInfo> {
+    const sso = network.config?.sso;
+    if (!sso?.enabled) return {};
+    return {
+      ssoEnabled: true,
+      authenticationURL: sso.authenticationUrl || sso.issuerUrl,
+      authenticationExpiryTime: sso.expiryMs,
+    };
+  }
+
+  join(id: NetworkId, settings: Partial<NetworkSettings>): NetworkInfo {
+    const { home } = this.service;
+    writeLocalNetwork(home, id, changeLocalNetwork(readLocalNetwork(home, id), settings));
+    this.service.command({ kind: "join", network: id });
+    this.service.ports.apply(id);
+    const info = this.network(id);
+    if (!info) throw new ApiError(400, "too many networks are joined; leave one first");
+    return info;
+  }
+
+  leave(id: NetworkId): boolean {
+    if (!this.#node.networks.find(id)) return false;
+    this.service.command({ kind: "leave", network: id });
+    return true;
+  }
+
+  peers(): PeerInfo[] {
+    const peers = [...this.#node.vl1.peers.values()];
+    peers.sort((a, b) => a.address - b.address);
+    return peers.map((peer) => this.#peerInfo(peer));
+  }
+
+  peer(address: Address): PeerInfo | undefined {
+    const peer = this.#node.vl1.peers.get(address);
+    return peer && this.#peerInfo(peer);
+  }
+
+  #peerInfo(peer: Peer): PeerInfo {
+    const { upstreams } = this.#node.vl1;
+    const { nowMs } = this.service;
+    const best = peer.best(nowMs);
+    const latencyMs = best?.path.latencyMs;
+    const known = peer.version.protocol > 0;
+    const { major, minor, revision } = known
+      ? peer.version
+      : { major: -1, minor: -1, revision: -1 };
+    const role = upstreams.isPlanetRoot(peer.address)
+      ? "PLANET"
+      : upstreams.isUpstream(peer.address)
+      ? "MOON"
+      : "LEAF";
+    const info: PeerInfo = {
+      address: formatAddress(peer.address),
+      isBonded: false,
+      latency: latencyMs === undefined ? -1 : Math.round(latencyMs),
+      paths: peer.paths.filter((path) => !isSuspect(path)).map((path) =>
+        this.#pathInfo(path, path === best)
+      ),
+      role,
+      tunneled: false,
+      version: `${major}.${minor}.${revision}`,
+      versionMajor: major,
+      versionMinor: minor,
+      versionRev: revision,
+    };
+    if (!best) info.relayReason = this.#relayReason(peer);
+    return info;
+  }
+
+  #pathInfo(path: PeerPath, preferred: boolean): PathInfo {
+    return {
+      active: true,
+      address: formatEndpoint(path.path.endpoint),
+      expired: false,
+      lastReceive: this.#epochMs(path.lastInMs),
+      lastSend: this.#epochMs(path.lastOutMs),
+      localPort: 0,
+      localSocket: path.path.socket,
+      preferred,
+      trustedPathId: 0,
+    };
+  }
+
+  /** A time of our own clock as epoch milliseconds; 0 for never. */
+  #epochMs(atMs: number): number {
+    return atMs === -Infinity ? 0 : Math.round(Date.now() - (this.service.nowMs - atMs));
+  }
+
+  #relayReason(peer: Peer): string {
+    const { upstreams } = this.#node.vl1;
+    if (upstreams.isUpstream(peer.address)) return "this root does not answer";
+    if (!upstreams.best()) return "no root answers, so nobody can introduce us";
+    if (peer.paths.length > 0) return "its direct path stopped answering; it is being probed";
+    if (this.#node.contact.hintsOf(peer.address).length > 0) {
+      return "known addresses are tried and did not answer yet";
+    }
+    return "no address of it is known; waiting for an introduction";
+  }
+
+  moons(): MoonInfo[] {
+    return this.#node.vl1.upstreams.moons.map((moon) => moonInfo(moon));
+  }
+
+  moon(id: bigint): MoonInfo | undefined {
+    const { upstreams } = this.#node.vl1;
+    const found = upstreams.moons.find((moon) => moon.id === id);
+    if (found) return moonInfo(found);
+    if (!upstreams.wanted.some((wanted) => wanted.world === id)) return undefined;
+    return {
+      id: formatWorldId(id),
+      timestamp: 0,
+      signature: null,
+      updatesMustBeSignedBy: null,
+      roots: [],
+      waiting: true,
+    };
+  }
+
+  orbit(id: bigint, seed: Address): void {
+    this.service.command({ kind: "orbit", world: id, seed });
+  }
+
+  deorbit(id: bigint): void {
+    this.service.command({ kind: "deorbit", world: id });
+  }
+
+  config(): JsonObject {
+    return readLocalConf(this.service.home);
+  }
+
+  setConfig(settings: JsonObject): void {
+    changeLocalConf(this.service.home, settings);
+  }
+
+  controller(method: string, path: string, body: string): Promise<ControllerAnswer> {
+    return this.service.controllerApi(method, path, body);
+  }
+
+  metrics(): string {
+    return this.service.metrics();
+  }
+
+  ztStatus(): JsonObject {
+    const { service } = this;
+    const { counters } = this.#node.vl1;
+    return {
+      version: ZT_VERSION,
+      address: formatAddress(this.#node.address),
+      pid: Deno.pid,
+      home: service.home.path,
+      online: this.#node.isOnline,
+      onlineMs: service.onlineMs ?? null,
+      peers: this.#node.vl1.peers.size,
+      networks: this.#node.networks.all().length,
+      relayedPackets: counters.relayedPackets,
+      relayedBytes: counters.relayedBytes,
+      drops: Object.fromEntries(counters.drops),
+      data: service.dataStatus(),
+    };
+  }
+
+  async waitNetwork(
+    id: NetworkId,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<NetworkWait | undefined> {
+    const untilMs = this.service.nowMs + timeoutMs;
+    for (;;) {
+      const network = this.#node.networks.find(id);
+      if (!network) return undefined;
+      const ready = network.status === "OK" && this.service.ports.isReady(id);
+      const leftMs = untilMs - this.service.nowMs;
+      if (ready || leftMs <= 0 || signal.aborted) {
+        return { ready, network: this.#networkInfo(network) };
+      }
+      await this.service.networkChange(leftMs, signal);
+    }
+  }
+
+  planet(): PlanetInfo {
+    return planetInfo(this.#node.vl1.upstreams.planet);
+  }
+
+  usePlanet(bytes: Uint8Array, replace: boolean): PlanetInfo {
+    const planet = parsePlanet(bytes);
+    if (!planet) throw new ApiError(400, "that is not a planet");
+    const current = this.#node.vl1.upstreams.planet;
+    if (!isSamePlanet(current, planet) && this.service.home.readBytes("planet") && !replace) {
+      throw new ApiError(
+        409,
+        `another planet is in use (${formatWorldId(current.id)}); add --replace to leave it`,
+      );
+    }
+    const aside = installPlanet(this.service.home, bytes, planet, replace);
+    if (aside) this.service.log(aside);
+    this.service.command({ kind: "planet", planet });
+    return planetInfo(planet);
+  }
+
+  stop(): void {
+    this.service.stop();
+  }
+}
+
+function rootsOf(world: World): { identity: string; stableEndpoints: string[] }[] {
+  return world.roots.map(({ identity, endpoints }) => ({
+    identity: identity.format(),
+    stableEndpoints: endpoints.filter((endpoint) => endpoint !== undefined).map(formatEndpoint),
+  }));
+}
+
+function moonInfo(moon: World): MoonInfo {
+  return {
+    id: formatWorldId(moon.id),
+    timestamp: Number(moon.timestamp),
+    signature: toHex(moon.signature),
+    updatesMustBeSignedBy: toHex(moon.updatesMustBeSignedBy),
+    roots: rootsOf(moon),
+    waiting: false,
+  };
+}
+
+function planetInfo(planet: World): PlanetInfo {
+  return {
+    id: formatWorldId(planet.id),
+    timestamp: Number(planet.timestamp),
+    signature: toHex(planet.signature),
+    updatesMustBeSignedBy: toHex(planet.updatesMustBeSignedBy),
+    roots: rootsOf(planet),
+    world: toBase64Url(worldBytes(planet)),
+  };
+}

@@ -1,0 +1,228 @@
+/**
+ * The UDP sockets of a running node: one for each usable address and port, opened and closed as addresses come and go.
+ *
+ * Source: spec 03 section 5, spec 06 section 7. Unlike the reference the interfaces are looked at when the system says that
+ * something changed, not every 30 s, and interfaces of containers and other tunnels are left out (spec 03 section 28 items 5
+ * and 9).
+ * @module
+ */
+import type { Link, Machine, NetworkSettings as MachineNetwork, UdpSocket } from "../../ffi/mod.ts";
+import { SystemError } from "../../lib/base/errors.ts";
+import {
+  contains,
+  type Endpoint,
+  formatEndpoint,
+  formatIp,
+  type Ip,
+  parseIp,
+  Scope,
+  scopeOf,
+} from "../../lib/base/ip.ts";
+import type { Random } from "../../lib/crypto/primitives.ts";
+import type { LocalSocket, SocketId } from "../../lib/peer/path.ts";
+import type { PacketMover } from "./packet_mover.ts";
+import type { Settings } from "./settings.ts";
+
+export const DEFAULT_PORT = 9993;
+const BINDINGS_MAX = 64; // reference 256; each costs a descriptor and a HELLO at first contact
+const RANDOM_PORT_MIN = 20_000; // as the reference: above what services use
+const RANDOM_PORT_COUNT = 45_500;
+const RANDOM_PORT_TRIES = 64;
+
+/** Interfaces no path may run through: loopback, our own and other tunnels, containers, virtual machines' bridges. */
+const FOREIGN_INTERFACE =
+  /^(lo|zt|tun|tap|wg|tailscale|nebula|ppp|docker|br-[0-9a-f]|virbr|vnet|veth|cni|flannel|cali|lxc|lxdbr|podman|kube|dummy)/;
+const USABLE_SCOPES = new Set<Scope>([
+  Scope.PSEUDOPRIVATE,
+  Scope.GLOBAL,
+  Scope.SHARED,
+  Scope.PRIVATE,
+]);
+
+/** One address to bind, and the interface it belongs to. */
+interface Place {
+  readonly ip: Ip;
+  readonly device: string | undefined;
+}
+
+interface Bound extends LocalSocket {
+  readonly udp: UdpSocket;
+  readonly key: string;
+}
+
+/** What sockets are made with. */
+export interface SocketsOptions {
+  readonly machine: Machine;
+  readonly network: MachineNetwork;
+  readonly mover: PacketMover;
+  readonly random: Random;
+  readonly settings: () => Settings;
+  /** From -p: counts unless `local.conf` names one; 0 picks one. */
+  readonly port?: number;
+  readonly log: (line: string) => void;
+}
+
+export class Sockets {
+  /** The port of the API and of the first socket on each address. */
+  readonly primaryPort: number;
+  readonly secondaryPort: number | undefined;
+  readonly #options: SocketsOptions;
+  readonly #bound = new Map<string, Bound>();
+  readonly #refused = new Set<string>(); // complained about once
+  #nextId: SocketId = 1;
+
+  /** @throws {SystemError} when the primary port is taken */
+  constructor(options: SocketsOptions) {
+    this.#options = options;
+    const settings = options.settings();
+    const asked = settings.primaryPort ?? options.port ?? DEFAULT_PORT;
+    this.primaryPort = asked === 0 ? this.#randomPort() : asked;
+    this.#checkFree(this.primaryPort);
+    this.secondaryPort = settings.allowSecondaryPort
+      ? settings.secondaryPort || this.#randomPort()
+      : undefined;
+    this.refresh();
+  }
+
+  /** Every socket there is now. */
+  get all(): LocalSocket[] {
+    return [...this.#bound.values()].map(({ id, ip, port }) => ({ id, ip, port }));
+  }
+
+  /** Sends at once and past the queue: for the packets that need their own number of hops. */
+  sendNow(id: SocketId, to: Endpoint, bytes: Uint8Array, ttl: number): void {
+    for (const bound of this.#bound.values()) {
+      if (bound.id === id) bound.udp.sendTo(bytes, to, ttl);
+    }
+  }
+
+  /** Binds what is new and closes what is gone. @returns whether anything changed */
+  refresh(): boolean {
+    const wanted = new Map<string, { place: Place; port: number }>();
+    for (const place of this.#places()) {
+      for (const port of [this.primaryPort, this.secondaryPort]) {
+        if (port === undefined || wanted.size >= BINDINGS_MAX) continue;
+        const key = `${place.device ?? ""}|${formatEndpoint({ ip: place.ip, port })}`;
+        wanted.set(key, { place, port });
+      }
+    }
+    let changed = false;
+    for (const [key, bound] of this.#bound) {
+      if (wanted.has(key)) continue;
+      this.#close(key, bound);
+      changed = true;
+    }
+    for (const [key, { place, port }] of wanted) {
+      if (!this.#bound.has(key)) changed = this.#bind(key, place, port) || changed;
+    }
+    return changed;
+  }
+
+  #bind(key: string, { ip, device }: Place, port: number): boolean {
+    const { machine, mover, log } = this.#options;
+    let udp: UdpSocket;
+    try {
+      udp = machine.openUdp({ ip, port, device });
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      // An address that has just appeared may not be usable yet; the next change or check tries again.
+      if (!this.#refused.has(key)) {
+        log(`not listening on ${formatEndpoint({ ip, port })}: ${error.message}`);
+      }
+      this.#refused.add(key);
+      return false;
+    }
+    this.#refused.delete(key);
+    const id = this.#nextId++;
+    this.#bound.set(key, { id, ip, port: udp.port, udp, key });
+    mover.addSocket(id, udp.fd);
+    return true;
+  }
+
+  #close(key: string, bound: Bound): void {
+    this.#bound.delete(key);
+    this.#options.mover.removeSocket(bound.id).then(() => bound.udp.close());
+  }
+
+  /** A descriptor broke: forget it, so that the next look binds it anew. */
+  lost(id: SocketId): void {
+    for (const [key, bound] of this.#bound) {
+      if (bound.id !== id) continue;
+      this.#bound.delete(key);
+      bound.udp.close();
+    }
+  }
+
+  /** Addresses to bind: those configured, else all usable ones of usable interfaces. */
+  #places(): Place[] {
+    const { network, settings } = this.#options;
+    const { bind, interfacePrefixBlacklist, physical, forceTcpRelay } = settings();
+    if (forceTcpRelay) return [];
+    if (bind.length > 0) return bind.map((ip) => ({ ip, device: undefined }));
+    const links = new Map(network.links().map((link) => [link.index, link]));
+    const places: Place[] = [];
+    for (const { index, prefix, temporary, tentative } of network.addresses()) {
+      const link = links.get(index);
+      if (!link || !isUsable(link, interfacePrefixBlacklist)) continue;
+      if (temporary || tentative || !USABLE_SCOPES.has(scopeOf(prefix.ip))) continue;
+      if (physical.some((entry) => entry.blacklist && contains(entry.network, prefix.ip))) continue;
+      places.push({ ip: prefix.ip, device: link.name });
+    }
+    return places;
+  }
+
+  /** The API needs the same port over TCP: find out before anything depends on it. */
+  #checkFree(port: number): void {
+    try {
+      Deno.listen({ hostname: "0.0.0.0", port }).close();
+    } catch (error) {
+      const remedy = "another service runs here; stop it or choose another port with -p";
+      if (error instanceof Deno.errors.AddrInUse) {
+        throw new SystemError(`use port ${port}`, "EADDRINUSE", remedy);
+      }
+      if (error instanceof Deno.errors.PermissionDenied) {
+        throw new SystemError(`use port ${port}`, "EACCES", "ports below 1024 need root");
+      }
+      throw error;
+    }
+  }
+
+  /** A port free for both UDP and TCP. */
+  #randomPort(): number {
+    const { machine, random } = this.#options;
+    const bytes = new Uint8Array(2);
+    for (let i = 0; i < RANDOM_PORT_TRIES; i++) {
+      random(bytes);
+      const port = RANDOM_PORT_MIN + ((bytes[0] << 8) | bytes[1]) % RANDOM_PORT_COUNT;
+      try {
+        machine.openUdp({ ip: parseIp("0.0.0.0")!, port }).close();
+        Deno.listen({ hostname: "0.0.0.0", port }).close();
+        return port;
+      } catch (error) {
+        const taken = error instanceof Deno.errors.AddrInUse ||
+          error instanceof SystemError && error.code === "EADDRINUSE";
+        if (!taken) throw error;
+      }
+    }
+    throw new SystemError("find a free port", "EADDRINUSE", "name one with -p");
+  }
+
+  async close(): Promise<void> {
+    const closing = [...this.#bound.values()].map(async (bound) => {
+      await this.#options.mover.removeSocket(bound.id);
+      bound.udp.close();
+    });
+    this.#bound.clear();
+    await Promise.all(closing);
+  }
+
+  /** "ip/port" of every socket. */
+  describe(): string[] {
+    return this.all.map(({ ip, port }) => `${formatIp(ip)}/${port}`);
+  }
+}
+
+function isUsable(link: Link, blacklist: readonly string[]): boolean {
+  if (!link.up || link.loopback || FOREIGN_INTERFACE.test(link.name)) return false;
+  return !blacklist.some((prefix) => link.name.startsWith(prefix));
+}
