@@ -3,9 +3,11 @@
  * @module
  */
 export * from "./bytes.ts";
+export * from "./device_name.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./ip.ts";
+export * from "./multicast_group.ts";
 export * from "./rate.ts";
 export * from "./timers.ts";
 export * from "./waiting.ts";

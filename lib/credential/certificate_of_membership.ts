@@ -19,12 +19,11 @@ import { WireError } from "../base/errors.ts";
 import { type Address, controllerOf, type NetworkId, NIL_ADDRESS } from "../base/ids.ts";
 import type { Primitives } from "../crypto/primitives.ts";
 import { type Identity, publicKeyHash } from "../identity/identity.ts";
-import { sign } from "../identity/sign.ts";
+import { sign, SIGNATURE_BYTES } from "../identity/sign.ts";
 import { NO_SIGNATURE, type PublicKeyOf, type Verification, verifySignedBy } from "./signature.ts";
 
 const VERSION = 1;
 const QUALIFIERS_MAX = 8; // spec 04 section 4
-const SIGNATURE_LENGTH = 96;
 const ID_TIMESTAMP = 0n;
 const ID_NETWORK = 1n;
 const ID_ISSUED_TO = 2n;
@@ -67,7 +66,7 @@ export function decodeCom(r: Reader): CertificateOfMembership {
     qualifiers.push(qualifier);
   }
   const signedBy = r.address();
-  const signature = signedBy === NIL_ADDRESS ? NO_SIGNATURE : r.copy(SIGNATURE_LENGTH);
+  const signature = signedBy === NIL_ADDRESS ? NO_SIGNATURE : r.copy(SIGNATURE_BYTES);
   return { qualifiers, signedBy, signature };
 }
 

@@ -21,10 +21,10 @@
  */
 import { Reader, Writer } from "../base/bytes.ts";
 import type { NetworkId } from "../base/ids.ts";
+import { SIGNATURE_BYTES } from "../identity/sign.ts";
 
 const FLAG_FAST_PROPAGATE = 0x01;
 const SIGNATURE_TYPE_ED25519 = 1;
-const SIGNATURE_LENGTH = 96;
 
 /** What the controller signs. */
 export interface ChunkFields {
@@ -68,7 +68,7 @@ export function decodeChunk(bytes: Uint8Array): ReceivedChunk {
   const signedPart = bytes.subarray(0, r.at);
   const type = r.u8();
   const known = type === SIGNATURE_TYPE_ED25519;
-  const signature = r.u16() === SIGNATURE_LENGTH && known ? r.view(SIGNATURE_LENGTH) : undefined;
+  const signature = r.u16() === SIGNATURE_BYTES && known ? r.view(SIGNATURE_BYTES) : undefined;
   return { kind: "signed", ...fields, signature, signedPart, bytes };
 }
 
@@ -84,5 +84,5 @@ export function chunkSignedPart(chunk: ChunkFields): Uint8Array {
 /** @param signature 96 bytes, over {@linkcode chunkSignedPart} */
 export function encodeChunk(chunk: ChunkFields, signature: Uint8Array, w: Writer): void {
   w.raw(chunkSignedPart(chunk));
-  w.u8(SIGNATURE_TYPE_ED25519).u16(SIGNATURE_LENGTH).raw(signature);
+  w.u8(SIGNATURE_TYPE_ED25519).u16(SIGNATURE_BYTES).raw(signature);
 }

@@ -9,7 +9,7 @@
  * Source: spec 04 sections 4 and 8.
  * @module
  */
-import { utf8 } from "../base/bytes.ts";
+import { text, utf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import {
   type Address,
@@ -179,7 +179,7 @@ export function decodeNetworkConfig(bytes: Uint8Array): NetworkConfig {
 
 /** Cut where the reference cuts. */
 function shortText(value: Uint8Array | undefined): string {
-  return new TextDecoder().decode(value?.subarray(0, NAME_LENGTH_MAX));
+  return value ? text(value.subarray(0, NAME_LENGTH_MAX)) : "";
 }
 
 function decodeSso(d: Dictionary): SsoConfig {

@@ -17,7 +17,7 @@
  * Source: spec 04 sections 4 and 8.
  * @module
  */
-import { Reader, utf8, Writer } from "../base/bytes.ts";
+import { Reader, text, utf8, Writer } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import type { Address } from "../base/ids.ts";
 import { decodeEndpoint, encodeEndpoint, type Ip, type Prefix } from "../base/ip.ts";
@@ -177,8 +177,7 @@ function readDns(r: Reader): Dns {
     const server = decodeEndpoint(r)?.ip;
     if (server) servers.push(server);
   }
-  const text = new TextDecoder().decode(nul < 0 ? domain : domain.subarray(0, nul));
-  return { domain: text, servers };
+  return { domain: text(nul < 0 ? domain : domain.subarray(0, nul)), servers };
 }
 
 /**

@@ -17,10 +17,9 @@ import { type Reader, Writer } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import type { Address } from "../base/ids.ts";
 import type { Primitives } from "../crypto/primitives.ts";
-import { verify } from "../identity/sign.ts";
+import { SIGNATURE_BYTES, verify } from "../identity/sign.ts";
 
 const SIGNATURE_TYPE_ED25519 = 1;
-const SIGNATURE_LENGTH = 96;
 const FRAME = new Uint8Array(8).fill(0x7f);
 
 /** "deferred": the signer's identity is not known yet; ask for it and try again. */
@@ -30,7 +29,7 @@ export type Verification = "ok" | "bad" | "deferred";
 export type PublicKeyOf = (address: Address) => Uint8Array | undefined;
 
 /** What a credential that nobody signed carries: no message has it as its signature. */
-export const NO_SIGNATURE: Uint8Array = new Uint8Array(SIGNATURE_LENGTH);
+export const NO_SIGNATURE: Uint8Array = new Uint8Array(SIGNATURE_BYTES);
 
 /**
  * @returns 96 bytes, a copy; {@linkcode NO_SIGNATURE} when the type is not one we know (its bytes are skipped)
@@ -43,12 +42,12 @@ export function decodeSignature(r: Reader): Uint8Array {
     r.skip(length);
     return NO_SIGNATURE;
   }
-  if (length !== SIGNATURE_LENGTH) throw new WireError(r.where, `signature of ${length} bytes`);
+  if (length !== SIGNATURE_BYTES) throw new WireError(r.where, `signature of ${length} bytes`);
   return r.copy(length);
 }
 
 export function encodeSignature(signature: Uint8Array, w: Writer): void {
-  w.u8(SIGNATURE_TYPE_ED25519).u16(SIGNATURE_LENGTH).raw(signature);
+  w.u8(SIGNATURE_TYPE_ED25519).u16(SIGNATURE_BYTES).raw(signature);
 }
 
 /** Skips the additional fields newer versions may append to a credential. */
