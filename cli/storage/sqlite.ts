@@ -91,18 +91,21 @@ class NotOurs extends Error {}
 
 function prepare(database: DatabaseSync, path: string, options: SqliteOptions): void {
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
+  const isEmpty = checkOurs(database, path); // before anything that would write to the file
   database.exec("PRAGMA journal_mode = WAL");
   database.exec("PRAGMA synchronous = FULL"); // "stored" means: survives a power cut
   database.exec("PRAGMA foreign_keys = ON");
   if (options.pageCountMax !== undefined) {
     database.exec(`PRAGMA max_page_count = ${Math.trunc(options.pageCountMax)}`);
   }
+  if (isEmpty) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
+}
+
+/** @returns whether there is nothing in the file yet */
+function checkOurs(database: DatabaseSync, path: string): boolean {
   const application = Number(database.prepare("PRAGMA application_id").get()!.application_id);
   const tables = Number(database.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!.n);
-  if (tables === 0) {
-    database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
-    return;
-  }
+  if (tables === 0) return true;
   if (application !== APPLICATION_ID) throw new NotOurs("it is another program's database");
   const version = Number(database.prepare("SELECT version FROM schema").get()?.version);
   if (version > SCHEMA_VERSION) {
@@ -112,6 +115,7 @@ function prepare(database: DatabaseSync, path: string, options: SqliteOptions): 
       "use the newer zt that wrote it",
     );
   }
+  return false;
 }
 
 /** Moves a file we cannot use out of the way, with what belongs to it. */

@@ -41,10 +41,11 @@ import type {
   ControllerInput,
   ControllerTime,
 } from "./machine.ts";
+import { isAuthorized } from "./member_record.ts";
 import { NetworkState } from "./network_state.ts";
 import { Presence, RequestTimes } from "./request_times.ts";
 import { Revocations } from "./revocations.ts";
-import { keyOfRecord, type RecordKey, type StoreWrite } from "./store.ts";
+import { formatRecordKey, keyOfRecord, type RecordKey, type StoreWrite } from "./store.ts";
 
 const NUMBER_TRIALS_MAX = 100_000; // spec 05 section 9.1: then there is no free network number
 const METADATA_LENGTH_MAX = 1_024; // spec 04 section 4; more is not read
@@ -235,26 +236,27 @@ export class Controller {
     request: ConfigRequest,
     given: { requestId: bigint | undefined; verdict: Verdict },
   ): void {
-    const { requestId, verdict: { answer } } = given;
+    const { requestId, verdict: { answer, isKnown } } = given;
     const to = request.from.address;
-    if (answer.kind === "refuse") {
-      if (request.isPush) return; // nobody asked
+    if (isKnown && !request.isPush) this.#remember(network, request);
+    if (answer.kind === "config") {
+      if (request.isPush) this.counters.configsPushed++;
+      else this.counters.configsSent++;
+      this.#act({ kind: "config", to, network, requestId, config: answer.config });
+    } else if (!request.isPush) { // nobody asked for a push, so nobody hears that it was refused
       this.counters.refused++;
       this.#act({ kind: "refuse", to, network, requestId, code: answer.code });
       this.#evictStranger(network);
-      return;
     }
-    if (request.isPush) {
-      this.counters.configsPushed++;
-    } else {
-      this.counters.configsSent++;
-      this.#presence.arrived(to, this.#nowMs);
-      this.#networks.get(network)?.remember(to, {
-        identity: request.from,
-        metadata: request.metadata,
-      });
-    }
-    this.#act({ kind: "config", to, network, requestId, config: answer.config });
+  }
+
+  /**
+   * Keeps what a push needs. The reference forgets those it refuses, so that they learn of their authorization only when
+   * they ask again, up to 5 s later.
+   */
+  #remember(network: NetworkId, { from: identity, metadata }: ConfigRequest): void {
+    this.#presence.arrived(identity.address, this.#nowMs);
+    this.#networks.get(network)?.remember(identity.address, { identity, metadata });
   }
 
   /** Makes room when strangers have filled a network with records. */
@@ -360,10 +362,15 @@ export class Controller {
 
   // What the store holds now
 
-  /** Somebody else's write reached us; an older one, late, does not count. */
+  /** Somebody else's write reached us. */
   #changed(key: RecordKey, value: JsonObject | null): void {
     const id = parseNetworkId(key.network);
     if (!this.#isReady || id === undefined) return;
+    this.#lanes.change(id, formatRecordKey(key), () => this.#applyChange(key, value));
+  }
+
+  /** A change that comes late, after a newer one, does not count. */
+  #applyChange(key: RecordKey, value: JsonObject | null): void {
     const known = this.#recordOf(key);
     if (value && known && toInteger(value.revision, 0) <= toInteger(known.revision, 0)) return;
     this.#apply(key, value, false);
@@ -428,10 +435,11 @@ export class Controller {
     else if (push === "member") this.#push(state, member);
   }
 
+  /** Members that can be reached, before whatever is about to change. */
   #online(state: NetworkState): Address[] {
     const online: Address[] = [];
-    for (const [address, { memory }] of state.members()) {
-      if (memory && this.#isOnline(address)) online.push(address);
+    for (const [address, { memory, record }] of state.members()) {
+      if (memory && isAuthorized(record) && this.#isOnline(address)) online.push(address);
     }
     return online;
   }
@@ -444,13 +452,15 @@ export class Controller {
   // Pushes and revocations
 
   #push(state: NetworkState, member: Address): void {
-    if (!state.memory(member)) return;
+    if (!state.memory(member) || !isAuthorized(state.member(member))) return;
     state.pushes.add(member);
     this.#lanes.wake(state.id);
   }
 
   #pushAll(state: NetworkState): void {
-    for (const [address, { memory }] of state.members()) if (memory) state.pushes.add(address);
+    for (const [address, { memory, record }] of state.members()) {
+      if (memory && isAuthorized(record)) state.pushes.add(address);
+    }
     if (state.pushes.size > 0) this.#lanes.wake(state.id);
   }
 

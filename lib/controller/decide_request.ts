@@ -24,7 +24,7 @@ const TOKEN_PREFIX = "token:";
 export interface ConfigRequest {
   readonly from: Identity;
   readonly metadata: RequestMetadata;
-  /** Made by us for a member whose config changed: its version is known already. */
+  /** Made by us for a member whose config changed. */
   readonly isPush: boolean;
 }
 
@@ -46,6 +46,8 @@ export interface Verdict {
   readonly claims: readonly string[];
   /** Addresses tried in pools. */
   readonly trials: number;
+  /** The requester is who the record says: what it told us can be kept for a push. */
+  readonly isKnown: boolean;
 }
 
 /** @param state undefined when there is no such network: nothing is stored for those who ask for it */
@@ -63,21 +65,32 @@ export function decideRequest(
   const authorized = admit(state, record, request.metadata, context.wallMs);
   if (state.compiled.ssoEnabled && !toBoolean(record.ssoExempt, false)) {
     // We have no single sign-on, so nobody can prove to have signed on: what the reference's plain builds answer.
-    return refusal(ErrorCode.NETWORK_AUTHENTICATION_REQUIRED, changed(stored, record));
+    const save = changed(stored, record);
+    return { ...refusal(ErrorCode.NETWORK_AUTHENTICATION_REQUIRED), save, isKnown: true };
   }
-  if (!authorized) return refusal(ErrorCode.NETWORK_ACCESS_DENIED, changed(stored, record));
-  if (!request.isPush) noteVersions(record, request.metadata);
+  if (!authorized) {
+    const save = changed(stored, record);
+    return { ...refusal(ErrorCode.NETWORK_ACCESS_DENIED), save, isKnown: true };
+  }
+  noteVersions(record, request.metadata);
   const issued = issueConfig(state, { record, isNew: !stored, ...request }, context);
   return {
     answer: { kind: "config", config: issued.config },
     save: changed(stored, record),
     claims: issued.claims,
     trials: issued.trials,
+    isKnown: true,
   };
 }
 
-function refusal(code: ErrorCode, save?: JsonObject): Verdict {
-  return { answer: { kind: "refuse", code }, save, claims: [], trials: 0 };
+function refusal(code: ErrorCode): Verdict {
+  return {
+    answer: { kind: "refuse", code },
+    save: undefined,
+    claims: [],
+    trials: 0,
+    isKnown: false,
+  };
 }
 
 /** The record with its next revision, unless it says what the stored one says. */

@@ -68,6 +68,8 @@ interface Lane {
   readonly network: NetworkId;
   readonly queue: Task[];
   waiting: Waiting | undefined;
+  /** What others wrote while our write was under way, the latest by record. */
+  readonly deferred: Map<string, () => void>;
 }
 
 export class Lanes {
@@ -103,10 +105,22 @@ export class Lanes {
     if (!lane.waiting) this.#ready.add(lane);
   }
 
+  /**
+   * Notes a change made elsewhere, at once or as soon as the write under way is answered: the store may have taken ours
+   * first, and what it took last is what counts.
+   * @param record Which record; a later change of it replaces an earlier one that still waits
+   */
+  change(network: NetworkId, record: string, apply: () => void): void {
+    const lane = this.#lanes.get(network);
+    if (!lane?.waiting) return apply();
+    lane.deferred.delete(record);
+    lane.deferred.set(record, apply);
+  }
+
   #laneOf(network: NetworkId): Lane {
     let lane = this.#lanes.get(network);
     if (!lane) {
-      lane = { network, queue: [], waiting: undefined };
+      lane = { network, queue: [], waiting: undefined, deferred: new Map() };
       this.#lanes.set(network, lane);
     }
     return lane;
@@ -148,18 +162,27 @@ export class Lanes {
     if (answer.result === "ok") {
       this.host.commit(decision.write, decision.own ?? false);
       decision.then();
+      this.#applyDeferred(lane);
       return;
     }
     if (answer.result === "failed") {
+      this.#applyDeferred(lane);
       task.fail({ reason: "failed", message: answer.message ?? "the record could not be stored" });
       return;
     }
     this.host.conflict(decision.write, answer.current, answer.taken ?? []);
+    this.#applyDeferred(lane);
     if (attempt < ATTEMPTS_MAX) {
       this.#step(lane, task, attempt + 1);
       if (lane.waiting) this.#ready.delete(lane);
     } else {
       task.fail({ reason: "conflict", message: "the record keeps changing elsewhere" });
     }
+  }
+
+  #applyDeferred(lane: Lane): void {
+    const changes = [...lane.deferred.values()];
+    lane.deferred.clear();
+    for (const apply of changes) apply();
   }
 }

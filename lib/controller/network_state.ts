@@ -17,7 +17,7 @@ import { isAuthorized, isStranger } from "./member_record.ts";
 
 const FOREIGN_MAX = 4_096; // addresses the store says are taken; protects memory, forgetting one costs one more conflict
 
-/** What an authorized member told us; lost at restart, so pushes begin after its next request. */
+/** What a requester told us; lost at restart, so pushes begin after its next request. */
 export interface MemberMemory {
   readonly identity: Identity;
   readonly metadata: RequestMetadata;

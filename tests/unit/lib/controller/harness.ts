@@ -79,13 +79,14 @@ export class Harness {
   #ticket = 0;
   #requestId = 1n;
 
-  constructor(loaded: { networks: JsonObject[]; members: JsonObject[] } | undefined = EMPTY) {
+  /** @param loaded What the store holds; "nothing yet": it has not been read */
+  constructor(loaded: { networks: JsonObject[]; members: JsonObject[] } | "nothing yet" = EMPTY) {
     this.controller = new Controller({
       identity: OWN,
       primitives: noblePrimitives,
       random: seededRandom(7),
     });
-    if (loaded) this.hand({ kind: "load", ...structuredClone(loaded) });
+    if (loaded !== "nothing yet") this.hand({ kind: "load", ...structuredClone(loaded) });
   }
 
   hand(input: ControllerInput): void {
