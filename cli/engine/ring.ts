@@ -65,6 +65,7 @@ export class RingWriter extends RingEnd {
   #tail = Atomics.load(this.words, TAIL);
   #reservedAt = 0; // where the reserved record's length field goes, as an offset in the data
   #reservedLength = -1;
+  #unannounced = false; // something was committed since the last mustWake()
   /** Records that found no room. */
   dropped = 0;
 
@@ -105,6 +106,7 @@ export class RingWriter extends RingEnd {
     this.view.setUint32(DATA_AT + this.#reservedAt, lengthBytes, true);
     this.#tail = (this.#tail + LENGTH_FIELD + roundUp(lengthBytes)) | 0;
     this.#reservedLength = -1;
+    this.#unannounced = true;
     Atomics.store(this.words, TAIL, this.#tail);
   }
 
@@ -117,10 +119,14 @@ export class RingWriter extends RingEnd {
     return true;
   }
 
-  /** Whether the reader sleeps and nobody has taken on waking it: the caller now has. */
+  /**
+   * Whether something was committed since last asked and the reader sleeps: then the caller must wake it. Without the
+   * first condition two ends that only look after each other would keep waking each other for ever.
+   */
   mustWake(): boolean {
-    return Atomics.load(this.words, SLEEPING) === 1 &&
-      Atomics.exchange(this.words, SLEEPING, 0) === 1;
+    if (!this.#unannounced) return false;
+    this.#unannounced = false; // a reader awake now looks at the ring again before it sleeps
+    return Atomics.exchange(this.words, SLEEPING, 0) === 1;
   }
 }
 

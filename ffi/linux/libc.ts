@@ -179,5 +179,5 @@ const encoder = new TextEncoder();
 
 /** `text` as C wants it: UTF-8 with a zero at the end. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
-  return encoder.encode(`${text}\0`);
+  return encoder.encode(`${text}\0`) as Uint8Array<ArrayBuffer>; // Deno 2.4 types it wider
 }
