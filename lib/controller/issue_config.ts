@@ -2,7 +2,8 @@
  * Builds and signs what a member gets: its config and every credential in it, all as of now.
  *
  * Beyond the reference, the certificate of ownership also names the member's own MAC address, so that rules on
- * authenticated MACs can be used; nodes of the reference read it, they are just never sent one.
+ * authenticated MACs can be used. Nodes of the reference accept it, they are just never sent one (`vl2.json`: the
+ * ownership named "valid" has a MAC, verifies and owns it).
  *
  * Source: spec 05 sections 3 and 4, weakness 4.
  * @module

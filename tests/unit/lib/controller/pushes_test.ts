@@ -112,6 +112,19 @@ Deno.test("Controller revokes a deauthorized member before all that are online, 
   assert.equal(codeOf(harness.request(NETWORK, ALICE)), ErrorCode.NETWORK_ACCESS_DENIED);
 });
 
+Deno.test("Controller spares members that are offline or not authorized a revocation", () => {
+  const harness = withNetwork({ private: false });
+  const offline = identityOf(0x2000000000);
+  join(harness, offline);
+  harness.advance(120_000);
+  join(harness, ALICE, BOB);
+  harness.post(PATH, { private: true });
+  assert.equal(harness.request(NETWORK, identityOf(0x2000000001))?.kind, "refuse");
+  harness.post(memberPath(ALICE), { authorized: false });
+  const [revoke] = harness.take("revoke");
+  assert.deepEqual(new Set(revoke.to), new Set([ALICE.address, BOB.address]));
+});
+
 Deno.test("Controller pushes again at once to a member that is authorized again", () => {
   const harness = withNetwork({ private: false });
   join(harness, ALICE);
