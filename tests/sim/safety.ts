@@ -1,0 +1,150 @@
+/**
+ * What must hold after every step, whatever the faults: checked from outside the nodes as far as possible.
+ * @module
+ */
+import {
+  type Address,
+  formatAddress,
+  formatNetworkId,
+  type NetworkId,
+} from "../../lib/base/ids.ts";
+import { addressOfMac } from "../../lib/base/ids.ts";
+import { type Endpoint, formatEndpoint } from "../../lib/base/ip.ts";
+import { parseFrame } from "../../lib/network/ethernet.ts";
+import { HEADER_LENGTH, isFragment, packetId, sourceOf } from "../../lib/wire/packet.ts";
+import type { SimHost } from "./host.ts";
+
+/** A rule that must never be broken was. */
+export class SafetyViolation extends Error {
+  override name = "SafetyViolation";
+}
+
+/** Bounds of a node's tables; the constants are beside each table in `lib/`. */
+const BOUNDS = {
+  questions: 8_192,
+  queuedDestinations: 1_024,
+  paths: 262_144,
+  peers: 262_144,
+  pathsPerPeer: 16,
+  groupRecords: 524_288,
+  actionsPerStep: 20_000, // ours: no single input may cause more work than this
+};
+const PEERS_LOOKED_AT_EVERY = 256; // steps between looks at every peer of a node: costs too much at each
+const REPEATED_TIMEOUTS_MAX = 64; // timeouts in a row at one time: more is a busy loop
+
+export class Safety {
+  /** Ids each process has put on the wire. */
+  readonly #ids = new Map<object, Set<bigint>>();
+  readonly #removals = new Map<string, number>();
+  readonly #members = new Map<string, boolean>();
+  readonly #timeouts = new Map<SimHost, { atMs: number; count: number }>();
+  readonly #unproven = new Map<string, { inBytes: number; outBytes: number }>();
+  #steps = 0;
+  /** A member that was removed may be heard this long: revocations need to travel. */
+  removalGraceMs = 5_000;
+  checks = 0;
+
+  /** Most bytes sent to any address beyond those received from it, while it had not proved itself. */
+  worstUnprovenExcess = { bytes: 0, where: "nowhere" };
+
+  // --- what the scenario tells
+
+  /** The controller's word: from now on this address is, or is no more, a member. */
+  setMember(network: NetworkId, member: Address, authorized: boolean, nowMs: number): void {
+    const key = `${network}|${member}`;
+    this.#members.set(key, authorized);
+    if (authorized) this.#removals.delete(key);
+    else this.#removals.set(key, nowMs);
+  }
+
+  // --- checks
+
+  /** A node hands a datagram to the world. */
+  sent(host: SimHost, process: object, bytes: Uint8Array, to: Endpoint): void {
+    if (bytes.length < HEADER_LENGTH || isFragment(bytes)) return;
+    if (sourceOf(bytes) !== host.address) return; // relayed
+    let ids = this.#ids.get(process);
+    if (!ids) this.#ids.set(process, ids = new Set());
+    const id = packetId(bytes);
+    this.#check(!ids.has(id), host, () => `packet id ${id.toString(16)} used twice`);
+    ids.add(id);
+    this.#countUnproven(host, to, 0, bytes.length);
+  }
+
+  /** A datagram reaches a node. */
+  arrived(host: SimHost, bytes: Uint8Array, from: Endpoint): void {
+    this.#countUnproven(host, from, bytes.length, 0);
+  }
+
+  #countUnproven(host: SimHost, endpoint: Endpoint, inBytes: number, outBytes: number): void {
+    const key = `${host.name}>${formatEndpoint(endpoint)}`;
+    const count = this.#unproven.get(key) ?? { inBytes: 0, outBytes: 0 };
+    if (!this.#unproven.has(key)) this.#unproven.set(key, count);
+    count.inBytes += inBytes;
+    count.outBytes += outBytes;
+    const excess = count.outBytes - count.inBytes;
+    if (excess <= this.worstUnprovenExcess.bytes) return;
+    if (!host.hasProved(endpoint)) this.worstUnprovenExcess = { bytes: excess, where: key };
+  }
+
+  /** A node delivers a frame to its TAP. */
+  delivered(host: SimHost, network: NetworkId, bytes: Uint8Array, nowMs: number): void {
+    const frame = parseFrame(bytes);
+    this.#check(frame !== undefined, host, () => "a delivered frame is too short");
+    const joined = host.node.networks.find(network);
+    this.#check(joined?.config !== undefined, host, () => "a frame on a network without a config");
+    const from = addressOfMac(frame!.source, network);
+    if (joined!.config!.type === "public" || from === host.address) return;
+    const name = () => `${formatAddress(from)} on ${formatNetworkId(network)}`;
+    const peer = host.node.vl1.peers.get(from);
+    const bridged = !joined!.isDerived(frame!.source);
+    if (bridged) return;
+    const emulated = peer === undefined; // NDP emulation speaks for members nobody met
+    this.#check(
+      emulated || joined!.admits(peer),
+      host,
+      () => `a frame of ${name()}, which the gate refuses`,
+    );
+    const key = `${network}|${from}`;
+    const removedMs = this.#removals.get(key);
+    this.#check(
+      this.#members.get(key) !== false || nowMs - (removedMs ?? nowMs) <= this.removalGraceMs,
+      host,
+      () => `a frame of ${name()}, removed ${nowMs - removedMs!} ms ago`,
+    );
+  }
+
+  /** A timeout was handed in. */
+  timeout(host: SimHost, nowMs: number): void {
+    const last = this.#timeouts.get(host);
+    if (last?.atMs === nowMs) last.count++;
+    else this.#timeouts.set(host, { atMs: nowMs, count: 1 });
+    this.#check(
+      (this.#timeouts.get(host)?.count ?? 0) <= REPEATED_TIMEOUTS_MAX,
+      host,
+      () => "asks for a timeout again and again at one moment",
+    );
+  }
+
+  /** After a step in which this host did something. */
+  step(host: SimHost, actions: number): void {
+    const { vl1, networks } = host.node;
+    const bound = (value: number, max: number, what: string) =>
+      this.#check(value <= max, host, () => `${what}: ${value}, at most ${max}`);
+    bound(actions, BOUNDS.actionsPerStep, "actions of one input");
+    bound(vl1.expected.size, BOUNDS.questions, "open questions");
+    bound(vl1.queue.size, BOUNDS.queuedDestinations, "destinations with queued packets");
+    bound(vl1.paths.size, BOUNDS.paths, "paths");
+    bound(vl1.peers.size, BOUNDS.peers, "peers");
+    bound(networks.members.size, BOUNDS.groupRecords, "multicast records");
+    if (this.#steps++ % PEERS_LOOKED_AT_EVERY !== 0) return;
+    for (const peer of vl1.peers.values()) {
+      bound(peer.paths.length, BOUNDS.pathsPerPeer, "paths of one peer");
+    }
+  }
+
+  #check(holds: boolean, host: SimHost, what: () => string): void {
+    this.checks++;
+    if (!holds) throw new SafetyViolation(`${host.name}: ${what()}`);
+  }
+}
