@@ -68,10 +68,18 @@ async function openStore(
   path: string | undefined,
   log: (line: string) => void,
 ): Promise<ControllerStore | undefined> {
+  // Loaded now, not at start: commands that only ask a running service need no database.
   const { openSqliteStore } = await import("../storage/sqlite.ts");
+  const { readControllerFiles } = await import("../storage/import_files.ts");
   try {
     home.create();
     const store = openSqliteStore(path ?? home.pathOf("controller.sqlite"));
+    if (store.wantsImport) {
+      const { skipped, ...records } = readControllerFiles(home.pathOf("controller.d"));
+      for (const file of skipped) log(`not imported: ${file.path}: ${file.reason}`);
+      const count = records.networks.length;
+      if (store.importOnce(records) && count > 0) log(`imported ${count} networks of controller.d`);
+    }
     return store;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;

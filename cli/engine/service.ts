@@ -18,6 +18,7 @@ import { Node } from "../../lib/node/node.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
 import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
+import { ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
 import type { Home } from "./home.ts";
 import { readLocalNetwork, readNetworks } from "./home_files.ts";
@@ -39,7 +40,6 @@ const RECHECK_TICKS = 30; // addresses and routes are looked at anyway, should a
 const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
 const WATCH_SIGNAL = 1; // id of the one signal there is
-const API_WAITING_MAX = 1_024; // controller requests of the API under way
 
 /** What a service is made of. */
 export interface ServiceParts {
@@ -76,10 +76,9 @@ export class Service {
   readonly #validator = new Validator();
   readonly #pump: StorePump | undefined;
   readonly #controller: Controller | undefined;
-  readonly #apiWaiting = new Map<number, (answer: ControllerAnswer) => void>();
+  readonly #calls = new ControllerCalls((input) => this.input({ kind: "controller", input }));
   readonly #changeWaiting = new Set<() => void>();
   readonly #boundMs: number;
-  #nextTicket = 1;
   #ticks = 0;
   #tickTimer: ReturnType<typeof setInterval> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
@@ -247,7 +246,7 @@ export class Service {
         return;
       case "controller":
         if (action.action.kind === "store") this.#pump?.perform(action.action);
-        else this.#answerApi(action.action.ticket, action.action);
+        else this.#calls.settle(action.action);
         return;
       case "persist":
         return this.#persist(action);
@@ -304,20 +303,10 @@ export class Service {
   }
 
   /** One request to `/controller`. */
-  controllerApi(method: string, path: string, body: string): Promise<ControllerAnswer> {
-    if (!this.#controller) return Promise.resolve({ status: 404 });
-    if (this.#apiWaiting.size >= API_WAITING_MAX) return Promise.resolve({ status: 503 });
-    const ticket = this.#nextTicket++;
-    const { promise, resolve } = Promise.withResolvers<ControllerAnswer>();
-    this.#apiWaiting.set(ticket, resolve);
-    this.input({ kind: "controller", input: { kind: "api", ticket, method, path, body } });
-    return promise;
-  }
-
-  #answerApi(ticket: number, answer: { status: number; json?: unknown }): void {
-    const resolve = this.#apiWaiting.get(ticket);
-    this.#apiWaiting.delete(ticket);
-    resolve?.({ status: answer.status, json: answer.json as ControllerAnswer["json"] });
+  async controllerApi(method: string, path: string, body: string): Promise<ControllerAnswer> {
+    if (!this.#controller) return { status: 404 };
+    const { status, json } = await this.#calls.call(method, path, body);
+    return { status, json: json as ControllerAnswer["json"] };
   }
 
   #networkChanged(): void {
@@ -391,6 +380,6 @@ export class Service {
     this.#watch.close();
     this.#network.close();
     this.#validator.close();
-    for (const ticket of [...this.#apiWaiting.keys()]) this.#answerApi(ticket, { status: 503 });
+    this.#calls.close();
   }
 }

@@ -1,6 +1,6 @@
 /** A controller, its store and its API calls together, as a service runs them. @module */
 import assert from "node:assert/strict";
-import { ControllerCalls } from "../../../../cli/api/controller_routes.ts";
+import { ControllerCalls } from "../../../../cli/engine/controller_calls.ts";
 import { MemoryStore, SharedRecords } from "../../../../cli/storage/memory.ts";
 import { StorePump } from "../../../../cli/storage/store_pump.ts";
 import { SystemError } from "../../../../lib/base/errors.ts";
