@@ -3,7 +3,6 @@
  * other machine; `use` is that line.
  * @module
  */
-import { equal } from "../../lib/base/bytes.ts";
 import { ApiError, UsageError } from "../../lib/base/errors.ts";
 import { type Endpoint, formatIp, parseIp, Scope, scopeOf } from "../../lib/base/ip.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
@@ -28,8 +27,8 @@ import {
   readPlanet,
   readPlanetKey,
   signPlanet,
+  stagePlanetKey,
   withRoot,
-  writePlanetKey,
 } from "../engine/planet_files.ts";
 import { machinePrimitives } from "../engine/primitives.ts";
 import { findService, homeOf, isAnswering, render } from "./context.ts";
@@ -134,20 +133,18 @@ async function publish(call: Call, home: Home, template: WorldTemplate): Promise
   const planet = parsePlanet(bytes)!; // we have just written it
   const replace = call.flag("replace");
   checkReplaceable(home, planet, replace);
-  keepKey(call, home, template); // first: a planet without its key could never change
-  await putInUse(call, home, bytes, planet, replace);
+  const key = stagePlanetKey(home, template);
+  try {
+    await putInUse(call, home, bytes, planet, replace);
+  } catch (error) {
+    key.drop();
+    throw error;
+  }
+  const aside = key.keep();
+  if (aside) call.io.err(`${aside}\n`);
   const value = { id: formatWorldId(planet.id), world: toBase64Url(bytes) };
   const title = `planet ${value.id} is signed and in use here`;
   render(call, value, () => `${title}\n${formatRoots(template.roots)}${useLine(bytes)}`);
-}
-
-/** Writes the key; one that makes another planet is set aside. */
-function keepKey(call: Call, home: Home, template: WorldTemplate): void {
-  const earlier = readPlanetKey(home);
-  if (earlier && !equal(earlier.signingKey.publicKey, template.signingKey.publicKey)) {
-    call.io.err(`${home.setAside("planet.key", "the key of an earlier planet")}\n`);
-  }
-  writePlanetKey(home, template);
 }
 
 /** Through the service where one runs, else into the home folder. */

@@ -142,6 +142,15 @@ export class Home {
     }
   }
 
+  /** Gives a file another name; a file of that name is replaced. */
+  rename(from: string, to: string): void {
+    try {
+      Deno.renameSync(this.pathOf(from), this.pathOf(to));
+    } catch (error) {
+      throw new HomeError(`cannot rename ${this.pathOf(from)}: ${reasonOf(error)}`);
+    }
+  }
+
   /** Makes a secret readable by its owner alone; nothing happens when there is none. */
   protect(name: string): void {
     if (stat(this.pathOf(name))) Deno.chmodSync(this.pathOf(name), SECRET_MODE);

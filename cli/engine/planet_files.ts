@@ -30,6 +30,7 @@ import {
 import { type Home, HomeError } from "./home.ts";
 
 const KEY_FILE = "planet.key";
+const NEW_KEY_FILE = "planet.key.new";
 const KEY_MODE = 0o600;
 
 /** One root as the user names it. */
@@ -100,8 +101,24 @@ export function readPlanetKey(home: Home): WorldTemplate | undefined {
   throw new HomeError(`${home.pathOf(KEY_FILE)} describes a moon, not a planet`);
 }
 
-export function writePlanetKey(home: Home, template: WorldTemplate): void {
-  home.write(KEY_FILE, formatWorldTemplate(template), { mode: KEY_MODE });
+/**
+ * Keeps a key beside the one there is, until its planet is in use: a planet whose key is lost can never change.
+ * @returns what to do next: `keep` makes it the key, and says in a line what it set aside; `drop` forgets it
+ */
+export function stagePlanetKey(
+  home: Home,
+  template: WorldTemplate,
+): { keep: () => string | undefined; drop: () => void } {
+  home.write(NEW_KEY_FILE, formatWorldTemplate(template), { mode: KEY_MODE });
+  const keep = () => {
+    const earlier = readPlanetKey(home);
+    const isOther = earlier !== undefined &&
+      !equal(earlier.signingKey.publicKey, template.signingKey.publicKey);
+    const line = isOther ? home.setAside(KEY_FILE, "the key of an earlier planet") : undefined;
+    home.rename(NEW_KEY_FILE, KEY_FILE);
+    return line;
+  };
+  return { keep, drop: () => void home.remove(NEW_KEY_FILE) };
 }
 
 /**

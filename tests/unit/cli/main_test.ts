@@ -1,0 +1,443 @@
+import assert from "node:assert/strict";
+import { AssertionError } from "../../../lib/base/errors.ts";
+import { type ApiServer, openApiServer } from "../../../cli/api/server.ts";
+import type { NetworkInfo, PeerInfo, StatusInfo } from "../../../cli/api/view.ts";
+import type { CommandSpec } from "../../../cli/command.ts";
+import { PROGRAM, run } from "../../../cli/main.ts";
+import { FakeService } from "./api/fake_service.ts";
+
+const TOKEN = "t".repeat(24);
+const ID = "8056c2e21c000001";
+const MAIN = new URL("../../../cli/main.ts", import.meta.url).pathname;
+
+interface Ran {
+  out: string;
+  err: string;
+  exit: number;
+}
+
+async function zt(argv: string[], programPath?: string): Promise<Ran> {
+  const ran: Ran = { out: "", err: "", exit: -1 };
+  const io = {
+    out: (text: string) => void (ran.out += text),
+    err: (text: string) => void (ran.err += text),
+  };
+  ran.exit = await run(argv, io, programPath);
+  return ran;
+}
+
+async function inHome(use: (home: string) => Promise<void>): Promise<void> {
+  const home = Deno.makeTempDirSync({ prefix: "zt-main-" });
+  try {
+    await use(home);
+  } finally {
+    Deno.removeSync(home, { recursive: true });
+  }
+}
+
+/** A service whose home folder commands find. */
+function withService(
+  use: (service: FakeService, home: string, server: ApiServer) => Promise<void>,
+): Promise<void> {
+  return inHome(async (home) => {
+    const service = new FakeService({
+      address: "19810bb6a3",
+      publicIdentity: "19810bb6a3:0:e7e3",
+      online: true,
+      planetWorldId: 0xffff_ffff_ffff_ffffn,
+      version: "1.14.1",
+      ztVersion: "0.1.0",
+      config: { settings: { homeDir: home, listeningOn: ["10.0.0.1/9993"], surfaceAddresses: [] } },
+    } as unknown as StatusInfo);
+    const policy = { authToken: TOKEN, metricsToken: "m", allowManagementFrom: () => [] };
+    const server = await openApiServer({ view: service, policy, port: 0 });
+    Deno.writeTextFileSync(`${home}/zerotier-one.port`, String(server.port));
+    Deno.writeTextFileSync(`${home}/authtoken.secret`, TOKEN);
+    try {
+      await use(service, home, server);
+    } finally {
+      await server.close();
+    }
+  });
+}
+
+function allCommands(specs: CommandSpec[], path = ""): [string, CommandSpec][] {
+  return specs.flatMap((spec) => {
+    const name = `${path}${spec.name}`;
+    return [[name, spec] as [string, CommandSpec], ...allCommands(spec.commands, `${name} `)];
+  });
+}
+
+Deno.test("run() prints help with an example for every command", async () => {
+  const commands = allCommands(PROGRAM.commands);
+  assert.ok(commands.length > 40, String(commands.length));
+  for (const [name, spec] of commands) {
+    const { out, exit } = await zt([...name.split(" "), "--help"]);
+    assert.equal(exit, 0, name);
+    assert.match(out, new RegExp(`^Usage: zt ${name}`), name);
+    if (spec.isHidden) continue;
+    assert.match(out, /\nExample:\n {2}zt /, name);
+    for (const line of out.split("\n")) {
+      if (!line.startsWith("  zt ") || line.includes("AQAAA")) continue;
+      assert.match(line, new RegExp(`^ {2}zt ${name}( |$)|^ {2}zt ${name.split(" ")[0]} `), name);
+    }
+  }
+});
+
+Deno.test("run() answers wrong usage with 2 and one line", async () => {
+  const cases: [string[], RegExp][] = [
+    [["jion"], /unknown command 'jion' \(Did you mean join\?\)/],
+    [["join"], /missing required argument 'network'/],
+    [["join", "1", "2"], /too many arguments/],
+    [["join", ID, "--wiat"], /unknown option '--wiat' \(Did you mean --wait\?\)/],
+    [["join", "123"], /"123" is not a network id/],
+    [["join", "z".repeat(16)], /is not a network id/],
+    [["join", ID, "--timeout", "1"], /only makes sense with --wait/],
+    [["join", ID, "--wait", "--timeout", "-1"], /--timeout must be a number of seconds/],
+    [["leave", "x"], /is not a network id/],
+    [["-p", "x", "info"], /-p must be a port/],
+    [["-p"], /argument missing/],
+    [["controller", "member", "authorize", ID, "123"], /"123" is not an address/],
+    [["controller", "network", "create", "--ipv4", "10.0.0.0"], /is not an IPv4 network/],
+    [["controller", "network", "create", "nonsense"], /is not key=value/],
+    [["controller", "frob"], /unknown command 'frob'/],
+    [["service", "--stop", "--background"], /exclude each other/],
+    [["planet", "use", "/nonexistent"], /is neither a file, a URL nor the text of a planet/],
+    [["planet", "create", "--endpoint", "x"], /is not an endpoint/],
+    [["decode", "zz"], /is not hexadecimal/],
+    [["decode"], /give a packet/],
+  ];
+  await inHome(async (home) => {
+    for (const [argv, message] of cases) {
+      const { err, out, exit } = await zt([`-D${home}/x`, ...argv]);
+      const place = argv.join(" ");
+      assert.equal(exit, 2, `${place}: ${err}`);
+      assert.match(err, message, place);
+      assert.match(err.split("\n").at(-2)!, /^zt: .*; see: zt help$/, place);
+      assert.equal(out, "", place);
+    }
+  });
+});
+
+Deno.test("run() prints help on stderr and 2 when a command is missing", async () => {
+  for (const argv of [[], ["controller"], ["controller", "network"], ["planet"], ["id"]]) {
+    const { err, out, exit } = await zt(argv);
+    assert.deepEqual([exit, out], [2, ""], argv.join(" "));
+    assert.match(err, /^Usage: zt/);
+  }
+});
+
+Deno.test("run() says in one line that there is no service, and where it looked", () =>
+  inHome(async (home) => {
+    for (
+      const argv of [["info"], ["peers"], ["leave", ID], ["get", ID, "ip"], ["/status"], [
+        "listpeers",
+      ]]
+    ) {
+      const { err, exit } = await zt([...argv, "-D", home]);
+      assert.equal(exit, 1);
+      assert.equal(
+        err,
+        `zt: no service has run on ${home} yet; start one with: zt service, or name its home with -D\n`,
+      );
+    }
+    const idle = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const port = String((idle.addr as Deno.NetAddr).port);
+    idle.close();
+    const { err, exit } = await zt(["info", "-D", home, "-p", port, "-Tx"]);
+    assert.deepEqual([exit, err], [
+      1,
+      `zt: no service answers at 127.0.0.1:${port}; start one with: zt service\n`,
+    ]);
+  }));
+
+Deno.test("run() reads the same service by home folder, port and token, attached or not", () =>
+  withService(async (_service, home, server) => {
+    for (
+      const argv of [
+        ["info", "-D", home],
+        [`-D${home}`, "info"],
+        ["status", `-p${server.port}`, `-T${TOKEN}`, "-D/nonexistent"],
+      ]
+    ) {
+      const { out, exit, err } = await zt(argv);
+      assert.equal(exit, 0, err);
+      assert.match(
+        out,
+        /^address +19810bb6a3\nstate +online\nversion +zt 0\.1\.0 \(speaks as 1\.14\.1\)\nplanet +ffffffffffffffff\n/,
+      );
+    }
+    const { out } = await zt(["info", "-D", home, "--json"]);
+    assert.match(out, /"planetWorldId": 18446744073709551615,/);
+    const refused = await zt(["info", "-D", home, "-Twrong"]);
+    assert.equal(refused.exit, 1);
+    assert.match(refused.err, /^zt: the service at .* refused the token; check -D or -T\n$/);
+  }));
+
+Deno.test("join joins, and with --wait returns when the network is usable", () =>
+  withService(async (service, home) => {
+    const plain = await zt(["join", ID.toUpperCase(), "-D", home]);
+    assert.deepEqual([plain.exit, plain.err], [0, ""]);
+    assert.equal(
+      plain.out,
+      `joined ${ID}: waiting for the controller 8056c2e21c to answer; is it running, and on this planet?\n`,
+    );
+    const network: NetworkInfo = {
+      ...service.networkList[0],
+      status: "OK",
+      name: "lab",
+      portDeviceName: "zt0",
+      assignedAddresses: ["10.1.0.2/24"],
+    };
+    const denied: NetworkInfo = { ...network, status: "ACCESS_DENIED" };
+    const rounds = [{ ready: false, network: denied }, { ready: false, network: denied }, {
+      ready: true,
+      network,
+    }];
+    service.waitNetwork = () => Promise.resolve(rounds.shift()!);
+    const waited = await zt(["join", ID, "--wait", "-D", home]);
+    assert.equal(waited.exit, 0);
+    assert.equal(waited.out, `joined ${ID} (lab): zt0 10.1.0.2/24\n`);
+    assert.equal(
+      waited.err,
+      `waiting for authorization: on the controller, run \`zt controller member authorize ${ID} 19810bb6a3\`\n`,
+    );
+  }));
+
+Deno.test("join --wait ends with 3 and the reason when time is over", () =>
+  withService(async (service, home) => {
+    await zt(["join", ID, "-D", home]);
+    const network: NetworkInfo = { ...service.networkList[0], status: "NOT_FOUND" };
+    service.waitNetwork = () => Promise.resolve({ ready: false, network });
+    const { exit, err, out } = await zt(["join", ID, "--wait", "--timeout", "0.05", "-D", home]);
+    assert.deepEqual([exit, out], [3, ""]);
+    assert.equal(
+      err,
+      `zt: ${ID} is not usable after 0.05 s: the controller 8056c2e21c knows no such network; check the id\n`,
+    );
+  }));
+
+Deno.test("leave, networks and peers say what is, in words", () =>
+  withService(async (service, home) => {
+    assert.equal(
+      (await zt(["networks", "-D", home])).out,
+      "no networks; join one with: zt join <network>\n",
+    );
+    assert.equal((await zt(["leave", ID, "-D", home])).out, `${ID} was not joined\n`);
+    await zt(["join", ID, "-D", home]);
+    const { out } = await zt(["networks", "-D", home]);
+    assert.match(
+      out,
+      /^network +name +status +interface +addresses\n8056c2e21c000001 +- +REQUESTING_CONFIGURATION/,
+    );
+    assert.equal((await zt(["leave", ID, "-D", home])).out, `left ${ID}\n`);
+    assert.equal((await zt(["peers", "-D", home])).out, "no peers yet\n");
+    service.peerList = [{
+      address: "7d6fc6c765",
+      role: "PLANET",
+      latency: -1,
+      paths: [],
+      tunneled: false,
+      version: "-1.-1.-1",
+      versionMajor: -1,
+      relayReason: "its firewall drops us",
+    } as unknown as PeerInfo];
+    assert.match(
+      (await zt(["peers", "-D", home])).out,
+      /\n7d6fc6c765 +PLANET +- +- +relayed +its firewall drops us\n$/,
+    );
+  }));
+
+Deno.test("controller commands ask the controller for what the words say", () =>
+  withService(async (service, home) => {
+    service.controllerAnswer = {
+      status: 200,
+      json: {
+        id: ID,
+        nwid: ID,
+        name: "office",
+        private: true,
+        address: "a0b1c2d3e4",
+        authorized: true,
+        mtu: 2800,
+        revision: 1,
+      },
+    };
+    const c = (...argv: string[]) => zt(["controller", ...argv, "-D", home]);
+    const created = await c(
+      "network",
+      "create",
+      "--name",
+      "office",
+      "--ipv4",
+      "10.1.2.3/30",
+      "mtu=1400",
+    );
+    assert.match(
+      created.out,
+      new RegExp(
+        `\nothers join with: zt join ${ID}\nand are let in with: zt controller member authorize ${ID} <address>\n$`,
+      ),
+    );
+    await c("network", "set", ID, "--public", 'dns={"domain":"lan","servers":[]}', "name=5x");
+    await c("network", "show", ID);
+    await c("network", "delete", ID);
+    const allowed = await c("member", "authorize", ID, "A0B1C2D3E4", "a0b1c2d3e5");
+    assert.equal(
+      allowed.out,
+      `A0B1C2D3E4 is authorized on ${ID}\na0b1c2d3e5 is authorized on ${ID}\n`,
+    );
+    await c("member", "deauthorize", ID, "a0b1c2d3e4");
+    await c("member", "set", ID, "a0b1c2d3e4", "--ip", "10.1.2.9", "activeBridge=true");
+    await c("member", "delete", ID, "a0b1c2d3e4");
+    const net = `/controller/network/${ID}`;
+    const member = `${net}/member/a0b1c2d3e4`;
+    assert.deepEqual(service.controllerCalls, [
+      "POST /controller/network/19810bb6a3______ " +
+      '{"ipAssignmentPools":[{"ipRangeEnd":"10.1.2.2","ipRangeStart":"10.1.2.1"}],"mtu":1400,"name":"office",' +
+      '"routes":[{"target":"10.1.2.0/30","via":null}],"v4AssignMode":{"zt":true}}',
+      `GET ${net}`,
+      `POST ${net} {"dns":{"domain":"lan","servers":[]},"name":"5x","private":false}`,
+      `GET ${net}`,
+      `DELETE ${net}`,
+      `POST ${member} {"authorized":true}`,
+      `POST ${net}/member/a0b1c2d3e5 {"authorized":true}`,
+      `POST ${member} {"authorized":false}`,
+      `POST ${member} {"activeBridge":true,"ipAssignments":["10.1.2.9"]}`,
+      `DELETE ${member}`,
+    ]);
+    service.controllerAnswer = { status: 404 };
+    const unknown = await c("network", "show", ID);
+    assert.deepEqual([unknown.exit, unknown.err], [
+      1,
+      `zt: this controller has no network ${ID}\n`,
+    ]);
+  }));
+
+Deno.test("planet create, show and use carry a planet from one home to another", () =>
+  inHome(async (home) => {
+    const [here, there] = [`${home}/a`, `${home}/b`];
+    const created = await zt(["planet", "create", "--endpoint", "203.0.113.7/9993", "-D", here]);
+    assert.equal(created.exit, 0, created.err);
+    const line = /^zt planet use (\S+)$/m.exec(created.out)!;
+    const used = await zt(["planet", "use", line[1], "-D", there]);
+    assert.equal(used.exit, 0, used.err);
+    assert.deepEqual(Deno.readFileSync(`${there}/planet`), Deno.readFileSync(`${here}/planet`));
+    assert.equal((Deno.statSync(`${here}/planet.key`).mode ?? 0) & 0o777, 0o600);
+    assert.match((await zt(["planet", "show", "-D", there])).out, / at 203\.0\.113\.7\/9993\n/);
+    const again = await zt(["planet", "create", "--endpoint", "203.0.113.8/9993", "-D", here]);
+    assert.deepEqual([again.exit, again.out], [1, ""]);
+    assert.match(again.err, /makes a planet already; see: zt planet show, or add --replace\n$/);
+    // A file with the planet, and one with its text, do as well.
+    Deno.writeTextFileSync(`${home}/text`, `${line[1]}\n`);
+    for (const source of [`${here}/planet`, `${home}/text`]) {
+      assert.equal((await zt(["planet", "use", source, "-D", there])).exit, 0, source);
+    }
+  }));
+
+Deno.test("planet use on a running service goes through it", () =>
+  withService(async (service, home) => {
+    const made = await zt([
+      "planet",
+      "create",
+      "--endpoint",
+      "203.0.113.7/9993",
+      "-D",
+      `${home}/other`,
+    ]);
+    const world = /^zt planet use (\S+)$/m.exec(made.out)![1];
+    const refused = await zt(["planet", "use", world, "-D", home]);
+    assert.deepEqual([refused.exit, refused.err], [
+      1,
+      "zt: another planet is in use; add --replace\n",
+    ]);
+    assert.equal((await zt(["planet", "use", world, "--replace", "-D", home])).exit, 0);
+    assert.deepEqual(service.log.map((line) => line.split(" ")[2]), ["false", "true"]);
+    assert.throws(() => Deno.statSync(`${home}/planet`));
+  }));
+
+Deno.test("run() is the program it is called as", async () => {
+  assert.deepEqual(await zt(["-v"], "/usr/sbin/zerotier-cli"), {
+    out: "1.14.1\n",
+    err: "",
+    exit: 0,
+  });
+  assert.deepEqual(await zt(["zerotier-one", "-v"]), { out: "1.14.1\n", err: "", exit: 0 });
+  assert.equal((await zt([], "zerotier-idtool")).exit, 1);
+  assert.match((await zt(["-v"], "/usr/bin/zt")).out, /^0\.\d+\.\d+\n$/);
+});
+
+Deno.test("run() reports an error of ours with its stack and 70", () =>
+  withService(async (service, home) => {
+    const program = PROGRAM.fallback;
+    PROGRAM.fallback = () => () => {
+      throw new AssertionError("broken invariant: test");
+    };
+    try {
+      const { exit, err } = await zt(["frob", "-D", home]);
+      assert.equal(exit, 70);
+      assert.match(err, /broken invariant: test\n[^]*main_test\.ts/);
+    } finally {
+      PROGRAM.fallback = program;
+    }
+    assert.deepEqual(service.log, []);
+  }));
+
+/** The program as a process of its own. */
+async function child(...argv: string[]): Promise<Ran> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "-A", MAIN, ...argv],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { out: decode(stdout), err: decode(stderr), exit: code };
+}
+
+Deno.test("main exits with the code of what happened: 0, 1, 2, 3", () =>
+  withService(async (service, home) => {
+    await zt(["join", ID, "-D", home]);
+    const network = service.networkList[0];
+    service.waitNetwork = () => Promise.resolve({ ready: false, network });
+    assert.equal((await child("info", "-D", home)).exit, 0);
+    assert.equal((await child("info", "-D", home, "-Twrong")).exit, 1);
+    assert.equal((await child("jion")).exit, 2);
+    assert.equal((await child("join", ID, "--wait", "--timeout", "0.01", "-D", home)).exit, 3);
+  }));
+
+Deno.test("service refuses a damaged home with one line and 1, and changes nothing", () =>
+  inHome(async (home) => {
+    const cases: [string, string, RegExp][] = [
+      ["identity.secret", "torn:0:abc", /identity\.secret is damaged or not an identity/],
+      ["local.conf", '{"settings":{"primaryPort":"x"}}', /settings\.primaryPort must be a number/],
+      ["local.conf", "{torn", /local\.conf is not JSON/],
+    ];
+    for (const [name, content, message] of cases) {
+      const folder = Deno.makeTempDirSync({ dir: home });
+      Deno.writeTextFileSync(`${folder}/${name}`, content);
+      const { exit, err, out } = await child("service", "-D", folder);
+      assert.deepEqual([exit, out], [1, ""], err);
+      assert.match(err, message);
+      assert.equal(err.trimEnd().split("\n").length, 1, err);
+      assert.equal(Deno.readTextFileSync(`${folder}/${name}`), content);
+      // In the background the reason comes back from the log.
+      const background = await child("service", "--background", "-D", folder);
+      assert.equal(background.exit, 1);
+      assert.match(background.err, message);
+    }
+  }));
+
+Deno.test("service refuses a home another service has", () =>
+  inHome(async (home) => {
+    const { Home } = await import("../../../cli/engine/home.ts");
+    const lock = await new Home(home).lock();
+    try {
+      const { exit, err } = await child("service", "-D", home);
+      assert.equal(exit, 1);
+      assert.equal(
+        err,
+        `zt: a service is already running on ${home}; end it with: zt service --stop\n`,
+      );
+    } finally {
+      lock.release();
+    }
+  }));
