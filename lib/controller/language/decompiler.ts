@@ -9,6 +9,8 @@ import { formatAddress, formatMac } from "../../base/ids.ts";
 import { formatPrefix } from "../../base/ip.ts";
 import { type Rule, RuleType } from "../../credential/rule_codec.ts";
 import { ICMP_CODE_MATCHED } from "../../network/rules/matches.ts";
+import { renderRule } from "../rule_json.ts";
+import type { BookTag, RuleBook } from "./rule_book.ts";
 import {
   ACTIONS,
   CHARACTERISTICS,
@@ -18,24 +20,6 @@ import {
   PROTOCOLS,
   RESERVED,
 } from "./vocabulary.ts";
-
-/** What to write. Names are optional: those missing or unusable are made from ids. */
-export interface RuleSet {
-  readonly rules: readonly Rule[];
-  readonly capabilities: readonly {
-    readonly id: number;
-    readonly default: boolean;
-    readonly rules: readonly Rule[];
-    readonly name?: string;
-  }[];
-  readonly tags: readonly {
-    readonly id: number;
-    readonly default: number | null;
-    readonly name?: string;
-    readonly enums?: Readonly<Record<string, number>>;
-    readonly flags?: Readonly<Record<string, number>>;
-  }[];
-}
 
 /** A rule the language has no words for. */
 export class NotExpressible extends Error {
@@ -49,9 +33,22 @@ export class NotExpressible extends Error {
   }
 }
 
-/** The text of a rule set. @throws {NotExpressible} */
-export function decompile(set: RuleSet): string {
-  return new Writer(set).write();
+/**
+ * The text of a book. Names are optional: those missing or unusable are made from ids.
+ * @throws {NotExpressible}
+ */
+export function decompile(book: RuleBook): string {
+  return new Writer(book).write();
+}
+
+/** One rule in words, for people: what cannot be said in the language is shown as JSON. */
+export function describeRule(rule: Rule, book: RuleBook): string {
+  try {
+    return new Writer(book).rule(rule);
+  } catch (error) {
+    if (!(error instanceof NotExpressible)) throw error;
+    return JSON.stringify(renderRule(rule));
+  }
 }
 
 const VALID_NAME = /^[\p{L}_][\p{L}\p{M}\p{N}_]*$/u;
@@ -71,44 +68,59 @@ interface WrittenTag {
 
 class Writer {
   readonly #tags = new Map<number, WrittenTag>();
+  readonly #names = new Map<BookTag, string>();
   /** Actions without matches needed amid a list, by keyword: only a macro can hold one there */
   readonly #macros = new Map<string, string>();
 
-  constructor(readonly set: RuleSet) {}
+  constructor(readonly book: RuleBook) {
+    this.#nameTags();
+  }
 
   write(): string {
     const tags = this.#writeTags();
     const capabilities = this.#writeCapabilities();
-    const rules = this.#list(this.set.rules, "rules", "");
+    const rules = this.#list(this.book.rules, "rules", "");
     const macros = [...this.#macros].map(([keyword, name]) => `macro ${name}\n  ${keyword};\n;\n`);
     return [...macros, ...tags, ...capabilities, rules].filter(Boolean).join("\n");
   }
 
-  #writeTags(): string[] {
+  /** One rule on its own; throws what the language cannot say. */
+  rule(rule: Rule): string {
+    const refuse = (reason: string) => new NotExpressible("rules", 0, reason);
+    if (rule.type < 16) return action(rule, refuse);
+    return `${rule.or ? "or " : ""}${rule.not ? "not " : ""}${this.#match(rule, refuse)}`;
+  }
+
+  #nameTags(): void {
     const taken = new Set<string>();
-    return this.set.tags.map(({ id, default: value, name: wanted, enums = {}, flags = {} }) => {
-      const name = freeName(wanted, `tag${id}`, taken);
+    for (const tag of this.book.tags) {
+      const name = freeName(tag.name, `tag${tag.id}`, taken);
       const values = new Map<number, string>();
-      const lines = [`tag ${name}`, `  id ${id}`];
-      const flagNames = Object.entries(flags).filter(([label]) => isName(label));
-      const enumNames = Object.entries(enums).filter(([label]) => isName(label));
-      for (const [label, number] of enumNames) {
-        lines.push(`  enum ${number} ${label}`);
-        if (!Object.hasOwn(flags, label)) values.set(number, label);
+      const flags = namedValues(tag.flags);
+      for (const [label, number] of namedValues(tag.enums)) {
+        if (!flags.some(([flag]) => flag === label)) values.set(number, label);
       }
-      for (const [label, number] of flagNames) {
+      for (const [label, number] of flags) if (number >= 0) values.set(number, label);
+      this.#names.set(tag, name);
+      if (!this.#tags.has(tag.id)) this.#tags.set(tag.id, { name, values });
+    }
+  }
+
+  #writeTags(): string[] {
+    return this.book.tags.map((tag) => {
+      const lines = [`tag ${this.#names.get(tag)}`, `  id ${tag.id}`];
+      for (const [label, number] of namedValues(tag.enums)) lines.push(`  enum ${number} ${label}`);
+      for (const [label, number] of namedValues(tag.flags)) {
         lines.push(`  flag ${bitsOf(number)} ${label}`);
-        if (number >= 0) values.set(number, label);
       }
-      if (value !== null) lines.push(`  default ${value}`);
-      if (!this.#tags.has(id)) this.#tags.set(id, { name, values });
+      if (tag.default !== null) lines.push(`  default ${tag.default}`);
       return `${lines.join("\n")}\n;\n`;
     });
   }
 
   #writeCapabilities(): string[] {
     const taken = new Set<string>();
-    return this.set.capabilities.map(({ id, default: isDefault, rules, name: wanted }) => {
+    return this.book.capabilities.map(({ id, default: isDefault, rules, name: wanted }) => {
       const name = freeName(wanted, `cap${id}`, taken);
       const head = [`cap ${name}`, `  id ${id}`, ...(isDefault ? ["  default"] : [])].join("\n");
       return `${head}\n${this.#list(rules, `capability ${name}`, "  ")}` + ";\n";
@@ -182,6 +194,10 @@ class Writer {
         throw refuse(`there is no word for type ${rule.type}`);
     }
   }
+}
+
+function namedValues(values: Readonly<Record<string, number>> = {}): [string, number][] {
+  return Object.entries(values).filter(([label]) => isName(label));
 }
 
 function isName(text: string): boolean {

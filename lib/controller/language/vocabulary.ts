@@ -4,6 +4,8 @@
  */
 import { RuleType } from "../../credential/rule_codec.ts";
 
+export { CHARACTERISTICS } from "../../network/rules/characteristics.ts";
+
 export const ETHERTYPES: ReadonlyMap<string, number> = new Map([
   ["ipv4", 0x0800],
   ["arp", 0x0806],
@@ -34,27 +36,6 @@ export const PROTOCOLS: ReadonlyMap<string, number> = new Map([
   ["l2tp", 0x73],
   ["sctp", 0x84],
   ["udplite", 0x88],
-]);
-
-/** Bit numbers. */
-export const CHARACTERISTICS: ReadonlyMap<string, number> = new Map([
-  ["inbound", 63],
-  ["multicast", 62],
-  ["broadcast", 61],
-  ["ipauth", 60],
-  ["macauth", 59],
-  ["tcp_fin", 0],
-  ["tcp_syn", 1],
-  ["tcp_rst", 2],
-  ["tcp_psh", 3],
-  ["tcp_ack", 4],
-  ["tcp_urg", 5],
-  ["tcp_ece", 6],
-  ["tcp_cwr", 7],
-  ["tcp_ns", 8],
-  ["tcp_rs2", 9],
-  ["tcp_rs1", 10],
-  ["tcp_rs0", 11],
 ]);
 
 /** What kind of arguments a match takes. */

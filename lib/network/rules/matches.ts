@@ -22,6 +22,7 @@ import {
   sixPlane,
 } from "../../base/ip.ts";
 import { type Rule, RuleType } from "../../credential/rule_codec.ts";
+import { describeCharacteristics } from "./characteristics.ts";
 import {
   claimedSource,
   type Frame,
@@ -135,7 +136,10 @@ function rawMatch(rule: Rule, on: Situation, superAccept: boolean): MatchAnswer 
       return rangeMatch(rule.type, rule.start, rule.end, frame);
     case "characteristics": {
       const found = characteristics(on);
-      return raw((found & rule.mask) !== 0n, `the frame's characteristics are ${hex64(found)}`);
+      return raw(
+        (found & rule.mask) !== 0n,
+        `the frame's characteristics are ${describeCharacteristics(found)}`,
+      );
     }
     case "tag":
       return rule.type >= RuleType.MATCH_TAG_SENDER
@@ -283,8 +287,4 @@ function oneSidedTagMatch(rule: TagRule, on: Situation, superAccept: boolean): M
   }
   const why = `the ${who}'s tag ${rule.id} is not known`;
   return looksAtRemote && !isSender ? hardYes(why, true) : hardNo(why);
-}
-
-function hex64(value: bigint): string {
-  return value.toString(16).padStart(16, "0");
 }

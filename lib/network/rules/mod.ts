@@ -4,6 +4,7 @@
  * `interpreter.ts` first: they are the specification in code.
  * @module
  */
+export * from "./characteristics.ts";
 export * from "./decision.ts";
 export * from "./frame_view.ts";
 export * from "./headers.ts";

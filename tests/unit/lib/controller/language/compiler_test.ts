@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import fc from "fast-check";
 import { compileSource, sourceToJson } from "../../../../../lib/controller/language/compiler.ts";
 import { SourceError } from "../../../../../lib/controller/language/diagnostic.ts";
 import { countVectors } from "../../../../vectors/count.ts";
@@ -162,4 +163,30 @@ Deno.test("compileSource() tells where each rule stands, in a macro too", () => 
     "ACTION_ACCEPT",
   ]);
   deepEqual(spans.map(({ line, column }) => [line, column]), [[2, 9], [2, 2], [5, 1]]);
+});
+
+const anyWord = fc.constantFrom(
+  ..."macro tag cap drop accept tee break redirect include id default enum flag not or and".split(
+    " ",
+  ),
+  ..."chr dport teq icmp ipsrc random tcp_syn 1 0-5 10.0.0.0/8 m m($a) m(1) $a x ; -1".split(" "),
+  ..."accept; drop; x; 22; 0bbb823280 #note fd00::/8 ;;".split(" "),
+);
+
+Deno.test("compileSource() answers any text with rules or a SourceError", () => {
+  const anyText = fc.array(
+    fc.oneof({ weight: 9, arbitrary: anyWord }, fc.string({ maxLength: 4 })),
+    {
+      maxLength: 30,
+    },
+  ).chain((words) => fc.constantFrom(words.join(" "), words.join("\n")));
+  const property = fc.property(anyText, (source) => {
+    try {
+      compileSource(source);
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error;
+      ok(error.render(source, "x").includes("^"));
+    }
+  });
+  fc.assert(property, { numRuns: 4_000, seed: 8 });
 });

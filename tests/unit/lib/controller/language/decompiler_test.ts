@@ -2,36 +2,19 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { toHex, Writer } from "../../../../../lib/base/bytes.ts";
 import { encodeRules, type Rule } from "../../../../../lib/credential/rule_codec.ts";
-import {
-  type CompiledSource,
-  compileSource,
-} from "../../../../../lib/controller/language/compiler.ts";
+import { compileSource, sourceToJson } from "../../../../../lib/controller/language/compiler.ts";
 import {
   decompile,
+  describeRule,
   NotExpressible,
-  type RuleSet,
 } from "../../../../../lib/controller/language/decompiler.ts";
-import { parseRule, type RuleJson } from "../../../../../lib/controller/rule_json.ts";
+import {
+  bookFromJson,
+  bookFromSource,
+  type RuleBook,
+} from "../../../../../lib/controller/language/rule_book.ts";
 import { countVectors } from "../../../../vectors/count.ts";
 import { anyRules } from "../../network/rules/generators.ts";
-
-function parseAll(rules: readonly RuleJson[]): Rule[] {
-  return rules.map((rule) => parseRule(rule)!);
-}
-
-/** A compiled source as the decompiler takes it. */
-function ruleSet(compiled: CompiledSource): RuleSet {
-  return {
-    rules: parseAll(compiled.rules),
-    capabilities: [...compiled.capabilities].map(([name, { id, default: d, rules }]) => ({
-      name,
-      id,
-      default: d,
-      rules: parseAll(rules),
-    })),
-    tags: [...compiled.tags].map(([name, tag]) => ({ name, ...tag })),
-  };
-}
 
 function hexOf(rules: readonly Rule[]): string {
   const w = new Writer();
@@ -40,7 +23,7 @@ function hexOf(rules: readonly Rule[]): string {
   return toHex(w.finish());
 }
 
-function summary(set: RuleSet) {
+function summary(set: RuleBook) {
   return {
     rules: hexOf(set.rules),
     capabilities: set.capabilities.map((c) => ({
@@ -58,16 +41,16 @@ Deno.test("decompile() of every recorded source compiles to the same rules, and 
   ).compile;
   const good = vectors.filter(({ error }) => !error);
   for (const { name, source } of good) {
-    const set = ruleSet(compileSource(source));
+    const set = bookFromSource(compileSource(source));
     const text = decompile(set);
-    const again = ruleSet(compileSource(text));
+    const again = bookFromSource(compileSource(text));
     deepEqual(summary(again), summary(set), `${name}:\n${text}`);
     equal(decompile(again), text, name);
   }
   countVectors("rules.json: decompiled", good.length);
 });
 
-const anySet: fc.Arbitrary<RuleSet> = fc.record({
+const anySet: fc.Arbitrary<RuleBook> = fc.record({
   rules: anyRules(6),
   capabilities: fc.uniqueArray(
     fc.record({ id: fc.nat(9), default: fc.boolean(), rules: anyRules(3) }),
@@ -96,7 +79,7 @@ Deno.test("decompile() then compile then decompile is stable for random rule set
       throw error;
     }
     written++;
-    const again = ruleSet(compileSource(text));
+    const again = bookFromSource(compileSource(text));
     // Two rules differ in what cannot be said and has no effect: nothing else may.
     deepEqual(summary(again), summary(normal(set)), text);
     equal(decompile(again), text);
@@ -106,7 +89,7 @@ Deno.test("decompile() then compile then decompile is stable for random rule set
 });
 
 /** As the API would return the set: prefix lengths clamped, the code of a code-less ICMP rule 0. */
-function normal(set: RuleSet): RuleSet {
+function normal(set: RuleBook): RuleBook {
   const rules = (list: readonly Rule[]) =>
     list.map((rule): Rule => {
       if (rule.kind === "ip") return { ...rule, bits: Math.min(rule.bits, 8 * rule.ip.length) };
@@ -124,7 +107,7 @@ Deno.test("decompile() uses names of tags and values", () => {
   const source = "tag dept\n id 7\n enum 1 sales\n flag 2,3 big\n default sales\n;\n" +
     "accept teq dept sales and tand dept big and tor dept 9;\n";
   equal(
-    decompile(ruleSet(compileSource(source))),
+    decompile(bookFromSource(compileSource(source))),
     "tag dept\n  id 7\n  enum 1 sales\n  flag 2,3 big\n  default 1\n;\n\n" +
       "accept\n  teq dept sales\n  and tand dept big\n  and tor dept 9\n;\n",
   );
@@ -151,4 +134,29 @@ Deno.test("decompile() refuses what the language cannot say", () => {
   for (const [rule, reason] of refused) {
     throws(() => decompile({ rules: [rule], capabilities: [], tags: [] }), reason);
   }
+});
+
+Deno.test("describeRule() says a rule in words, or shows it as JSON", () => {
+  const book = bookFromSource(
+    compileSource("tag t\n id 7\n enum 2 staff\n;\naccept or not teq t staff;"),
+  );
+  deepEqual(book.rules.map((rule) => describeRule(rule, book)), ["or not teq t staff", "accept"]);
+  equal(
+    describeRule({ type: 6, not: false, or: false, kind: "none" }, book),
+    '{"type":"ACTION_PRIORITY"}',
+  );
+});
+
+Deno.test("bookFromJson() reads what compile prints, a network, and a bare list", () => {
+  const source =
+    "tag t\n id 7\n default 2\n;\ncap c\n id 5\n default\n accept teq t 2;\n;\naccept teq t 1;\n";
+  const printed = sourceToJson(compileSource(source));
+  const book = bookFromJson(printed);
+  deepEqual(summary(book), summary(bookFromSource(compileSource(source))));
+  equal(decompile(book), decompile(bookFromSource(compileSource(source))));
+  const network = bookFromJson(printed.config);
+  deepEqual([network.tags[0].name, network.capabilities[0].name], [undefined, undefined]);
+  deepEqual(bookFromJson([{ type: "ACTION_DROP" }]).rules.map(({ type }) => type), [0]);
+  throws(() => bookFromJson({}), /no list "rules"/);
+  throws(() => bookFromJson([{ type: "MATCH_FOO" }]), /rule 1: .*MATCH_FOO/);
 });

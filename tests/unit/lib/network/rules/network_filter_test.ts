@@ -1,11 +1,14 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { type Address, type Mac, parseNetworkId } from "../../../../../lib/base/ids.ts";
+import { WireError } from "../../../../../lib/base/errors.ts";
+import { decodeRules, type Rule } from "../../../../../lib/credential/rule_codec.ts";
 import { rfc4193, sixPlane } from "../../../../../lib/base/ip.ts";
 import { decide, type FrameCopy } from "../../../../../lib/network/rules/decision.ts";
 import type { Frame } from "../../../../../lib/network/rules/headers.ts";
 import {
   type LocalMember,
+  NO_CREDENTIALS,
   type RemoteMember,
   validCredentials,
 } from "../../../../../lib/network/rules/member.ts";
@@ -103,6 +106,51 @@ Deno.test("NetworkFilter and decide() agree on random rules, members and frames"
     },
   );
   fc.assert(property, { numRuns: 4_000, seed: 2 });
+});
+
+/** Bytes that look like rules: a type, a length near the right one, a value. */
+const anyRuleBytes = fc.array(
+  fc.tuple(
+    fc.nat(255),
+    fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 8, 14, 17, 19),
+    fc.infiniteStream(fc.nat(255)),
+  ),
+  { maxLength: 8 },
+).map((rules) =>
+  Uint8Array.from(rules.flatMap(([type, length, stream]) => [type, length, ...stream.take(length)]))
+);
+
+Deno.test("NetworkFilter and decide() agree on rules made of random bytes", () => {
+  const [{ local }] = filterCases;
+  let decided = 0;
+  const property = fc.property(anyRuleBytes, anyFrame, fc.boolean(), (bytes, frame, inbound) => {
+    let rules: Rule[];
+    try {
+      rules = decodeRules(bytes);
+    } catch (error) {
+      if (error instanceof WireError) return;
+      throw error;
+    }
+    decided++;
+    const member = { ...local, rules };
+    const random = () => 7;
+    const [source, destination] = inbound ? [OTHER, SELF] : [SELF, OTHER];
+    const on = {
+      inbound,
+      source,
+      destination,
+      frame,
+      local: member,
+      remote: NO_CREDENTIALS,
+      random,
+    };
+    const slow = decide(on);
+    const question = { frame, inbound, random, other: OTHER, teeEnabled: true };
+    const fast = ask({ ...question, local: member, remote: NO_CREDENTIALS });
+    deepEqual(fast, { verdict: slow.verdict, copies: slow.copies });
+  });
+  fc.assert(property, { numRuns: 2_000, seed: 7 });
+  ok(decided > 400, `only ${decided} lists could be decoded`);
 });
 
 Deno.test("NetworkFilter takes an Ethernet frame as a TAP gives it", () => {
