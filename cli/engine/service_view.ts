@@ -18,6 +18,7 @@ import { type World, worldBytes } from "../../lib/identity/world.ts";
 import type { Network } from "../../lib/network/network.ts";
 import type { Node } from "../../lib/node/node.ts";
 import { isSuspect, type Peer, type PeerPath } from "../../lib/peer/peer.ts";
+import { Cipher } from "../../lib/wire/packet.ts";
 import { toBase64Url } from "../api/base64.ts";
 import {
   type ControllerAnswer,
@@ -298,6 +299,11 @@ export class EngineView implements ServiceView {
       networks: this.#node.networks.all().length,
       relayedPackets: counters.relayedPackets,
       relayedBytes: counters.relayedBytes,
+      ciphers: {
+        sent: byCipher(counters.sentByCipher),
+        received: byCipher(counters.receivedByCipher),
+      },
+      inPieces: { sent: counters.sentInPieces, received: counters.receivedInPieces },
       drops: Object.fromEntries(counters.drops),
       data: service.dataStatus(),
     };
@@ -344,6 +350,15 @@ export class EngineView implements ServiceView {
   stop(): void {
     this.service.stop();
   }
+}
+
+/** Packets of peers by the cipher they are sealed with, except HELLO, which is not encrypted. */
+function byCipher(counts: Float64Array): JsonObject {
+  return {
+    salsa: counts[Cipher.POLY1305_SALSA2012],
+    aes: counts[Cipher.AES_GMAC_SIV],
+    none: counts[Cipher.POLY1305_NONE] + counts[Cipher.TRUSTED_PATH],
+  };
 }
 
 function rootsOf(world: World): { identity: string; stableEndpoints: string[] }[] {

@@ -189,7 +189,9 @@ export class Node implements Machine {
     this.#pieceOrigins.set(key, path);
     const whole = this.#reassembler.add(key, bytes, this.vl1.nowMs);
     const origin = whole && this.#pieceOrigins.get(whole.source);
-    if (whole && origin) this.#packet(whole.packet, origin);
+    if (!whole || !origin) return;
+    this.vl1.counters.receivedInPieces++;
+    this.#packet(whole.packet, origin);
   }
 
   /** A whole packet for us, still sealed. It is opened in place, so it must be ours to change. */
@@ -215,6 +217,7 @@ export class Node implements Machine {
       ? this.#isTrustedPath(packet, path)
       : vl1.armor.open(packet, peer.keys);
     if (!open) return vl1.counters.drop("unauthentic");
+    vl1.counters.receivedByCipher[cipher]++;
     let payload: Uint8Array | undefined = packet.subarray(AT_PAYLOAD);
     if ((packet[AT_VERB] & VERB_COMPRESSED) !== 0 && payload.length > 0) {
       payload = decompress(payload, PAYLOAD_LENGTH_MAX);
@@ -263,7 +266,8 @@ export class Node implements Machine {
     if (trusted) peer.lastTrustedMs = path.lastTrustedMs = nowMs;
     if (hops === 0) {
       const known = peer.find(path);
-      if (known) heard(known, nowMs);
+      if (known && ASKS.has(verb)) known.lastInMs = nowMs;
+      else if (known) heard(known, nowMs);
       else if (verb !== Verb.OK) this.contact.confirm(peer, path);
       if (wasQuiet && this.vl1.upstreams.isUpstream(peer.address)) this.#heardUpstream(peer);
     }
@@ -439,6 +443,11 @@ export class Node implements Machine {
   }
 }
 
+/**
+ * Verbs that ask whether we are still there. They show that the peer reaches us, and rather that we do not reach the peer:
+ * they must not quiet our own doubts, or a path that died in one direction only would never be given up.
+ */
+const ASKS = new Set<number>([Verb.ECHO, Verb.HELLO]);
 /** Verbs that show a peer is in use: only such peers are kept alive (spec 03 section 2). */
 const NONTRIVIAL = new Set<number>([
   Verb.FRAME,

@@ -224,8 +224,11 @@ export class Vl1 {
       return 0n;
     }
     if (pieces > 1) packet[AT_FLAGS] |= FLAG_FRAGMENTED;
-    this.armor.seal(packet, peer.keys, this.#cipherFor(peer));
+    const cipher = this.#cipherFor(peer);
+    this.armor.seal(packet, peer.keys, cipher);
     this.counters.sent[verb]++;
+    this.counters.sentByCipher[cipher]++;
+    if (pieces > 1) this.counters.sentInPieces++;
     return this.emit(peer.address, path, verb, packet, options);
   }
 
