@@ -2,7 +2,8 @@
  * Compiles a rule list for one direction of one member into numbers.
  *
  * A list is a chain of yes-or-no questions, so it becomes a graph: every instruction names where to go on after each answer,
- * and what is certain beforehand (a VLAN tag, an own tag, an OR after a set that holds already) takes no instruction at all.
+ * and what is certain beforehand (a VLAN tag, an own tag, an OR after a set that holds already) takes no instruction at all. A
+ * question whose answer is known from one just asked is skipped.
  *
  *     word  meaning
  *     0     operation, see {@linkcode Op}
@@ -119,6 +120,25 @@ interface Test {
   readonly isTag?: boolean;
 }
 
+/** Words of an instruction: where to go on each raw answer. Word 3 is the hard no. */
+const ANSWER_TRUE = 1;
+const ANSWER_FALSE = 2;
+/** Facts kept about one place: bounds the work of compiling long sets. */
+const FACTS_MAX = 8;
+
+/** The raw answer to a question about the frame, known when an instruction runs. */
+interface Fact {
+  readonly test: Test;
+  readonly answer: number;
+}
+
+/** Whether a question may be skipped when its answer is known: tags touch the next DROP, chance is drawn anew. */
+function isPure(op: number): boolean {
+  return op >= Op.REMOTE_ADDRESS && op !== Op.RANDOM && op !== Op.BOTH_TAGS &&
+    op !== Op.REMOTE_TAG &&
+    op !== Op.OWN_TAG;
+}
+
 class Compiler {
   readonly #code: number[] = [];
   #readsHeaders = false;
@@ -130,7 +150,9 @@ class Compiler {
     const end = this.#emit([Op.NO_MATCH]);
     let next: Entries = { holds: end, fails: end };
     for (let i = rules.length - 1; i >= 0; i--) {
-      next = isAction(rules[i]) ? this.#action(rules[i], next) : this.#match(rules[i], next);
+      next = isAction(rules[i])
+        ? this.#action(rules[i], next)
+        : this.#match(rules[i], next, this.#factsAt(rules, i));
     }
     const code = Int32Array.from(this.#code);
     return { code, start: next.holds, readsHeaders: this.#readsHeaders };
@@ -175,27 +197,61 @@ class Compiler {
     return this.#emit([Op.COPY, next, 0, 0, ...to, length, isWatch]);
   }
 
-  #match(rule: Rule, next: Entries): Entries {
+  /** What is certain where a match is asked: those before it in its set hold, back to the last OR. */
+  #factsAt(rules: readonly Rule[], index: number): Fact[] {
+    const facts: Fact[] = [];
+    if (rules[index].or) return facts; // asked when what went before failed
+    for (let i = index - 1; i >= Math.max(0, index - FACTS_MAX); i--) {
+      const rule = rules[i];
+      if (rule.or || isAction(rule)) break;
+      const test = this.#test(rule);
+      if (typeof test === "boolean" || !isPure(test.op)) continue;
+      facts.push({ test, answer: rule.not && !test.hard ? ANSWER_FALSE : ANSWER_TRUE });
+    }
+    return facts;
+  }
+
+  #match(rule: Rule, next: Entries, facts: readonly Fact[]): Entries {
     const test = this.#test(rule);
     const skip = rule.or ? next.holds : next.fails; // where the answer changes nothing
     if (typeof test === "boolean") {
       const decided = test ? next.holds : next.fails;
       return rule.or ? { holds: skip, fails: decided } : { holds: decided, fails: skip };
     }
-    const asked = this.#instruction(test, rule.not, next);
+    const asked = this.#instruction(test, rule.not, next, facts);
     if (!rule.or) return { holds: asked, fails: skip };
     // Of an answer that changes nothing a tag match still has its side effect on the next DROP.
     const holds = test.isTag
-      ? this.#instruction(test, rule.not, { holds: skip, fails: skip })
+      ? this.#instruction(test, rule.not, { holds: skip, fails: skip }, [])
       : skip;
     return { holds, fails: asked };
   }
 
-  #instruction(test: Test, not: boolean, next: Entries): number {
+  #instruction(test: Test, not: boolean, next: Entries, facts: readonly Fact[]): number {
     const { holds, fails } = next;
     const inverted = not && !test.hard;
-    const head = [test.op, inverted ? fails : holds, inverted ? holds : fails, fails];
-    return this.#emit([...head, ...(test.isTag ? [holds] : []), ...test.operands]);
+    const targets = inverted ? [fails, holds, fails] : [holds, fails, fails];
+    const threaded = targets.map((target, i) =>
+      this.#thread(target, isPure(test.op) ? [...facts, { test, answer: i + 1 }] : facts)
+    );
+    return this.#emit([test.op, ...threaded, ...(test.isTag ? [holds] : []), ...test.operands]);
+  }
+
+  /** Skips questions whose answer is known already: lists ask the same ones again and again. */
+  #thread(target: number, facts: readonly Fact[]): number {
+    for (;;) {
+      const fact = facts.find((fact) => this.#answer(target, fact) !== undefined);
+      if (!fact) return target;
+      target = this.#code[target + this.#answer(target, fact)!];
+    }
+  }
+
+  /** @returns the answer a fact gives to the question at `target` */
+  #answer(target: number, { test, answer }: Fact): number | undefined {
+    if (this.#code[target] !== test.op) return undefined;
+    if (test.operands.every((operand, i) => this.#code[target + 4 + i] === operand)) return answer;
+    const isOne = test.op === Op.ETHERTYPE || test.op === Op.PROTOCOL; // one value excludes all others
+    return isOne && answer === ANSWER_TRUE ? ANSWER_FALSE : undefined;
   }
 
   /** @returns the answer where it is certain, NOT included, else the question */

@@ -111,6 +111,21 @@ export function anyRules(maxLength: number): fc.Arbitrary<Rule[]> {
   return fc.array(set, { maxLength }).map((all) => all.flat());
 }
 
+/** Many sets that ask the same few questions: what the compiler leaves out when answers are known. */
+export const repetitiveRules: fc.Arbitrary<Rule[]> = fc.array(fc.oneof(...matches), {
+  minLength: 2,
+  maxLength: 4,
+}).chain((pool) => {
+  const question = fc.tuple(fc.constantFrom(...pool), fc.boolean(), fc.integer({ min: 0, max: 3 }))
+    .map(([asked, not, or]): Rule => ({ ...asked, not, or: or === 0 }));
+  const set = fc.tuple(
+    fc.array(question, { minLength: 1, maxLength: 4 }),
+    fc.oneof(action, forward),
+  )
+    .map(([all, then]) => [...all, then]);
+  return fc.array(set, { maxLength: 10 }).map((all) => all.flat());
+});
+
 export const anyTags: fc.Arbitrary<TagValue[]> = fc.array(
   fc.record({ id: fc.nat(3), value: words }),
   { maxLength: 4 },

@@ -16,7 +16,15 @@ import { NetworkFilter } from "../../../../../lib/network/rules/network_filter.t
 import { Verdict } from "../../../../../lib/network/rules/verdict.ts";
 import { countVectors } from "../../../../vectors/count.ts";
 import { checkDecision, filterCases } from "./cases.ts";
-import { anyFrame, anyOwnership, anyRules, anyTags, OTHER, SELF } from "./generators.ts";
+import {
+  anyFrame,
+  anyOwnership,
+  anyRules,
+  anyTags,
+  OTHER,
+  repetitiveRules,
+  SELF,
+} from "./generators.ts";
 
 interface Question {
   readonly local: LocalMember;
@@ -63,7 +71,7 @@ const anyLocal: fc.Arbitrary<LocalMember> = fc.record({
   flags: fc.constantFrom(0, 0x4, 0x8, 0xc),
   timestampMs: fc.constant(1_000_000),
   credentialWindowMs: fc.constant(1_000),
-  rules: fc.oneof(anyRules(1), anyRules(3), anyRules(12)),
+  rules: fc.oneof(anyRules(1), anyRules(3), anyRules(12), repetitiveRules, repetitiveRules),
   tags: anyTags,
   capabilities: fc.array(fc.record({ id: fc.nat(5), rules: anyRules(6) }), { maxLength: 2 }),
   ownerships: fc.array(anyOwnership, { maxLength: 2 }),
