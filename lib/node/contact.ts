@@ -24,7 +24,7 @@ const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduct
 const PUNCHES_MAX = 256; // introductions being worked on at once
 const HINTS_MAX = 8; // addresses a peer was last seen at
 const HINT_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000];
-const CHECK_SILENT_MS = 500; // other paths quieter than this are checked when a new one is learned
+const CHECK_SILENT_MS = 50; // other paths quieter than this are checked when a new one is learned: a peer that roamed left them
 const TARGETS_MAX = 1_024; // third-party addresses with a budget of their own
 const NAT_OPENER_TTL = 2; // passes our own NAT, not the other side's; reference sends the same
 

@@ -51,6 +51,9 @@ const QUEUE_CHECK_MS = 500; // reference ZT_WHOIS_RETRY_DELAY: what waits is loo
 /** Sealed packets of senders whose identity is being asked for; bounds memory against made-up senders. */
 const UNKNOWN_SENDERS = { perKeyMax: 16, keysMax: 256, lifeMs: 5_000 };
 const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembered by their key
+/** A direct path quieter than this is asked when the peer's frames come by relay... */
+const DOUBT_SILENT_MS = 50;
+const DOUBT_EVERY_MS = 1_000; // ...so often at most: some peers reach us by relay only, and for good
 const OFFLINE_AFTER_MS = 60_000; // no upstream heard for this long: keepalive is 20 s, so three were missed
 
 /** An authenticated, decompressed packet and how it came. */
@@ -271,10 +274,21 @@ export class Node implements Machine {
       else if (verb !== Verb.OK) this.contact.confirm(peer, path);
       if (wasQuiet && this.vl1.upstreams.isUpstream(peer.address)) this.#heardUpstream(peer);
     }
+    if (hops > 0 && NONTRIVIAL.has(verb)) this.#doubt(peer);
     if (peer.isTrusted(nowMs)) {
       this.directPaths.maybePush(peer, path, peer.best(nowMs) !== undefined);
     }
     this.networks.seen(peer.address);
+  }
+
+  /** What comes by relay from a peer we reach directly shows that it does not reach us so any more: it may have moved. */
+  #doubt(peer: Peer): void {
+    const { nowMs } = this.vl1;
+    const best = peer.best(nowMs);
+    if (!best || best.probeSentMs !== undefined || nowMs - best.lastInMs < DOUBT_SILENT_MS) return;
+    if (nowMs - peer.lastDoubtMs < DOUBT_EVERY_MS) return;
+    peer.lastDoubtMs = nowMs;
+    this.contact.probe(peer, best.path);
   }
 
   #heardUpstream(peer: Peer): void {
@@ -356,6 +370,8 @@ export class Node implements Machine {
         if (!vl1.hasSocket(path.path.socket)) this.contact.lose(peer, path);
       }
       if (input.woke || added.length > 0) peer.suspectAll();
+      peer.pushesSent = 0;
+      peer.lastPushSentMs = -Infinity; // where we are now is worth telling at once
       vl1.timers.set(peer, vl1.nowMs);
     }
     this.liveness.contactUpstreams();

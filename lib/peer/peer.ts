@@ -57,6 +57,8 @@ export class Peer {
   pushesSent = 0;
   /** Last packet we had no direct path for; decides whether looking for one is worth it. */
   lastRelayedMs = -Infinity;
+  /** Last time its packets coming by relay made us ask whether its direct path still works. */
+  lastDoubtMs = -Infinity;
   /** Addresses recently probed for this peer, by path key, with the time: bounds probes of one address. */
   readonly probed = new Map<string, number>();
   /** Probes of addresses that others named; spec 03 section 28 item 26. */

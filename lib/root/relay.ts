@@ -10,9 +10,16 @@
 import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
 import { TokenBucket } from "../base/rate.ts";
-import type { Vl1 } from "../node/vl1.ts";
+import { QUIET_MS, type Vl1 } from "../node/vl1.ts";
 import type { Path } from "../peer/path.ts";
-import { isDead, isSuspect, type Peer, type PeerPath, TRUST_EXPIRATION_MS } from "../peer/peer.ts";
+import {
+  isDead,
+  isSuspect,
+  type Peer,
+  type PeerPath,
+  sent,
+  TRUST_EXPIRATION_MS,
+} from "../peer/peer.ts";
 import {
   AT_FLAGS,
   destinationOf,
@@ -52,7 +59,11 @@ export class Relay {
     const copy = datagram.slice();
     copy[at] = fragment ? (hops + 1) & MASK_HOPS : (copy[at] & ~MASK_HOPS) | (hops + 1);
     vl1.datagram(next.via.path, copy);
-    next.via.path.lastOutMs = vl1.nowMs;
+    // Who is silent while we relay to it is asked whether it still hears us here: it may have gone over to another root.
+    if (next.via.quietSinceMs === undefined) {
+      vl1.timers.setEarlier(next.peer, vl1.nowMs + QUIET_MS);
+    }
+    sent(next.via, vl1.nowMs);
     vl1.counters.relayedPackets++;
     vl1.counters.relayedBytes += datagram.length;
     const sender = source === undefined ? undefined : vl1.peers.get(source);

@@ -5,7 +5,13 @@
  * @module
  */
 import { type Endpoint, formatEndpoint, formatIp, type Ip } from "../../lib/base/ip.ts";
-import type { Attachment, Datagram, LinkConditions, Realm } from "./internet.ts";
+import {
+  type Attachment,
+  type Datagram,
+  GOOD_LINK,
+  type LinkConditions,
+  type Realm,
+} from "./internet.ts";
 import type { Rng } from "./rng.ts";
 
 export interface NatBehaviour {
@@ -74,8 +80,8 @@ export class Nat {
   ) {
     this.#nextPort = EPHEMERAL_PORT_MIN + parts.rng.below(PORTS);
     this.outside = { link: parts.link, receive: (datagram) => this.#inbound(datagram) };
-    const lan = { ...parts.link, latencyMs: 0, jitterMs: 0, lossFraction: 0, duplicateFraction: 0 };
-    this.inside = { link: lan, receive: (datagram) => this.#outbound(datagram) };
+    const wire = { ...GOOD_LINK, latencyMs: 0 };
+    this.inside = { link: wire, receive: (datagram) => this.#outbound(datagram) };
     parts.outer.attach(parts.outerIp, this.outside);
     parts.inner.gateway = this.inside;
   }

@@ -182,9 +182,9 @@ export class Stack {
     }
   }
 
-  /** Forgets what it learned of others' MACs. */
-  flushNeighbours(): void {
-    this.#neighbours.clear();
+  /** A static entry: no ARP is needed for it. */
+  addNeighbour(ip: Ip, mac: Mac): void {
+    this.#learn(ip, mac);
   }
 }
 

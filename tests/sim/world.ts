@@ -39,6 +39,8 @@ import { Trace } from "./trace.ts";
 const WALL_EPOCH_MS = 1_790_000_000_000; // what the clocks on the walls say when a world begins
 const UDP_PORT = 9_993;
 const INTERNET_ROUTERS = 3; // more than the packets that only open one's own NAT survive
+/** Within a local network nothing goes wrong: what is bad is the way to the Internet. */
+const WIRE: Partial<LinkConditions> = { latencyMs: 1 / 8 };
 const STEPS_MAX = 50_000_000; // a run that needs more is stuck
 const MILLISECOND_PARTS = 1024; // times are multiples of this: exact in binary, whatever is added
 
@@ -67,6 +69,7 @@ export interface NodeOptions {
   readonly family?: "v4" | "v6" | "dual";
   /** Whether a stateful firewall guards its public addresses. */
   readonly firewall?: boolean;
+  /** Its way to the Internet; behind a NAT, the NAT's. */
   readonly link?: Partial<LinkConditions>;
   readonly controller?: boolean;
   readonly settings?: Partial<NodeSettings>;
@@ -140,12 +143,15 @@ export class World implements Fabric {
   /** A local network; one within another makes a double NAT. */
   addLan(
     behaviour: NatBehaviour = NATS.pr,
-    { outer = this.internet, outerIp = this.publicIp() }: { outer?: Realm; outerIp?: Ip } = {},
+    { outer = this.internet, outerIp = this.publicIp(), link = this.link() }: {
+      outer?: Realm;
+      outerIp?: Ip;
+      link?: LinkConditions;
+    } = {},
   ): Lan {
     const number = ++this.#lans;
     const realm = new Realm(`lan ${number}`, this, 0);
     const rng = this.rng.fork(`nat ${number}`);
-    const link = this.link();
     const nat = new Nat(behaviour, {
       inner: realm,
       outer,
@@ -224,7 +230,7 @@ export class World implements Fabric {
     const guard = () =>
       options.firewall ? new Firewall(NATS.pr.timeoutMs, () => this.nowMs) : undefined;
     const cards: Interface[] = [];
-    if (lan) cards.push({ realm: lan.realm, ip: lan.next(), link });
+    if (lan) cards.push({ realm: lan.realm, ip: lan.next(), link: { ...GOOD_LINK, ...WIRE } });
     else if (family !== "v6") cards.push(this.#cardAt(place, link, guard()));
     if (family !== "v4") {
       cards.push({ realm: this.internet, ip: this.publicIp("v6"), link, firewall: guard() });
@@ -236,12 +242,13 @@ export class World implements Fabric {
     if (place === "pub") return { realm: this.internet, ip: this.publicIp(), link, firewall };
     let lan: Lan;
     if (place === "dbl") {
-      const outer = this.addLan(NATS.pr);
-      lan = this.addLan(NATS.pr, { outer: outer.realm, outerIp: outer.next() });
+      const outer = this.addLan(NATS.pr, { link });
+      const wire = { ...GOOD_LINK, ...WIRE };
+      lan = this.addLan(NATS.pr, { outer: outer.realm, outerIp: outer.next(), link: wire });
     } else {
-      lan = this.addLan(NATS[place]);
+      lan = this.addLan(NATS[place], { link });
     }
-    return { realm: lan.realm, ip: lan.next(), link };
+    return { realm: lan.realm, ip: lan.next(), link: { ...GOOD_LINK, ...WIRE } };
   }
 
   /** An identity everybody's validator accepts; without proof of work. */

@@ -1,0 +1,252 @@
+/**
+ * What users feel when the network misbehaves: loss, dead paths, dead roots, roaming, sleep. The bounds asserted here are
+ * generous; the numbers printed are compared with DESIGN.md section 2.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { connect, goDirect, lab, Pinger, reaches } from "./lab.ts";
+import { NATS } from "./nat.ts";
+import { measured, simTest } from "./scenario.ts";
+
+const SEEDS = [1, 2];
+const BAD_LINK = {
+  lossFraction: 0.025, // of each of the two links crossed: 5 % in all
+  duplicateFraction: 0.02,
+  reorderFraction: 0.1,
+  jitterMs: 10,
+};
+
+simTest("everything works over links that lose 5 %, reorder and duplicate", {
+  seeds: [1, 2, 3, 4],
+  link: BAD_LINK,
+}, (world) => {
+  const { nodes: [a, b, c] } = lab(world, [{ place: "pr" }, { place: "eim" }, { place: "sym" }]);
+  measured("first ping at 5 % loss", connect(world, a, b, 20_000), "ms");
+  connect(world, a, c, 20_000);
+  connect(world, b, c, 20_000);
+  const pinger = new Pinger(world, a, b);
+  const sinceMs = world.nowMs;
+  world.run(60_000);
+  measured("pings lost at 5 % loss each way", pinger.lossFraction(sinceMs) * 100, "%");
+  measured("longest gap at 5 % loss", pinger.gapMs(sinceMs), "ms");
+  assert.ok(pinger.lossFraction(sinceMs) < 0.15);
+  assert.ok(pinger.gapMs(sinceMs) < 2_000);
+});
+
+simTest("frames of 2800 bytes pass in fragments over lossy links", {
+  seeds: SEEDS,
+  link: { ...BAD_LINK, lossFraction: 0.01 },
+}, (world) => {
+  const { nodes: [a, b, c, d] } = lab(world, [{}, { place: "pr" }, { place: "sym" }, {
+    place: "sym",
+  }]);
+  connect(world, a, b, 20_000);
+  connect(world, c, d, 20_000);
+  const direct = new Pinger(world, a, b, 100, 2_800);
+  const relayed = new Pinger(world, c, d, 100, 2_800);
+  const sinceMs = world.nowMs;
+  world.run(30_000);
+  measured("2800-byte pings lost, direct", direct.lossFraction(sinceMs) * 100, "%");
+  measured("2800-byte pings lost, relayed", relayed.lossFraction(sinceMs) * 100, "%");
+  // Two fragments over two links each way: 8 chances of 1 % to be lost; relayed twice as many.
+  assert.ok(direct.lossFraction(sinceMs) < 0.16);
+  assert.ok(relayed.lossFraction(sinceMs) < 0.3);
+});
+
+simTest("a root that restarts with nothing relearns everybody", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b, c, d] } = lab(world, [
+    { place: "pr" },
+    { place: "sym" },
+    { place: "sym" },
+    {},
+  ]);
+  connect(world, b, c);
+  const relayed = new Pinger(world, b, c);
+  const root = world.roots[0];
+  root.stop();
+  root.wipe();
+  world.run(2_000);
+  root.boot(world.planet());
+  const restartedMs = world.nowMs;
+  const everyone = [a, b, c, d];
+  const backMs = world.runUntil(
+    () => everyone.every((node) => root.isDirectTo(node)),
+    { withinMs: 60_000, what: "the root knows everybody again" },
+  );
+  measured("restarted root knows every node again", backMs, "ms");
+  world.runUntil(() => relayed.pings.some((ping) => (ping.receivedMs ?? 0) > restartedMs), {
+    withinMs: 10_000,
+    what: "the relayed pair talks again",
+  });
+  measured("relayed pair talks again", world.nowMs - restartedMs, "ms");
+  measured("two strangers meet after it", connect(world, a, d, 20_000), "ms");
+});
+
+simTest("a direct path that dies silently is replaced by the relay", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{ place: "pr" }, {}]);
+  connect(world, a, b);
+  goDirect(world, a, b);
+  const pinger = new Pinger(world, a, b);
+  world.run(5_000);
+  const heal = world.partition([a], [b]);
+  const sinceMs = world.nowMs;
+  world.run(30_000);
+  measured("direct path silently filtered: gap", pinger.gapMs(sinceMs), "ms");
+  assert.ok(pinger.gapMs(sinceMs) < 5_000);
+  heal();
+  const healedMs = world.nowMs;
+  measured("direct again after it healed", goDirect(world, a, b, 60_000), "ms");
+  world.run(5_000);
+  assert.ok(pinger.gapMs(healedMs) < 5_000, "taking the path up again costs nothing");
+});
+
+simTest("a path that dies in one direction only is replaced too", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{}, {}]);
+  connect(world, a, b);
+  goDirect(world, a, b);
+  const pinger = new Pinger(world, a, b);
+  world.run(5_000);
+  world.filter(({ origin }, to) => origin === a && to === b);
+  const sinceMs = world.nowMs;
+  world.run(30_000);
+  measured("direct path dead one way: gap", pinger.gapMs(sinceMs), "ms");
+  assert.ok(pinger.gapMs(sinceMs) < 5_000);
+});
+
+simTest("a relayed pair survives the death of its root", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{ place: "sym" }, { place: "sym" }], { roots: 2 });
+  connect(world, a, b);
+  const pinger = new Pinger(world, a, b);
+  world.run(5_000);
+  let worstMs = 0;
+  for (const root of world.roots) {
+    const sinceMs = world.nowMs;
+    root.stop();
+    world.run(60_000);
+    worstMs = Math.max(worstMs, pinger.gapMs(sinceMs));
+    root.boot(world.planet());
+    world.run(30_000);
+  }
+  measured("relay root killed: gap", worstMs, "ms");
+  assert.ok(worstMs < 5_000);
+});
+
+simTest("direct pairs do not notice that all roots die", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{ place: "pr" }, { place: "pr" }], { roots: 2 });
+  connect(world, a, b);
+  goDirect(world, a, b);
+  for (const root of world.roots) root.stop();
+  const pinger = new Pinger(world, a, b);
+  const sinceMs = world.nowMs;
+  world.run(600_000);
+  assert.ok(pinger.gapMs(sinceMs) < 1_000);
+});
+
+simTest("a machine that roams is back at once", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{ place: "pr" }, { place: "pr" }]);
+  connect(world, a, b);
+  goDirect(world, a, b);
+  const pinger = new Pinger(world, a, b);
+  const back = new Pinger(world, b, a);
+  world.run(5_000);
+  let worstMs = 0;
+  for (const place of ["pub", "pr", "sym", "eim"] as const) {
+    const sinceMs = world.nowMs;
+    a.connect(world.interfacesFor({ place }), 100);
+    world.run(20_000);
+    worstMs = Math.max(worstMs, pinger.gapMs(sinceMs), back.gapMs(sinceMs));
+  }
+  measured("roaming, told by the machine after 100 ms: gap", worstMs, "ms");
+  assert.ok(worstMs < 1_500);
+});
+
+simTest("both ends roam at once and find each other", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{ place: "pr" }, { place: "pr" }]);
+  connect(world, a, b);
+  goDirect(world, a, b);
+  const pinger = new Pinger(world, a, b);
+  world.run(5_000);
+  const sinceMs = world.nowMs;
+  a.connect(world.interfacesFor({ place: "pr" }), 100);
+  b.connect(world.interfacesFor({ place: "pub" }), 150);
+  world.run(20_000);
+  measured("both roam at once: gap", pinger.gapMs(sinceMs), "ms");
+  assert.ok(pinger.gapMs(sinceMs) < 5_000);
+  goDirect(world, a, b);
+});
+
+simTest("a NAT that forgets its mappings costs seconds at most", { seeds: SEEDS }, (world) => {
+  world.addRoot();
+  world.planet();
+  const lan = world.addLan(NATS.sym);
+  const controller = world.addController();
+  world.run(500);
+  const network = world.addNetwork(controller, { private: false });
+  const [a, b] = [world.addNode({ lan }), world.addNode()];
+  world.run(500);
+  world.joinAll(network, [a, b]);
+  connect(world, a, b);
+  goDirect(world, a, b);
+  const pinger = new Pinger(world, b, a);
+  world.run(5_000);
+  let worstMs = 0;
+  for (const change of [() => lan.nat.reset(), () => lan.nat.readdress(world.publicIp())]) {
+    const sinceMs = world.nowMs;
+    change();
+    world.run(30_000);
+    worstMs = Math.max(worstMs, pinger.gapMs(sinceMs));
+  }
+  measured("NAT rebinding outside, pinged from outside: gap", worstMs, "ms");
+  assert.ok(worstMs < 5_000);
+});
+
+simTest("a machine that wakes from sleep is back at once", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{ place: "pr" }, { place: "pr" }]);
+  connect(world, a, b);
+  goDirect(world, a, b);
+  for (const sleepMs of [60_000, 8 * 3_600_000]) {
+    a.sleep();
+    world.run(sleepMs);
+    a.wake();
+    const sinceMs = world.nowMs;
+    const pinger = new Pinger(world, a, b);
+    world.run(10_000);
+    pinger.stop();
+    measured(`wake after ${sleepMs / 1000} s: gap`, pinger.gapMs(sinceMs), "ms");
+    assert.ok(pinger.gapMs(sinceMs) < 5_000);
+  }
+});
+
+simTest("a wall clock that jumps cuts nobody off", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b], controller } = lab(world, [{}, {}]);
+  connect(world, a, b);
+  const pinger = new Pinger(world, a, b);
+  const sinceMs = world.nowMs;
+  for (const skewMs of [3_600_000, -3_600_000, 0]) {
+    a.wallSkewMs = skewMs;
+    world.run(70_000);
+    assert.ok(reaches(world, a, b));
+  }
+  controller.wallSkewMs = 60_000;
+  world.run(130_000);
+  assert.ok(pinger.gapMs(sinceMs) < 1_000);
+});
+
+simTest("two halves of the world meet again after a partition", { seeds: SEEDS }, (world) => {
+  const { nodes } = lab(world, [{}, { place: "pr" }, {}, { place: "sym" }], { roots: 2 });
+  const [a, b, c, d] = nodes;
+  for (const [x, y] of [[a, b], [c, d], [a, c], [b, d]]) connect(world, x, y);
+  const heal = world.partition([a, b, world.roots[0]], [c, d, world.roots[1]]);
+  world.run(120_000);
+  assert.ok(reaches(world, a, b) && reaches(world, c, d), "each half goes on");
+  heal();
+  const pings = () => [a.ping(c), b.ping(d), a.ping(d)];
+  let sent = pings();
+  const healedMs = world.nowMs;
+  for (let tries = 0; sent.some((ping) => ping.receivedMs === undefined); tries++) {
+    assert.ok(tries < 20, "the halves do not meet again within 20 s");
+    world.run(1_000);
+    if (sent.some((ping) => ping.receivedMs === undefined)) sent = pings();
+  }
+  measured("halves meet again after a partition of 120 s", world.nowMs - healedMs, "ms at most");
+});

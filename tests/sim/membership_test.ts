@@ -1,0 +1,146 @@
+/**
+ * Who is a member: joining, being let in afterwards, being removed, and restarts of all kinds.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { connect, lab, Pinger, reaches } from "./lab.ts";
+import { measured, simTest } from "./scenario.ts";
+
+const SEEDS = [1, 2];
+
+simTest("a public network lets everybody in", { seeds: SEEDS }, (world) => {
+  world.addRoot();
+  const controller = world.addController();
+  const [a, b] = [world.addNode(), world.addNode()];
+  world.run(500);
+  const network = world.addNetwork(controller, { private: false });
+  a.join(network);
+  const joinedMs = world.runUntil(() => a.isOn(network), { withinMs: 1_000, what: "a joins" });
+  measured("join of a public network", joinedMs, "ms");
+  world.joinAll(network, [b]);
+  connect(world, a, b);
+  a.leave(network);
+  world.run(100);
+  assert.equal(a.stack(network), undefined);
+  assert.ok(!reaches(world, b, a));
+});
+
+simTest("a private network lets a member in once it is authorized", { seeds: SEEDS }, (world) => {
+  world.addRoot();
+  const controller = world.addController();
+  const a = world.addNode();
+  world.run(500);
+  const network = world.addNetwork(controller, { private: true });
+  a.join(network);
+  world.run(2_000);
+  assert.equal(a.node.networks.find(network)?.status, "ACCESS_DENIED");
+  world.authorize(controller, network, a);
+  const onMs = world.runUntil(() => a.isOn(network), { withinMs: 2_000, what: "a is let in" });
+  measured("authorized to configured", onMs, "ms");
+});
+
+simTest("a removed member is cut off", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b, c], controller, network } = lab(world, [{}, {}, { place: "pr" }]);
+  connect(world, a, b);
+  connect(world, a, c);
+  const pinger = new Pinger(world, b, a);
+  world.run(1_000);
+  world.authorize(controller, network, b, false);
+  const removedMs = world.nowMs;
+  world.run(10_000);
+  const last = Math.max(...pinger.pings.map((ping) => ping.receivedMs ?? 0));
+  measured("last answer to a removed member", Math.max(0, last - removedMs), "ms");
+  assert.ok(last - removedMs < 2_000);
+  assert.ok(!reaches(world, a, b), "members do not reach it");
+  assert.ok(reaches(world, a, c), "members still reach each other");
+  world.authorize(controller, network, b, true);
+  world.runUntil(() => b.isOn(network), { withinMs: 5_000, what: "b is let in again" });
+  world.run(1_500);
+  assert.ok(reaches(world, b, a), "let in again, it is back");
+});
+
+simTest("members start from their cached configuration when the controller is dead", {
+  seeds: SEEDS,
+}, (world) => {
+  const { nodes: [a, b], controller, network } = lab(world, [{ place: "pr" }, {}]);
+  connect(world, a, b);
+  controller.stop();
+  for (const node of [a, b]) {
+    node.stop(true);
+    node.boot(world.planet());
+  }
+  world.run(10);
+  assert.ok(a.isOn(network) && b.isOn(network), "configured before anybody answered");
+  measured("first ping after both restarted, no controller", connect(world, a, b), "ms");
+});
+
+simTest("members find each other by their caches when root and controller are dead", {
+  seeds: SEEDS,
+}, (world) => {
+  const { nodes: [a, b], controller, network } = lab(world, [{}, {}]);
+  connect(world, a, b);
+  controller.stop();
+  world.roots[0].stop();
+  for (const node of [a, b]) {
+    node.stop(true);
+    node.boot(world.planet());
+  }
+  world.run(100);
+  // Who subscribes to what only root and controller know, so ARP would not get through: static entries.
+  for (const [node, other] of [[a, b], [b, a]]) {
+    const { ip, port } = other.stack(network)!;
+    node.stack(network)!.addNeighbour(ip!, port!.mac);
+  }
+  measured("no root, no controller, both restarted: first ping", connect(world, a, b), "ms");
+});
+
+simTest("a member that was killed is back within seconds", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b], network } = lab(world, [{ place: "pr" }, { place: "pr" }]);
+  connect(world, a, b);
+  a.stop();
+  world.run(3_000);
+  a.boot(world.planet());
+  world.runUntil(() => a.isOn(network), { withinMs: 100, what: "a is configured" });
+  measured("killed and restarted: pings pass both ways", connect(world, a, b), "ms");
+});
+
+simTest("a member that lost its disk but not its identity is back", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b], network } = lab(world, [{ place: "pr" }, { place: "pr" }]);
+  connect(world, a, b);
+  a.stop();
+  a.wipe();
+  world.run(3_000);
+  a.boot(world.planet());
+  world.run(500);
+  world.joinAll(network, [a]);
+  connect(world, a, b);
+});
+
+simTest("a controller that restarts goes on where it was", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b], controller, network } = lab(world, [{}, {}]);
+  connect(world, a, b);
+  const addressBefore = a.stack(network)!.ip;
+  controller.stop();
+  world.run(5_000);
+  controller.boot(world.planet());
+  world.run(70_000); // every member refreshes its configuration once
+  assert.deepEqual(a.stack(network)!.ip, addressBefore);
+  assert.ok(reaches(world, a, b));
+  const late = world.addNode();
+  world.run(500);
+  late.join(network);
+  world.run(1_500);
+  world.authorize(controller, network, late);
+  world.runUntil(() => late.isOn(network), { withinMs: 5_000, what: "a newcomer gets in" });
+  connect(world, late, a);
+});
+
+simTest("certificates outlive a controller that is gone for an hour", { seeds: [1] }, (world) => {
+  const { nodes: [a, b], controller } = lab(world, [{}, {}]);
+  connect(world, a, b);
+  controller.stop();
+  for (let i = 0; i < 60; i++) {
+    world.run(60_000);
+    assert.ok(reaches(world, a, b), `after ${i + 1} minutes`);
+  }
+});
