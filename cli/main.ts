@@ -14,9 +14,11 @@ import { ApiError, SystemError, TimeoutError, UsageError, WireError } from "../l
 import { type Io, type Program, runProgram } from "./command.ts";
 import { controller } from "./commands/controller.ts";
 import { decode } from "./commands/decode_command.ts";
+import { demo } from "./commands/demo.ts";
 import { id } from "./commands/id_command.ts";
 import { info } from "./commands/info.ts";
 import { join } from "./commands/join.ts";
+import { labAgent } from "./commands/lab_agent.ts";
 import { leave } from "./commands/leave.ts";
 import { networks } from "./commands/networks.ts";
 import { peers } from "./commands/peers.ts";
@@ -46,7 +48,9 @@ export const PROGRAM: Program = {
     controller,
     id,
     decode,
+    demo,
     version,
+    labAgent,
     ...referenceWords,
   ],
   notes: [

@@ -7,11 +7,11 @@ import { processExists, spawnBackground } from "../../ffi/linux/process.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { SystemError, TimeoutError } from "../../lib/base/errors.ts";
 import { type Home, HomeError } from "./home.ts";
+import { selfCommand } from "./self_command.ts";
 
 const LOG_FILE = "service.log";
 const LOG_MAX_BYTES = 1024 * 1024; // bounds the disk a service that runs for years takes: this, twice
 const POLL_MS = 20; // how long a start that took no time is noticed late
-const PERMISSIONS = ["read", "write", "net", "env", "sys", "ffi", "run"] as const;
 
 /** What the background service is started with. */
 export interface BackgroundStart {
@@ -40,9 +40,10 @@ export async function startInBackground(start: BackgroundStart): Promise<number>
     home.path,
     ...(port === undefined ? [] : ["-p", `${port}`]),
   ];
+  const program = selfCommand();
   const pid = spawnBackground({
-    path: Deno.execPath(),
-    args: [...selfArgs(), ...serviceArgs],
+    path: program.path,
+    args: [...program.args, ...serviceArgs],
     env: Deno.env.toObject(),
     logPath: home.pathOf(LOG_FILE),
   });
@@ -71,18 +72,6 @@ function logLengthBytes(home: Home): number {
   } catch {
     return 0; // there is none
   }
-}
-
-/** What comes before our own words on the command line: nothing when compiled, else what runs this source. */
-function selfArgs(): string[] {
-  if (Deno.build.standalone) return [];
-  const granted = PERMISSIONS.filter((name) =>
-    Deno.permissions.querySync({ name }).state === "granted"
-  );
-  const flags = granted.length === PERMISSIONS.length
-    ? ["-A"]
-    : granted.map((name) => `--allow-${name}`);
-  return ["run", "--no-prompt", ...flags, Deno.mainModule];
 }
 
 /** Whether a child of ours still runs; one that ended stays in the table until we do, marked Z. */

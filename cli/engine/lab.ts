@@ -8,7 +8,7 @@ import { Namespace } from "../../ffi/linux/namespace.ts";
 import { createBridge, createCable, findLink, setLink } from "../../ffi/linux/netlink_link.ts";
 import { LinuxSettings } from "../../ffi/linux/settings.ts";
 import { writeSysctl } from "../../ffi/linux/system.ts";
-import { assert } from "../../lib/base/errors.ts";
+import { ApiError, assert } from "../../lib/base/errors.ts";
 import { formatIp, type Ip, parseIp, parsePrefix, type Prefix } from "../../lib/base/ip.ts";
 
 const HOSTS_PER_SWITCH_MAX = 250; // what a /24 holds, with room
@@ -132,6 +132,7 @@ export class Lab implements AsyncDisposable {
   readonly #children: Child[] = [];
   #switches = 0;
   #cables = 0;
+  #ended = false;
 
   /** Adds a host with nothing but a loopback device. @throws {SystemError} when namespaces cannot be made */
   host(name: string): LabHost {
@@ -184,6 +185,7 @@ export class Lab implements AsyncDisposable {
   /**
    * Starts a program inside a host. It is ended with the lab.
    * @returns the child; who pipes its output must read it
+   * @throws {ApiError} when the lab has ended: whoever is still at work in it must not leave a child behind
    */
   spawn(
     host: LabHost,
@@ -191,6 +193,7 @@ export class Lab implements AsyncDisposable {
     args: readonly string[],
     options: LabSpawnOptions = {},
   ): Deno.ChildProcess {
+    if (this.#ended) throw new ApiError(0, "the lab has ended");
     const { endSignal = "SIGTERM", ...rest } = options;
     const process = host.namespace.spawn(command, { ...rest, args: [...args] });
     const child = { process, endSignal, ended: false };
@@ -201,6 +204,7 @@ export class Lab implements AsyncDisposable {
 
   /** Ends every child still running and waits for it, then lets all hosts go. */
   async end(): Promise<void> {
+    this.#ended = true;
     await Promise.all(this.#children.splice(0).map(endChild));
     for (const host of this.#hosts.splice(0)) host.close();
   }
