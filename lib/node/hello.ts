@@ -38,18 +38,23 @@ import {
 } from "../wire/packet.ts";
 import type { Vl1 } from "./vl1.ts";
 
-const STRANGERS_MAX = 256; // identities whose proof of work is being checked: bounds memory and the checker's queue
-const STRANGERS_PER_PREFIX_MAX = 16; // of which one /24 or /48 may hold so many: a flood cannot shut out the others
+const STRANGERS_MAX = 256; // identities whose proof of work is or will be checked: bounds memory
+const STRANGERS_PER_PREFIX_MAX = 128; // of which one /24 or /48 may hold so many: a flood cannot shut out the others
+const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind others, at 10 to 100 ms each
+const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others
 const PATHS_PER_STRANGER_MAX = 8; // copies of one HELLO that came from several sockets
 const SURFACE_PORT_PROTOCOL = 5; // older peers expect port 0 in the address we see them at
 const PREFIXES_MAX = 4_096; // source prefixes with a budget of their own
 
-/** A HELLO whose sender is being validated. */
+/** A HELLO whose sender is to be validated. */
 interface Stranger {
+  readonly ticket: number;
   readonly identity: Identity;
   readonly prefix: number;
-  /** Copies of the packet, each already authenticated, with the path it came by. */
+  /** Copies of the packet with the path each came by; the first is opened already. */
   readonly packets: { readonly packet: Uint8Array; readonly path: Path }[];
+  /** Whether its check has been asked for. */
+  isChecking: boolean;
 }
 
 /** An authenticated HELLO, ready to be answered. */
@@ -61,7 +66,7 @@ export interface Greeting {
 }
 
 export class Greeter {
-  readonly #strangers = new Map<number, Stranger>(); // by ticket
+  readonly #strangers = new Map<number, Stranger>(); // by ticket, in order of arrival
   readonly #tickets = new Map<Address, number>();
   readonly #prefixes = new Map<number, TokenBucket>();
   #nextTicket = 1;
@@ -165,9 +170,31 @@ export class Greeter {
     if (!this.#mayMeet(prefix)) return this.vl1.counters.drop("rate");
     if (!this.#opens(identity, packet)) return this.vl1.counters.drop("unauthentic");
     const ticket = this.#nextTicket++;
-    this.#strangers.set(ticket, { identity, prefix, packets: [{ packet: packet.slice(), path }] });
+    const packets = [{ packet: packet.slice(), path }];
+    this.#strangers.set(ticket, { ticket, identity, prefix, packets, isChecking: false });
     this.#tickets.set(identity.address, ticket);
-    this.vl1.outbox.push({ kind: "validate", ticket, identity });
+    this.#startChecks();
+  }
+
+  /** Has the oldest strangers checked, as far as there is room, and no prefix takes it all. */
+  #startChecks(): void {
+    const strangers = [...this.#strangers.values()];
+    let checks = 0;
+    const byPrefix = new Map<number, number>();
+    const count = ({ prefix }: Stranger) => {
+      checks++;
+      byPrefix.set(prefix, (byPrefix.get(prefix) ?? 0) + 1);
+    };
+    for (const stranger of strangers) if (stranger.isChecking) count(stranger);
+    for (const stranger of strangers) {
+      if (checks >= CHECKS_MAX) return;
+      if (stranger.isChecking) continue;
+      if ((byPrefix.get(stranger.prefix) ?? 0) >= CHECKS_PER_PREFIX_MAX) continue;
+      stranger.isChecking = true;
+      count(stranger);
+      const { ticket, identity } = stranger;
+      this.vl1.outbox.push({ kind: "validate", ticket, identity });
+    }
   }
 
   #addCopy(ticket: number, identity: Identity, packet: Uint8Array, path: Path): void {
@@ -203,6 +230,7 @@ export class Greeter {
     if (!stranger) return undefined;
     this.#strangers.delete(ticket);
     this.#tickets.delete(stranger.identity.address);
+    this.#startChecks();
     if (!valid) {
       this.vl1.counters.drop("unauthentic");
       return undefined;

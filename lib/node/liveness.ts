@@ -74,8 +74,15 @@ export class Liveness {
       this.contact.probeFrom(peer, endpoint, undefined, true);
     }
     state.tries = Math.min(state.tries + 1, FIRST_CONTACT_DELAYS_MS.length - 1);
-    state.dueMs = nowMs + FIRST_CONTACT_DELAYS_MS[state.tries];
+    state.dueMs = nowMs + this.#scattered(FIRST_CONTACT_DELAYS_MS[state.tries]);
     return state.dueMs;
+  }
+
+  /** Three to five quarters of a delay: what starts together must not come back together. */
+  #scattered(delayMs: number): number {
+    const byte = new Uint8Array(1);
+    this.vl1.config.random(byte);
+    return delayMs * (0.75 + byte[0] / 512);
   }
 
   #tendPath(peer: Peer, path: PeerPath, wanted: boolean, isUpstream: boolean): number {
