@@ -11,6 +11,7 @@ import { LabNode, type LabService } from "./lab_node.ts";
 import { megabitsPerSecond } from "./measure.ts";
 
 const NETWORK = "10.147.17.0/24";
+const FRESH_NETWORK = "10.147.18.0/24";
 const FIRST_PING_INTERVAL_MS = 10; // how late the first reply is noticed at most
 const FIRST_PING_PATIENCE_MS = 20_000;
 const DIRECT_PATIENCE_MS = 3_000; // nodes that can reach each other have found each other by then
@@ -79,6 +80,12 @@ export async function runDemo(lab: Lab, options: DemoOptions): Promise<DemoResul
   return { rounds, ...await compareNodes(stage, options, address) };
 }
 
+/** A network the first node is a member of. */
+interface JoinedNetwork {
+  readonly id: string;
+  readonly addressOfA: string;
+}
+
 interface Stage {
   readonly root: LabNode;
   readonly a: LabNode;
@@ -86,8 +93,10 @@ interface Stage {
   readonly makeB: (home: string) => LabNode;
   readonly agentA: AgentClient;
   readonly agentB: AgentClient;
-  readonly network: string;
-  readonly addressOfA: string;
+  /** What the second node joins as it runs, and where everything else happens. */
+  readonly network: JoinedNetwork;
+  /** What it knows as it starts: a controller answers one node only once a second about a network. */
+  readonly freshNetwork: JoinedNetwork;
   /** What `zt planet use` takes. */
   readonly planet: string;
 }
@@ -110,15 +119,25 @@ async function setUp(lab: Lab, options: DemoOptions): Promise<Stage> {
   const endpoints = switches.flatMap((one) => ["--endpoint", `${one.ipv4(rootHost)}/9993`]);
   const { world } = await root.ask<{ world: string }>("planet", "create", ...endpoints);
   await root.start().ready();
-  const create = ["controller", "network", "create", "--name", "demo", "--public"];
-  const { id } = await root.ask<{ id: string }>(...create, "--ipv4", NETWORK);
   progress.step("starting the first node");
   await a.do("planet", "use", world);
   await a.start().online();
-  const addressOfA = await join(a, id);
+  const network = await makeNetwork(root, a, "demo", NETWORK);
+  const freshNetwork = await makeNetwork(root, a, "fresh", FRESH_NETWORK);
   const [agentA, agentB] = await agents;
   const makeB = (home: string) => new LabNode(lab, hostB, `${folder}/${home}`, program);
-  return { root, a, makeB, agentA, agentB, network: id, addressOfA, planet: world };
+  return { root, a, makeB, agentA, agentB, network, freshNetwork, planet: world };
+}
+
+async function makeNetwork(
+  root: LabNode,
+  a: LabNode,
+  name: string,
+  ipv4: string,
+): Promise<JoinedNetwork> {
+  const create = ["controller", "network", "create", "--name", name, "--public", "--ipv4", ipv4];
+  const { id } = await root.ask<{ id: string }>(...create);
+  return { id, addressOfA: await join(a, id) };
 }
 
 async function join(node: LabNode, network: string): Promise<string> {
@@ -140,13 +159,15 @@ async function playRound(stage: Stage, options: DemoOptions, number: number): Pr
   await b.do("planet", "use", stage.planet);
   const folder = `${b.home}/networks.d`;
   Deno.mkdirSync(folder, { recursive: true });
-  Deno.writeFileSync(`${folder}/${stage.network}.conf`, new Uint8Array()); // joined, no config yet
+  const joined = `${folder}/${stage.freshNetwork.id}.conf`;
+  Deno.writeFileSync(joined, new Uint8Array()); // empty: no config yet
 
   progress.step(`the second node starts with no identity and pings the first${of}`);
   const fresh = b.start();
-  const freshStartToPingMs = await firstReply(stage, fresh) - fresh.startedMs;
+  const freshStartToPingMs = await firstReply(stage, stage.freshNetwork, fresh) -
+    fresh.startedMs;
   progress.news(`${Math.round(freshStartToPingMs)} ms`);
-  await b.do("leave", stage.network);
+  await b.do("leave", stage.freshNetwork.id);
   await fresh.stop();
 
   progress.step(`the second node starts again${of}`);
@@ -157,8 +178,8 @@ async function playRound(stage: Stage, options: DemoOptions, number: number): Pr
 
   progress.step(`the second node joins and pings the first${of}`);
   const joinedMs = performance.now();
-  const reply = firstReply(stage, service);
-  const [address, repliedMs] = await Promise.all([join(b, stage.network), reply]);
+  const reply = firstReply(stage, stage.network, service);
+  const [address, repliedMs] = await Promise.all([join(b, stage.network.id), reply]);
   const joinToPingMs = repliedMs - joinedMs;
   progress.news(`${Math.round(joinToPingMs)} ms`);
   const round = {
@@ -171,9 +192,13 @@ async function playRound(stage: Stage, options: DemoOptions, number: number): Pr
 }
 
 /** @returns when the first node first answered the second, on the clock of `performance.now()` */
-async function firstReply(stage: Stage, service: LabService): Promise<number> {
+async function firstReply(
+  stage: Stage,
+  network: JoinedNetwork,
+  service: LabService,
+): Promise<number> {
   const { received, refusal } = await stage.agentB.ping({
-    target: stage.addressOfA,
+    target: network.addressOfA,
     count: FIRST_PING_PATIENCE_MS / FIRST_PING_INTERVAL_MS,
     intervalMs: FIRST_PING_INTERVAL_MS,
     timeoutMs: 0,
@@ -197,7 +222,8 @@ async function compareNodes(
   addressOfB: string,
 ): Promise<Compared> {
   const { progress } = options;
-  const { agentA, agentB, addressOfA } = stage;
+  const { agentA, agentB } = stage;
+  const { addressOfA } = stage.network;
   progress.step(options.relayed ? "looking at the path" : "waiting for a direct path");
   if (!options.relayed) await waitForDirectPath(stage);
   const relayedBefore = await relayedBytes(stage.root);
