@@ -24,10 +24,14 @@ export const Stat = {
   DROPPED_WRITE: 10,
   /** Control named a socket or port that has been removed meanwhile. */
   DROPPED_GONE: 11,
+  /** The network's rules forbid it. */
+  DROPPED_RULES: 12,
+  /** Not sealed with the key of whom it claims to be from. */
+  DROPPED_UNAUTHENTIC: 13,
 } as const;
 export type Stat = typeof Stat[keyof typeof Stat];
 
-const STAT_COUNT = 12;
+const STAT_COUNT = 14;
 
 /** Shared memory for a page of statistics. */
 export function statsMemory(): SharedArrayBuffer {

@@ -34,6 +34,9 @@ const FRAME_PAYLOAD_MAX = 10_000;
 export type FrameOutcome = "accepted" | "ignored" | "acknowledge";
 
 export class Frames {
+  /** A plain frame went to or came from a member; set by the node, which lets the data plane take over. */
+  onExchange: (network: Network, peer: Peer) => void = () => {};
+
   constructor(
     readonly vl1: Vl1,
     readonly credentials: Credentials,
@@ -79,6 +82,8 @@ export class Frames {
     const w = new Writer(16 + frame.payload.length);
     encodeFrame({ networkId: network.id, etherType: frame.etherType, frame: frame.payload }, w);
     this.vl1.send(to, Verb.FRAME, w.finish());
+    const peer = this.vl1.peers.get(to);
+    if (peer) this.onExchange(network, peer);
   }
 
   #sendExt(network: Network, frame: EthernetFrame, to: Address): void {
@@ -146,6 +151,7 @@ export class Frames {
     if (this.#mayEnter(network, frame, from.address) !== Verdict.DROP) {
       this.#deliver(network, frame);
     }
+    this.onExchange(network, from);
   }
 
   /** EXT_FRAME from a member that passed the gate. */

@@ -47,6 +47,8 @@ export class Membership {
   lastRefusalMs = -Infinity;
   /** When we last answered that ours is missing. */
   lastAnswerMs = -Infinity;
+  /** Counts changes of the credentials: equal numbers, equal credentials. */
+  version = 0;
   #agreed:
     | { mine: CertificateOfMembership; theirs: CertificateOfMembership; agrees: boolean }
     | undefined;
@@ -91,17 +93,17 @@ export class Membership {
 
   takeTag(tag: Tag): void {
     this.#tags.set(tag.id, tag);
-    this.#filterPeer = undefined;
+    this.#changed();
   }
 
   takeCapability(capability: Capability): void {
     this.#capabilities.set(capability.id, capability);
-    this.#filterPeer = undefined;
+    this.#changed();
   }
 
   takeOwnership(ownership: CertificateOfOwnership): void {
     this.#ownerships.set(ownership.id, ownership);
-    this.#filterPeer = undefined;
+    this.#changed();
   }
 
   /** @returns "new" when it voids more than was void before */
@@ -122,7 +124,23 @@ export class Membership {
       // The reference also voids the membership here, by mistake; controllers only ever revoke memberships.
       this.#revokedMs.set(`${type}|${credentialId}`, thresholdMs);
     }
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.version++;
     this.#filterPeer = undefined;
+  }
+
+  /** Credentials that are not revoked. */
+  valid(): { tags: Tag[]; capabilities: Capability[]; ownerships: CertificateOfOwnership[] } {
+    const counts = (type: CredentialType) => (credential: Numbered) =>
+      credential.timestampMs > this.#thresholdOf(type, credential.id);
+    return {
+      tags: [...this.#tags.values()].filter(counts(CredentialType.TAG)),
+      capabilities: [...this.#capabilities.values()].filter(counts(CredentialType.CAPABILITY)),
+      ownerships: [...this.#ownerships.values()].filter(counts(CredentialType.OWNERSHIP)),
+    };
   }
 
   #thresholdOf(type: number, id: number): number {

@@ -8,6 +8,7 @@ import type { Endpoint, Prefix } from "../base/ip.ts";
 import type { Address, Mac, NetworkId } from "../base/ids.ts";
 import type { MulticastGroup } from "../base/multicast_group.ts";
 import type { ControllerAction, ControllerInput, ControllerTime } from "../controller/machine.ts";
+import type { TableRecord } from "../dataplane/table_records.ts";
 import type { Primitives, Random } from "../crypto/primitives.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { World } from "../identity/world.ts";
@@ -27,13 +28,28 @@ export interface Time {
 
 /** What happened outside. Byte arrays are lent: read during the call, copy what must stay. */
 export type Input =
-  | { kind: "datagram"; socket: SocketId; from: Endpoint; bytes: Uint8Array }
+  | {
+    kind: "datagram";
+    socket: SocketId;
+    from: Endpoint;
+    bytes: Uint8Array;
+    whole?: boolean; // a packet put together of several datagrams already
+  }
   | { kind: "frame"; network: NetworkId; bytes: Uint8Array } // Ethernet, 14-byte header first
   | { kind: "links"; sockets: LocalSocket[]; own: Prefix[]; woke?: boolean } // own: addresses of our TAPs
   | { kind: "groups"; network: NetworkId; groups: MulticastGroup[] } // what the TAP subscribes to
   | { kind: "port"; network: NetworkId; failed: boolean } // the TAP could (not) be made
   | { kind: "command"; command: Command }
   | { kind: "validated"; ticket: number; valid: boolean }
+  | { kind: "opened"; socket: SocketId; from: Endpoint; bytes: Uint8Array } // the data plane opened it
+  | {
+    kind: "traffic"; // what the data plane did for one session since its last word
+    session: number;
+    direct?: { socket: SocketId; from: Endpoint }; // something came straight from the peer, by this path
+    relayed: boolean; // something came through a relay
+    packetsOut: number;
+  }
+  | { kind: "plane-reset" } // the data plane has empty tables
   | { kind: "controller"; input: ControllerInput } // for a node that is one: its store and its API
   | { kind: "timeout" };
 
@@ -53,6 +69,7 @@ export type Action =
   | { kind: "configure"; network: NetworkId; port: PortConfig }
   | { kind: "unconfigure"; network: NetworkId }
   | { kind: "validate"; ticket: number; identity: Identity }
+  | { kind: "publish"; record: TableRecord } // to the data plane; the engine fills in a network's port
   | { kind: "controller"; action: ControllerAction & { kind: "store" | "apiReply" } }
   | { kind: "persist"; record: Persistent }
   | { kind: "event"; event: NodeEvent };

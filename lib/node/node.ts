@@ -41,6 +41,7 @@ import { DirectPaths } from "./direct_paths.ts";
 import { Greeter } from "./hello.ts";
 import { Liveness } from "./liveness.ts";
 import type { Action, Command, Input, Machine, NodeConfig, Time } from "./machine.ts";
+import { Publisher } from "./publisher.ts";
 import { Surface } from "./surface.ts";
 import { Vl1 } from "./vl1.ts";
 import { VerbHandlers } from "./verbs.ts";
@@ -80,6 +81,7 @@ export class Node implements Machine {
   readonly directPaths: DirectPaths;
   readonly relay: Relay;
   readonly networks: Networks;
+  readonly publisher: Publisher;
   readonly #verbs: VerbHandlers;
   readonly #authority: ControllerAuthority | undefined;
   readonly #reassembler = new Reassembler();
@@ -102,6 +104,8 @@ export class Node implements Machine {
     this.networks = new Networks(this.vl1);
     this.networks.redispatch = (received) => this.dispatch(received);
     this.#verbs = new VerbHandlers(this);
+    this.publisher = new Publisher(this.vl1, this.networks, this);
+    this.networks.frames.onExchange = (network, peer) => this.publisher.want(network, peer);
     if (config.controller) {
       this.#authority = new ControllerAuthority(this.vl1, this.networks, config.controller);
       this.networks.authority = this.#authority;
@@ -130,7 +134,7 @@ export class Node implements Machine {
     this.vl1.time.wallMs = time.wallMs;
     switch (input.kind) {
       case "datagram":
-        return this.#datagram(input.socket, input.from, input.bytes);
+        return this.#datagram(input.socket, input.from, input.bytes, input.whole ?? false);
       case "frame":
         return this.networks.frame(input.network, input.bytes);
       case "links":
@@ -146,6 +150,12 @@ export class Node implements Machine {
         if (peer) this.met(peer);
         return;
       }
+      case "opened":
+        return this.#openedElsewhere(input.socket, input.from, input.bytes);
+      case "traffic":
+        return this.publisher.traffic(input);
+      case "plane-reset":
+        return this.publisher.republish();
       case "controller":
         return this.#authority?.handle(input.input);
       case "timeout":
@@ -164,12 +174,13 @@ export class Node implements Machine {
       this.contact.deadlineMs,
       this.networks.deadlineMs,
       this.#authority?.controller.deadlineMs ?? Infinity,
+      this.publisher.deadlineMs,
       this.#queueCheckMs,
       this.#housekeepingMs + HOUSEKEEPING_MS,
     );
   }
 
-  #datagram(socket: SocketId, from: Endpoint, bytes: Uint8Array): void {
+  #datagram(socket: SocketId, from: Endpoint, bytes: Uint8Array, whole: boolean): void {
     if (bytes.length <= FRAGMENT_HEADER_LENGTH || bytes.length > PACKET_LENGTH_MAX) return;
     const path = this.vl1.paths.get(socket, from);
     const fragment = isFragment(bytes);
@@ -181,7 +192,8 @@ export class Node implements Machine {
       return this.vl1.counters.drop("self-addressed");
     }
     if (destinationOf(bytes) !== this.address) return this.relay.forward(bytes, path);
-    if (!fragment && (bytes[AT_FLAGS] & FLAG_FRAGMENTED) === 0) return this.#packet(bytes, path);
+    const complete = whole || (bytes[AT_FLAGS] & FLAG_FRAGMENTED) === 0;
+    if (!fragment && complete) return this.#packet(bytes, path);
     this.#piece(bytes, path);
   }
 
@@ -220,7 +232,24 @@ export class Node implements Machine {
       ? this.#isTrustedPath(packet, path)
       : vl1.armor.open(packet, peer.keys);
     if (!open) return vl1.counters.drop("unauthentic");
-    vl1.counters.receivedByCipher[cipher]++;
+    this.#opened(peer, packet, path);
+  }
+
+  /** A packet the data plane opened: its sender is a peer, unless it was forgotten meanwhile. */
+  #openedElsewhere(socket: SocketId, from: Endpoint, bytes: Uint8Array): void {
+    const peer = this.vl1.peers.get(sourceOf(bytes));
+    if (!peer) return this.vl1.counters.drop("unknown-sender");
+    try {
+      this.#opened(peer, bytes.slice(), this.vl1.paths.get(socket, from));
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.vl1.counters.drop("malformed");
+    }
+  }
+
+  #opened(peer: Peer, packet: Uint8Array, path: Path): void {
+    const { vl1 } = this;
+    vl1.counters.receivedByCipher[cipherOf(packet)]++;
     let payload: Uint8Array | undefined = packet.subarray(AT_PAYLOAD);
     if ((packet[AT_VERB] & VERB_COMPRESSED) !== 0 && payload.length > 0) {
       payload = decompress(payload, PAYLOAD_LENGTH_MAX);
@@ -312,6 +341,7 @@ export class Node implements Machine {
   }
 
   #learned(peer: Peer): void {
+    this.publisher.check();
     if (this.vl1.upstreams.isUpstream(peer.address)) {
       this.#heardUpstream(peer);
       this.#retryWaiting();
@@ -343,6 +373,7 @@ export class Node implements Machine {
 
   /** A direct path just stopped answering: tell the peer by the relay where we are. */
   #suspect(peer: Peer): void {
+    this.publisher.check();
     if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
     const route = this.vl1.route(peer);
     if (!route?.relay) return;
@@ -406,6 +437,7 @@ export class Node implements Machine {
     this.contact.handleTimeout();
     this.whois.handleTimeout();
     this.networks.handleTimeout();
+    this.publisher.handleTimeout();
     this.#authority?.handle({ kind: "timeout" });
     if (nowMs >= this.#queueCheckMs) {
       this.#unknownSenders.expire(nowMs);

@@ -1,0 +1,133 @@
+/**
+ * What the control thread tells the data plane, one record each; applied between batches, so that nothing is ever half
+ * updated. Slots are the control thread's to hand out; a record for a slot replaces what was there.
+ *
+ * As bytes (they cross a ring): kind (1), then the fields in the order below, integers big-endian, lists with a 32-bit
+ * length in front.
+ * @module
+ */
+import { Reader, Writer } from "../base/bytes.ts";
+import { assert } from "../base/errors.ts";
+import type { Address, Mac, NetworkId } from "../base/ids.ts";
+import type { Ip } from "../base/ip.ts";
+
+/** Where packets for a peer go now: its own address, or that of a root that relays. */
+export interface Route {
+  readonly socket: number;
+  readonly ip: Ip;
+  readonly port: number;
+  /** Longest datagram of this path, in bytes. */
+  readonly mtu: number;
+}
+
+/** One change of the tables. */
+export type TableRecord =
+  /** A peer whose packets may be opened and sealed here. */
+  | {
+    readonly kind: "session";
+    readonly slot: number;
+    readonly address: Address;
+    /** 32 bytes, Salsa20 */
+    readonly key: Uint8Array;
+  }
+  | { readonly kind: "no-session"; readonly slot: number }
+  | { readonly kind: "route"; readonly session: number; readonly route: Route }
+  /** Nothing can be sent to it now: frames for it leave through the escape. */
+  | { readonly kind: "no-route"; readonly session: number }
+  | {
+    readonly kind: "network";
+    readonly slot: number;
+    readonly id: NetworkId;
+    /** The TAP's id. */
+    readonly port: number;
+    readonly mac: Mac;
+    /** The configuration in force, as a dictionary: MTU and rules come from it. */
+    readonly config: Uint8Array;
+  }
+  | { readonly kind: "no-network"; readonly slot: number }
+  /** A member of a network that frames are exchanged with. */
+  | {
+    readonly kind: "member";
+    readonly slot: number;
+    readonly network: number;
+    readonly session: number;
+    /** Its frames may be delivered. */
+    readonly admitted: boolean;
+    /** Its tags, capabilities and ownerships that count, as in NETWORK_CREDENTIALS. */
+    readonly credentials: Uint8Array;
+  }
+  | { readonly kind: "no-member"; readonly slot: number };
+
+const KINDS = [
+  "session",
+  "no-session",
+  "route",
+  "no-route",
+  "network",
+  "no-network",
+  "member",
+  "no-member",
+] as const;
+
+export function encodeTableRecord(record: TableRecord): Uint8Array {
+  const w = new Writer(128);
+  w.u8(KINDS.indexOf(record.kind));
+  switch (record.kind) {
+    case "session":
+      w.u32(record.slot).address(record.address).raw(record.key);
+      break;
+    case "route":
+      w.u32(record.session).u32(record.route.socket).u8(record.route.ip.length);
+      w.raw(record.route.ip).u16(record.route.port).u16(record.route.mtu);
+      break;
+    case "no-route":
+      w.u32(record.session);
+      break;
+    case "network":
+      w.u32(record.slot).u64(record.id).u32(record.port).mac(record.mac);
+      w.u32(record.config.length).raw(record.config);
+      break;
+    case "member":
+      w.u32(record.slot).u32(record.network).u32(record.session).u8(record.admitted ? 1 : 0);
+      w.u32(record.credentials.length).raw(record.credentials);
+      break;
+    default:
+      w.u32(record.slot);
+  }
+  return w.finish();
+}
+
+/** Reads what {@linkcode encodeTableRecord} wrote. */
+export function decodeTableRecord(bytes: Uint8Array): TableRecord {
+  const r = new Reader(bytes, "table record");
+  const kind = KINDS[r.u8()];
+  assert(kind !== undefined, "control writes only table records the data plane knows");
+  switch (kind) {
+    case "session":
+      return { kind, slot: r.u32(), address: r.address(), key: r.copy(32) };
+    case "route": {
+      const session = r.u32();
+      const socket = r.u32();
+      const ip = r.copy(r.u8());
+      return { kind, session, route: { socket, ip, port: r.u16(), mtu: r.u16() } };
+    }
+    case "no-route":
+      return { kind, session: r.u32() };
+    case "network": {
+      const slot = r.u32();
+      const id = r.u64() as NetworkId;
+      const port = r.u32();
+      const mac = r.mac();
+      return { kind, slot, id, port, mac, config: r.copy(r.u32()) };
+    }
+    case "member": {
+      const slot = r.u32();
+      const network = r.u32();
+      const session = r.u32();
+      const admitted = r.u8() === 1;
+      return { kind, slot, network, session, admitted, credentials: r.copy(r.u32()) };
+    }
+    default:
+      return { kind, slot: r.u32() };
+  }
+}

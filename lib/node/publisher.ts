@@ -1,0 +1,262 @@
+/**
+ * Keeps the data plane's tables as the node sees the world: sessions, routes, networks, members. A member is published once
+ * the slow path exchanged a frame with it, and taken back when nothing passed for a while; what changed is sent as records.
+ *
+ * Source: DESIGN.md section 3. Reports of traffic come as records only when there was some, so that an idle node costs
+ * nothing, where DESIGN has a page that control reads every 100 ms.
+ * @module
+ */
+import { Writer } from "../base/bytes.ts";
+import type { Address, NetworkId } from "../base/ids.ts";
+import { formatEndpoint, sameEndpoint } from "../base/ip.ts";
+import type { TableRecord } from "../dataplane/table_records.ts";
+import type { Network } from "../network/network.ts";
+import type { Networks } from "../network/networks.ts";
+import { type Peer, sent } from "../peer/peer.ts";
+import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
+import { DEFAULT_PHYSICAL_MTU, Verb } from "../wire/packet.ts";
+import type { Input } from "./machine.ts";
+import type { Node } from "./node.ts";
+import { QUIET_MS, type Vl1 } from "./vl1.ts";
+
+const SESSIONS_MAX = 4_096; // of the 16,384 the arena has: a leaf uses hundreds
+const MEMBERS_MAX = 16_384; // as the arena
+const NETWORKS_MAX = 1_024; // as many as can be joined
+const IDLE_MS = 60_000; // without traffic for this long a session is taken back
+const CHECK_MS = 1_000; // how often what is published is compared with what should be, without any event
+
+interface Session {
+  readonly slot: number;
+  readonly peer: Peer;
+  readonly members: Map<NetworkId, Member>;
+  /** What was published; empty for no route. */
+  route: string;
+  lastUsedMs: number;
+  packetsOut: number;
+}
+
+interface Member {
+  readonly slot: number;
+  readonly network: Network;
+  admitted: boolean;
+  /** What of the membership was published. */
+  version: number;
+}
+
+interface PublishedNetwork {
+  readonly slot: number;
+  config: unknown;
+}
+
+/** Hands out the lowest free number. */
+class Slots {
+  readonly #free: number[] = [];
+  #next = 0;
+
+  constructor(readonly max: number) {}
+
+  take(): number | undefined {
+    return this.#free.pop() ?? (this.#next < this.max ? this.#next++ : undefined);
+  }
+
+  give(slot: number): void {
+    this.#free.push(slot);
+  }
+}
+
+export class Publisher {
+  readonly #sessions = new Map<Address, Session>();
+  readonly #bySlot: (Session | undefined)[] = [];
+  readonly #networks = new Map<NetworkId, PublishedNetwork>();
+  readonly #sessionSlots = new Slots(SESSIONS_MAX);
+  readonly #memberSlots = new Slots(MEMBERS_MAX);
+  readonly #networkSlots = new Slots(NETWORKS_MAX);
+  #checkMs = Infinity;
+
+  constructor(readonly vl1: Vl1, readonly networks: Networks, readonly node: Node) {}
+
+  get deadlineMs(): number {
+    return this.#checkMs;
+  }
+
+  /** The slow path exchanged a frame with a member: from now on the data plane may. */
+  want(network: Network, peer: Peer): void {
+    const session = this.#sessions.get(peer.address) ?? this.#addSession(peer);
+    if (!session) return;
+    session.lastUsedMs = this.vl1.nowMs;
+    if (!session.members.has(network.id)) this.#addMember(session, network);
+  }
+
+  #addSession(peer: Peer): Session | undefined {
+    // The data plane seals with Salsa20/12 only: peers we were told to use AES with stay on the slow path.
+    if (this.vl1.settings.cipher === "aes" && peer.version.protocol >= 12) return undefined;
+    const slot = this.#sessionSlots.take();
+    if (slot === undefined) return undefined;
+    const { nowMs } = this.vl1;
+    const session = { slot, peer, members: new Map(), route: "", lastUsedMs: nowMs, packetsOut: 0 };
+    this.#sessions.set(peer.address, session);
+    this.#bySlot[slot] = session;
+    this.#publishSession(session);
+    this.#checkMs = Math.min(this.#checkMs, nowMs + CHECK_MS);
+    return session;
+  }
+
+  #publishSession(session: Session): void {
+    const { slot, peer } = session;
+    this.#publish({ kind: "session", slot, address: peer.address, key: peer.keys.salsa.slice() });
+    this.#publishRoute(session);
+  }
+
+  #publishRoute(session: Session): void {
+    const path = this.vl1.route(session.peer)?.via.path;
+    const route = path ? `${path.socket}|${formatEndpoint(path.endpoint)}` : "";
+    if (route === session.route) return;
+    session.route = route;
+    if (!path) return this.#publish({ kind: "no-route", session: session.slot });
+    const { ip, port } = path.endpoint;
+    const record = { socket: path.socket, ip, port, mtu: DEFAULT_PHYSICAL_MTU };
+    this.#publish({ kind: "route", session: session.slot, route: record });
+  }
+
+  #addMember(session: Session, network: Network): void {
+    if (!this.#publishNetwork(network)) return;
+    const slot = this.#memberSlots.take();
+    if (slot === undefined) return;
+    const member = { slot, network, admitted: false, version: -1 };
+    session.members.set(network.id, member);
+    this.#publishMember(session, member);
+  }
+
+  /** @returns false when the network has no configuration, or too many are published */
+  #publishNetwork(network: Network): boolean {
+    const config = network.dictionary();
+    if (!config) return false;
+    let known = this.#networks.get(network.id);
+    if (!known) {
+      const slot = this.#networkSlots.take();
+      if (slot === undefined) return false;
+      this.#networks.set(network.id, known = { slot, config: undefined });
+    }
+    if (known.config !== network.config) {
+      known.config = network.config;
+      const { id, mac } = network;
+      this.#publish({ kind: "network", slot: known.slot, id, port: 0, mac, config });
+    }
+    return true;
+  }
+
+  #publishMember(session: Session, member: Member): void {
+    const { peer } = session;
+    const membership = member.network.findMembership(peer.address);
+    const admitted = member.network.admits(peer);
+    const version = membership?.version ?? 0;
+    if (member.admitted === admitted && member.version === version) return;
+    member.admitted = admitted;
+    member.version = version;
+    const w = new Writer(256);
+    encodeNetworkCredentials({
+      coms: [],
+      revocations: [],
+      ...membership?.valid() ?? { capabilities: [], tags: [], ownerships: [] },
+    }, w);
+    this.#publish({
+      kind: "member",
+      slot: member.slot,
+      network: this.#networks.get(member.network.id)!.slot,
+      session: session.slot,
+      admitted,
+      credentials: w.finish(),
+    });
+  }
+
+  /** Compares everything with what was published. Cheap: a few comparisons a session. */
+  check(): void {
+    const { nowMs } = this.vl1;
+    for (const session of this.#sessions.values()) {
+      const known = this.vl1.peers.get(session.peer.address) === session.peer;
+      if (!known || nowMs - session.lastUsedMs >= IDLE_MS) {
+        this.#dropSession(session);
+        continue;
+      }
+      this.#publishRoute(session);
+      for (const member of [...session.members.values()]) {
+        const joined = this.networks.find(member.network.id) === member.network;
+        if (!joined || !this.#publishNetwork(member.network)) this.#dropMember(session, member);
+        else this.#publishMember(session, member);
+      }
+    }
+    for (const [id, { slot }] of this.#networks) {
+      if (this.networks.find(id)) continue;
+      this.#networks.delete(id);
+      this.#networkSlots.give(slot);
+      this.#publish({ kind: "no-network", slot });
+    }
+    this.#checkMs = this.#sessions.size > 0 ? nowMs + CHECK_MS : Infinity;
+  }
+
+  handleTimeout(): void {
+    if (this.vl1.nowMs >= this.#checkMs) this.check();
+  }
+
+  #dropMember(session: Session, member: Member): void {
+    session.members.delete(member.network.id);
+    this.#memberSlots.give(member.slot);
+    this.#publish({ kind: "no-member", slot: member.slot });
+  }
+
+  #dropSession(session: Session): void {
+    for (const member of [...session.members.values()]) this.#dropMember(session, member);
+    this.#sessions.delete(session.peer.address);
+    this.#bySlot[session.slot] = undefined;
+    this.#sessionSlots.give(session.slot);
+    this.#publish({ kind: "no-session", slot: session.slot });
+  }
+
+  /** What the data plane did for one session since its last word: as if the packets had come through here. */
+  traffic(report: Input & { kind: "traffic" }): void {
+    const session = this.#bySlot[report.session];
+    if (!session) return;
+    const { peer } = session;
+    session.lastUsedMs = this.vl1.nowMs;
+    if (report.direct) {
+      const { socket, from } = report.direct;
+      const known = peer.paths.find(({ path }) =>
+        path.socket === socket && sameEndpoint(path.endpoint, from)
+      );
+      const path = known?.path ?? this.vl1.paths.get(socket, from);
+      this.node.received({ peer, path, hops: 0, verb: Verb.FRAME }, true);
+    }
+    const route = this.vl1.route(peer);
+    if (report.relayed && route) {
+      this.node.received({ peer, path: route.via.path, hops: 1, verb: Verb.FRAME }, true);
+    }
+    if (report.packetsOut > 0 && route) {
+      if (route.via.quietSinceMs === undefined) {
+        this.vl1.timers.setEarlier(route.relay ?? peer, this.vl1.nowMs + QUIET_MS);
+      }
+      sent(route.via, this.vl1.nowMs);
+      if (route.relay) this.vl1.onRelayed(peer);
+      for (const { network } of session.members.values()) {
+        this.networks.credentials.pushIfDue(network, peer.address);
+      }
+    }
+    this.#publishRoute(session);
+  }
+
+  /** The data plane lost its tables: tell it everything again. */
+  republish(): void {
+    for (const network of this.#networks.values()) network.config = undefined;
+    for (const session of this.#sessions.values()) {
+      session.route = "";
+      this.#publishSession(session);
+      for (const member of session.members.values()) {
+        member.version = -1;
+        if (this.#publishNetwork(member.network)) this.#publishMember(session, member);
+      }
+    }
+  }
+
+  #publish(record: TableRecord): void {
+    this.vl1.outbox.push({ kind: "publish", record });
+  }
+}
