@@ -20,6 +20,8 @@ export const ENODEV = 19;
 export const EINVAL = 22;
 export const EADDRNOTAVAIL = 99;
 export const EADDRINUSE = 98;
+export const EMSGSIZE = 90;
+export const EOPNOTSUPP = 95;
 export const ENOBUFS = 105;
 export const ECONNREFUSED = 111;
 

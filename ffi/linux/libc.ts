@@ -58,6 +58,11 @@ const SYMBOLS = {
   readv: { parameters: ["i32", /* fd */ "usize", /* iovec */ "i32" /* count */], result: "i32" },
   writev: { parameters: ["i32", /* fd */ "usize", /* iovec */ "i32" /* count */], result: "i32" },
   ioctl: { parameters: ["i32", /* fd */ "u64", /* request */ "buffer"], result: "i32" },
+  ioctlValue: {
+    name: "ioctl",
+    parameters: ["i32", /* fd */ "u64", /* request */ "usize" /* by value */],
+    result: "i32",
+  },
   poll: {
     parameters: ["usize", /* pollfd[] */ "u64", /* count */ "i32" /* milliseconds, -1 waits */],
     result: "i32",

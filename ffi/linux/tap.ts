@@ -20,6 +20,9 @@ const TUNSETIFF = 0x400454can;
 const IFF_TAP = 0x2;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
+const TUNSETOFFLOAD = 0x400454d0n;
+/** Checksums, TCP segmentation for both families and with ECN; each next choice asks for less. */
+const OFFLOADS = [0x0fn, 0x07n, 0x01n, 0n];
 const SIOCGIFINDEX = 0x8933n;
 const IFREQ_LENGTH = 40;
 const NAME_LENGTH_MAX = 15;
@@ -62,11 +65,17 @@ export function openTap(options: TapOptions): Tap {
     new DataView(request.buffer).setUint16(16, flags, true);
     const operation = `create network device ${options.name}`;
     check(operation, libc().ioctl(fd, TUNSETIFF, request), CREATE_REMEDIES);
+    if (options.vnetHeader) setOffloads(fd);
     return LinuxTap.configure(fd, options);
   } catch (error) {
     closeFd(fd);
     throw error;
   }
+}
+
+/** Asks for super-frames, and for less where the kernel does not know them. */
+function setOffloads(fd: number): void {
+  for (const flags of OFFLOADS) if (libc().ioctlValue(fd, TUNSETOFFLOAD, flags) === 0) return;
 }
 
 function checkMtu(mtu: number): void {

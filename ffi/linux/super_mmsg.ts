@@ -1,0 +1,303 @@
+/**
+ * Super-datagrams: many datagrams of one peer in one buffer, cut by the kernel on the way out (UDP GSO) and joined by it on
+ * the way in (UDP GRO). What makes a tunnel fast: the network stack is paid per buffer, not per datagram. Nothing here
+ * allocates after construction.
+ *
+ *     mmsghdr (64)    see `mmsg.ts`
+ *     cmsghdr         length u64 @0, level i32 @8, type i32 @12, data @16
+ *     UDP_SEGMENT     out: length 18, u16
+ *     UDP_GRO         in: length 20, i32
+ *
+ * Source: spec 07 sections 2.1 and 5.
+ * @module
+ */
+import { Block } from "./block.ts";
+import { EAGAIN, ECONNREFUSED, EINTR, EINVAL, EIO, EMSGSIZE, EOPNOTSUPP, errno } from "./errno.ts";
+import { libc } from "./libc.ts";
+import {
+  putSockaddr,
+  SOCKADDR_ROOM,
+  sockaddrIpAt,
+  sockaddrIpLength,
+  sockaddrPort,
+} from "./sockaddr.ts";
+
+/** Super-datagrams taken in one call. */
+export const SUPER_RECEIVE_COUNT = 16;
+/** Messages sent in one call. */
+export const SUPER_SEND_COUNT = 128;
+/** Most datagrams one message may be cut into: what older kernels allow. */
+export const SEGMENTS_MAX = 64;
+
+const MESSAGE_LENGTH = 64;
+const NAME_LENGTH_AT = 8;
+const IOVEC_AT = 16;
+const IOVEC_COUNT_AT = 24;
+const CONTROL_AT = 32;
+const CONTROL_LENGTH_AT = 40;
+const FLAGS_AT = 48;
+const RECEIVED_AT = 56;
+const IOVEC_LENGTH = 16;
+const CONTROL_ROOM = 24;
+const CMSG_DATA_AT = 16;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+const UDP_GRO = 104;
+const SEGMENT_CMSG_LENGTH = 18;
+
+/** One block with the tables of `count` messages: headers, iovecs, names, control data, in this order. */
+class Tables {
+  readonly block: Block;
+  readonly iovecsAt: number;
+  readonly namesAt: number;
+  readonly controlsAt: number;
+
+  constructor(count: number) {
+    this.iovecsAt = count * MESSAGE_LENGTH;
+    this.namesAt = this.iovecsAt + count * IOVEC_LENGTH;
+    this.controlsAt = this.namesAt + count * SOCKADDR_ROOM;
+    this.block = new Block(this.controlsAt + count * CONTROL_ROOM);
+    const { view } = this.block;
+    for (let i = 0; i < count; i++) {
+      const message = i * MESSAGE_LENGTH;
+      this.block.putAddress(view, message, this.nameAt(i));
+      this.block.putAddress(view, message + IOVEC_AT, this.iovecAt(i));
+      view.setUint32(message + IOVEC_COUNT_AT, 1, true);
+      this.block.putAddress(view, message + CONTROL_AT, this.controlAt(i));
+    }
+  }
+
+  iovecAt(i: number): number {
+    return this.iovecsAt + i * IOVEC_LENGTH;
+  }
+
+  nameAt(i: number): number {
+    return this.namesAt + i * SOCKADDR_ROOM;
+  }
+
+  controlAt(i: number): number {
+    return this.controlsAt + i * CONTROL_ROOM;
+  }
+}
+
+/** Lets the kernel join datagrams of one sender. @returns whether it will */
+export function enableGro(fd: number): boolean {
+  return libc().setsockopt(fd, SOL_UDP, UDP_GRO, new Int32Array([1]), 4) === 0;
+}
+
+/** Whether the kernel would cut super-datagrams on this socket; asks without changing anything. */
+export function supportsGso(fd: number): boolean {
+  return libc().setsockopt(fd, SOL_UDP, UDP_SEGMENT, new Int32Array([0]), 4) === 0;
+}
+
+/** Room for one batch of received super-datagrams, shared by all sockets of a thread. */
+export class SuperReceive {
+  readonly #tables = new Tables(SUPER_RECEIVE_COUNT);
+
+  /**
+   * @param arena Where payloads land, {@linkcode SUPER_RECEIVE_COUNT} slots from `at`
+   * @param slotLength Bytes a slot; with GRO a sender's datagrams fill up to 65,535
+   */
+  constructor(arena: Block, readonly at: number, readonly slotLength: number) {
+    const { view } = this.#tables.block;
+    for (let i = 0; i < SUPER_RECEIVE_COUNT; i++) {
+      arena.putAddress(view, this.#tables.iovecAt(i), this.payloadAt(i));
+      view.setUint32(this.#tables.iovecAt(i) + 8, slotLength, true);
+    }
+  }
+
+  /** Takes what a socket has, without waiting. @returns number of messages, 0 when there was none */
+  receive(fd: number): number {
+    const { view, address } = this.#tables.block;
+    // The kernel overwrites both lengths with what it wrote.
+    for (let i = 0; i < SUPER_RECEIVE_COUNT; i++) {
+      view.setUint32(i * MESSAGE_LENGTH + NAME_LENGTH_AT, SOCKADDR_ROOM, true);
+      view.setUint32(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, CONTROL_ROOM, true);
+    }
+    return Math.max(0, libc().recvmmsg(fd, address, SUPER_RECEIVE_COUNT, MSG_DONTWAIT, 0n));
+  }
+
+  payloadAt(i: number): number {
+    return this.at + i * this.slotLength;
+  }
+
+  /** Bytes of message `i`, or -1 when they did not fit its slot. */
+  payloadLength(i: number): number {
+    const { view } = this.#tables.block;
+    const cut = view.getInt32(i * MESSAGE_LENGTH + FLAGS_AT, true) & MSG_TRUNC;
+    return cut ? -1 : view.getUint32(i * MESSAGE_LENGTH + RECEIVED_AT, true);
+  }
+
+  /** Bytes of each datagram of message `i` but possibly the last. */
+  segment(i: number): number {
+    const { view } = this.#tables.block;
+    const control = this.#tables.controlAt(i);
+    const present = view.getUint32(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, true) > CMSG_DATA_AT &&
+      view.getInt32(control + 8, true) === SOL_UDP && view.getInt32(control + 12, true) === UDP_GRO;
+    const size = present ? view.getInt32(control + CMSG_DATA_AT, true) : 0;
+    return size > 0 ? size : Math.max(1, this.payloadLength(i));
+  }
+
+  /** Where the sender's IP of message `i` is, as an offset into {@linkcode SuperReceive.names}. */
+  ipAt(i: number): number {
+    return this.#tables.nameAt(i) + sockaddrIpAt(this.ipLength(i));
+  }
+
+  /** 4, 16, or 0 for neither. */
+  ipLength(i: number): number {
+    return sockaddrIpLength(this.#tables.block.bytes, this.#tables.nameAt(i));
+  }
+
+  port(i: number): number {
+    return sockaddrPort(this.#tables.block.bytes, this.#tables.nameAt(i));
+  }
+
+  /** The bytes {@linkcode SuperReceive.ipAt} points into. */
+  get names(): Uint8Array {
+    return this.#tables.block.bytes;
+  }
+}
+
+/** Messages gathered for one socket, sent together. Payloads are not copied: they stay put until sent. */
+export class SuperSend {
+  readonly #tables = new Tables(SUPER_SEND_COUNT);
+  readonly #addresses: bigint[] = [];
+  #count = 0;
+  /** Whether the kernel cuts super-datagrams here; turned off when it turns out not to. */
+  gso: boolean;
+  /** Datagrams handed over, and not taken, since the batch was made. */
+  sent = 0;
+  failed = 0;
+
+  /** @param fd Socket it sends on */
+  constructor(readonly fd: number, gso: boolean) {
+    this.gso = gso;
+    for (let i = 0; i < SUPER_SEND_COUNT; i++) {
+      this.#addresses.push(this.#tables.block.addressAt(i * MESSAGE_LENGTH));
+    }
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Adds datagrams that lie side by side.
+   * @param memory Holds them from `at` on, unchanged until sent
+   * @param length Bytes in all
+   * @param segment Bytes of each but possibly the last; at most {@linkcode SEGMENTS_MAX} of them
+   * @param ip Holds the destination's IP; copied
+   */
+  add(
+    memory: Block,
+    at: number,
+    length: number,
+    segment: number,
+    ip: Uint8Array,
+    ipAt: number,
+    ipLength: number,
+    port: number,
+  ): void {
+    if (segment >= length) return this.#put(memory, at, length, 0, ip, ipAt, ipLength, port);
+    if (this.gso) return this.#put(memory, at, length, segment, ip, ipAt, ipLength, port);
+    for (let done = 0; done < length; done += segment) {
+      const piece = Math.min(segment, length - done);
+      this.#put(memory, at + done, piece, 0, ip, ipAt, ipLength, port);
+    }
+  }
+
+  #put(
+    memory: Block,
+    at: number,
+    length: number,
+    segment: number,
+    ip: Uint8Array,
+    ipAt: number,
+    ipLength: number,
+    port: number,
+  ): void {
+    if (this.#count === SUPER_SEND_COUNT) this.send();
+    const { bytes, view } = this.#tables.block;
+    const i = this.#count++;
+    const message = i * MESSAGE_LENGTH;
+    const nameLength = putSockaddr(bytes, this.#tables.nameAt(i), ip, ipAt, ipLength, port);
+    view.setUint32(message + NAME_LENGTH_AT, nameLength, true);
+    memory.putAddress(view, this.#tables.iovecAt(i), at);
+    view.setUint32(this.#tables.iovecAt(i) + 8, length, true);
+    const control = this.#tables.controlAt(i);
+    if (segment === 0) {
+      view.setUint32(message + CONTROL_LENGTH_AT, 0, true);
+      return;
+    }
+    view.setUint32(message + CONTROL_LENGTH_AT, CONTROL_ROOM, true);
+    view.setUint32(control, SEGMENT_CMSG_LENGTH, true);
+    view.setUint32(control + 4, 0, true);
+    view.setInt32(control + 8, SOL_UDP, true);
+    view.setInt32(control + 12, UDP_SEGMENT, true);
+    view.setUint16(control + CMSG_DATA_AT, segment, true);
+  }
+
+  /** Sends everything gathered. What the system does not take is lost and counted, as UDP may. */
+  send(): void {
+    let next = 0;
+    let retried = false;
+    const count = this.#count;
+    this.#count = 0;
+    while (next < count) {
+      const taken = libc().sendmmsg(this.fd, this.#addresses[next], count - next, MSG_DONTWAIT);
+      if (taken > 0) {
+        next += taken;
+        this.sent += taken;
+        retried = false;
+        continue;
+      }
+      const number = errno();
+      // An ICMP answer to an earlier datagram, or a signal, is not about this one: once more, but not for ever.
+      if ((number === ECONNREFUSED || number === EINTR) && !retried) {
+        retried = true;
+        continue;
+      }
+      if (this.#refusesGso(next, number)) {
+        this.gso = false; // this device or path cannot: the same datagrams go one by one, now and from now on
+        this.#sendApart(next);
+        next++;
+        continue;
+      }
+      // A full queue will not take the rest either; anything else is about this message alone.
+      const lost = number === EAGAIN ? count - next : 1;
+      next += lost;
+      this.failed += lost;
+      retried = false;
+    }
+  }
+
+  #refusesGso(i: number, number: number): boolean {
+    const control = i * MESSAGE_LENGTH + CONTROL_LENGTH_AT;
+    const cut = this.#tables.block.view.getUint32(control, true) !== 0;
+    return cut &&
+      (number === EIO || number === EINVAL || number === EOPNOTSUPP || number === EMSGSIZE);
+  }
+
+  /** Sends the datagrams of message `i` one by one. */
+  #sendApart(i: number): void {
+    const { view } = this.#tables.block;
+    const message = i * MESSAGE_LENGTH;
+    const iovec = this.#tables.iovecAt(i);
+    const segment = view.getUint16(this.#tables.controlAt(i) + CMSG_DATA_AT, true);
+    const low = view.getUint32(iovec, true);
+    const high = view.getUint32(iovec + 4, true);
+    const length = view.getUint32(iovec + 8, true);
+    view.setUint32(message + CONTROL_LENGTH_AT, 0, true);
+    for (let done = 0; done < length; done += segment) {
+      const at = high * 0x1_0000_0000 + low + done;
+      view.setUint32(iovec, at % 0x1_0000_0000, true);
+      view.setUint32(iovec + 4, Math.floor(at / 0x1_0000_0000), true);
+      view.setUint32(iovec + 8, Math.min(segment, length - done), true);
+      const taken = libc().sendmmsg(this.fd, this.#addresses[i], 1, MSG_DONTWAIT);
+      if (taken > 0) this.sent++;
+      else this.failed++;
+    }
+  }
+}
