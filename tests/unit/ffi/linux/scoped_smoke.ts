@@ -23,7 +23,9 @@ plane.start();
 plane.addSocket(1, socket.fd);
 plane.send(1, { ip, port: socket.port }, new Uint8Array(100));
 plane.flush();
+const deadline = setTimeout(() => echoed.reject(new Error("no echo: is loopback up?")), 5_000);
 const length = await echoed.promise;
+clearTimeout(deadline);
 
 let code = "none";
 try {
