@@ -66,11 +66,14 @@ async function goInside(): Promise<number | undefined> {
   return undefined;
 }
 
-/** As root of a user namespace, where the kernel lets anybody make one; a threaded process cannot enter one itself. */
+/**
+ * As root of a user namespace, where the kernel lets anybody make one; a threaded process cannot enter one itself. With a
+ * network namespace of its own too: a thread that leaves one it has no rights in cannot come back.
+ */
 async function runInUserNamespace(refusal: SystemError): Promise<number> {
   const unshare = (words: readonly string[], stdio: "inherit" | "null") =>
     new Deno.Command("unshare", {
-      args: ["--user", "--map-root-user", ...words],
+      args: ["--user", "--map-root-user", "--net", ...words],
       env: { [INSIDE]: "1" },
       stdin: "null",
       stdout: stdio,
