@@ -25,6 +25,7 @@ import { peers } from "./commands/peers.ts";
 import { type Personality, personalityOf, runPersonality } from "./commands/personality.ts";
 import { planet } from "./commands/planet.ts";
 import { referenceWords, runReferenceWord } from "./commands/reference_words.ts";
+import { rules } from "./commands/rules_command.ts";
 import { service } from "./commands/service.ts";
 import { version } from "./commands/version.ts";
 import { HomeError } from "./engine/home.ts";
@@ -48,6 +49,7 @@ export const PROGRAM: Program = {
     controller,
     id,
     decode,
+    rules,
     demo,
     version,
     labAgent,

@@ -383,6 +383,40 @@ Deno.test("run() reports an error of ours with its stack and 70", () =>
     assert.deepEqual(service.log, []);
   }));
 
+Deno.test("rules compiles, checks, formats, explains and tests files", () =>
+  inHome(async (home) => {
+    const file = `${home}/office.ztrules`;
+    Deno.writeTextFileSync(file, "drop not ethertype ipv4;\naccept;\n");
+    const compiled = await zt(["rules", "compile", file, "-j"]);
+    assert.equal(compiled.exit, 0, compiled.err);
+    assert.equal(JSON.parse(compiled.out).config.rules.length, 3);
+    assert.equal((await zt(["rules", "check", file])).exit, 0);
+    assert.match((await zt(["rules", "format", file])).out, /accept/);
+    Deno.writeTextFileSync(`${home}/members`, "member anna ip 10.0.0.4\n");
+    const frame = ["tcp", "from", "anna", "to", "10.0.0.5", "port", "22"];
+    const explained = await zt([
+      "rules",
+      "explain",
+      file,
+      ...frame,
+      "--members",
+      `${home}/members`,
+    ]);
+    assert.equal(explained.exit, 0, explained.err);
+    assert.match(explained.out, /accept/i);
+    Deno.writeTextFileSync(
+      `${home}/tests`,
+      "expect accept tcp from 10.0.0.4 to 10.0.0.5 port 22\n",
+    );
+    const tested = await zt(["rules", "test", file, `${home}/tests`]);
+    assert.equal(tested.exit, 0, tested.err + tested.out);
+    Deno.writeTextFileSync(`${home}/bad`, "acept;\n");
+    assert.notEqual((await zt(["rules", "check", `${home}/bad`])).exit, 0);
+    const missing = await zt(["rules", "check", `${home}/none`]);
+    assert.deepEqual([missing.exit, missing.out], [2, ""]);
+    assert.match(missing.err, /none cannot be read/);
+  }));
+
 /** The program as a process of its own. */
 async function child(...argv: string[]): Promise<Ran> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
