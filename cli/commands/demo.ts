@@ -6,7 +6,7 @@ import { ApiError, SystemError, UsageError } from "../../lib/base/errors.ts";
 import { type Call, command } from "../command.ts";
 import type { DemoProgress, DemoResult } from "../engine/demo/scenario.ts";
 import { percentile, rounded } from "../engine/demo/measure.ts";
-import { selfCommand } from "../engine/self_command.ts";
+import { selfArgs, selfCommand } from "../engine/self_command.ts";
 import { render, table } from "./context.ts";
 import { LiveLines, PlainLines } from "./demo_progress.ts";
 
@@ -84,8 +84,8 @@ async function runInUserNamespace(refusal: SystemError): Promise<number> {
     const why = may ? "this kernel does not let users make namespaces" : "there is no unshare";
     throw new SystemError(refusal.operation, refusal.code, `run as root: ${why}`);
   }
-  const { path, args } = selfCommand();
-  const child = unshare(["--", path, ...args, ...Deno.args], "inherit").spawn();
+  const program = ["--", Deno.execPath(), ...selfArgs(), ...Deno.args];
+  const child = unshare(program, "inherit").spawn();
   const forwards = SIGNALS.map((signal) => ({ signal, pass: () => tryKill(child, signal) }));
   for (const { signal, pass } of forwards) Deno.addSignalListener(signal, pass);
   try {

@@ -7,7 +7,7 @@ import { processExists, spawnBackground } from "../../ffi/linux/process.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { SystemError, TimeoutError } from "../../lib/base/errors.ts";
 import { type Home, HomeError } from "./home.ts";
-import { selfCommand } from "./self_command.ts";
+import { selfArgs } from "./self_command.ts";
 
 const LOG_FILE = "service.log";
 const LOG_MAX_BYTES = 1024 * 1024; // bounds the disk a service that runs for years takes: this, twice
@@ -40,10 +40,9 @@ export async function startInBackground(start: BackgroundStart): Promise<number>
     home.path,
     ...(port === undefined ? [] : ["-p", `${port}`]),
   ];
-  const program = selfCommand();
   const pid = spawnBackground({
-    path: program.path,
-    args: [...program.args, ...serviceArgs],
+    path: Deno.execPath(),
+    args: [...selfArgs(), ...serviceArgs],
     env: Deno.env.toObject(),
     logPath: home.pathOf(LOG_FILE),
   });

@@ -3,6 +3,8 @@
  * @module
  */
 
+/** The running program, whatever its file is called: the one path besides `unshare` the compiled program may run. */
+const OWN_EXECUTABLE = "/proc/self/exe";
 const PERMISSIONS = ["read", "write", "net", "env", "sys", "ffi", "run"] as const;
 
 /** A program and the arguments that come before the caller's own. */
@@ -12,15 +14,20 @@ export interface ProgramCommand {
   readonly args: readonly string[];
 }
 
-/** What starts this very program; the words of a command are to follow its arguments. */
+/** What starts this very program as a child by `Deno.Command`; the words of a command are to follow its arguments. */
 export function selfCommand(): ProgramCommand {
-  const path = Deno.execPath();
-  if (Deno.build.standalone) return { path, args: [] };
+  const path = Deno.build.standalone ? OWN_EXECUTABLE : Deno.execPath();
+  return { path, args: selfArgs() };
+}
+
+/** What comes between this program's executable and the words of a command: nothing when compiled. */
+export function selfArgs(): string[] {
+  if (Deno.build.standalone) return [];
   const granted = PERMISSIONS.filter((name) =>
     Deno.permissions.querySync({ name }).state === "granted"
   );
   const flags = granted.length === PERMISSIONS.length
     ? ["-A"]
     : granted.map((name) => `--allow-${name}`);
-  return { path, args: ["run", "--no-prompt", ...flags, Deno.mainModule] };
+  return ["run", "--no-prompt", ...flags, Deno.mainModule];
 }
