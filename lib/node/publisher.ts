@@ -129,8 +129,7 @@ export class Publisher {
 
   /** @returns false when the network has no configuration, or too many are published */
   #publishNetwork(network: Network): boolean {
-    const config = network.dictionary();
-    if (!config) return false;
+    if (!network.config) return false;
     let known = this.#networks.get(network.id);
     if (!known) {
       const slot = this.#networkSlots.take();
@@ -140,6 +139,7 @@ export class Publisher {
     if (known.config !== network.config) {
       known.config = network.config;
       const { id, mac } = network;
+      const config = network.dictionary()!; // costs more than all the rest of a check
       this.#publish({ kind: "network", slot: known.slot, id, port: 0, mac, config });
     }
     return true;
