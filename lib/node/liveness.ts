@@ -5,9 +5,9 @@
  * The reference waits 243 s (spec 03 section 28 item 1), and half an hour of idle roots costs it WHOIS every 5 s (item 7).
  * @module
  */
-import { isDead, isSuspect, type Peer, type PeerPath } from "../peer/peer.ts";
+import { isDead, isSuspect, type Peer, type PeerPath, QUIET_MS } from "../peer/peer.ts";
 import { type Contact, PROBE_TIMEOUT_MIN_MS } from "./contact.ts";
-import { QUIET_MS, type Vl1 } from "./vl1.ts";
+import type { Vl1 } from "./vl1.ts";
 
 /** A suspect path is probed this often until it answers or is given up; the peer's gate allows 6 a second. */
 const SUSPECT_PROBE_MS = 500;

@@ -12,12 +12,12 @@ import { formatEndpoint, sameEndpoint } from "../base/ip.ts";
 import type { TableRecord } from "../dataplane/table_records.ts";
 import type { Network } from "../network/network.ts";
 import type { Networks } from "../network/networks.ts";
-import { type Peer, sent } from "../peer/peer.ts";
+import { type Peer, QUIET_MS, sent } from "../peer/peer.ts";
 import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
 import { DEFAULT_PHYSICAL_MTU, Verb } from "../wire/packet.ts";
 import type { Input } from "./machine.ts";
 import type { Node } from "./node.ts";
-import { QUIET_MS, type Vl1 } from "./vl1.ts";
+import type { Vl1 } from "./vl1.ts";
 
 const SESSIONS_MAX = 4_096; // of the 16,384 the arena has: a leaf uses hundreds
 const MEMBERS_MAX = 16_384; // as the arena

@@ -12,7 +12,7 @@ import { Waiting } from "../base/waiting.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { LocalSocket, Path, SocketId } from "../peer/path.ts";
 import { Paths } from "../peer/path.ts";
-import { Peer, type PeerPath, sent } from "../peer/peer.ts";
+import { Peer, type PeerPath, QUIET_MS, sent } from "../peer/peer.ts";
 import { Armor } from "../wire/armor.ts";
 import { compress } from "../wire/compress.ts";
 import { fragmentCount, split } from "../wire/fragment.ts";
@@ -38,8 +38,6 @@ import { Upstreams } from "./upstreams.ts";
 /** Per destination 16 packets; destinations bounded against a scan of made-up addresses; reference life 5 s. */
 const SEND_QUEUE = { perKeyMax: 16, keysMax: 1_024, lifeMs: 5_000 };
 const PEERS_MAX = 262_144; // bounds memory at a root; a leaf knows a few hundred
-/** Sent something and heard nothing for this long: ask. Most conversations answer within it, so it costs nothing. */
-export const QUIET_MS = 1_000;
 const COMPRESS_FROM_BYTES = 65; // shorter payloads never gain; reference Packet.cpp
 
 /** How a packet is to travel. */

@@ -21,6 +21,8 @@ export const PEER_ACTIVITY_MS = 500_000;
 export const PATH_EXPIRATION_MS = 243_000;
 /** Trust lapses after this; reference TRUST_EXPIRATION. */
 export const TRUST_EXPIRATION_MS = 600_000;
+/** Sent something and heard nothing for this long: ask. Most conversations answer within it, so it costs nothing. */
+export const QUIET_MS = 1_000;
 const PATHS_PER_PEER_MAX = 16; // reference 64; bounds keepalive traffic and memory per peer
 const UNKNOWN_LATENCY_MS = 1_000; // what an unmeasured path counts as: worse than any measured one worth having
 const SWITCH_GAIN_FRACTION = 0.2; // a challenger must be this much faster...

@@ -10,13 +10,14 @@
 import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
 import { TokenBucket } from "../base/rate.ts";
-import { QUIET_MS, type Vl1 } from "../node/vl1.ts";
+import type { Vl1 } from "../node/vl1.ts";
 import type { Path } from "../peer/path.ts";
 import {
   isDead,
   isSuspect,
   type Peer,
   type PeerPath,
+  QUIET_MS,
   sent,
   TRUST_EXPIRATION_MS,
 } from "../peer/peer.ts";
