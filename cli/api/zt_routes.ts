@@ -11,7 +11,7 @@
  */
 import { ApiError } from "../../lib/base/errors.ts";
 import { parseNetworkId } from "../../lib/base/ids.ts";
-import { fromBase64Url } from "./base64.ts";
+import { fromBase64Url } from "../engine/base64.ts";
 import { isObject, parseJson } from "../engine/json.ts";
 import { type ApiRequest, json, type RouteResult } from "./response.ts";
 import type { ServiceView } from "./view.ts";

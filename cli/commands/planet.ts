@@ -9,7 +9,7 @@ import type { Identity } from "../../lib/identity/identity.ts";
 import { defaultPlanet } from "../../lib/identity/default_planet.ts";
 import type { WorldTemplate } from "../../lib/identity/moon_template.ts";
 import type { World } from "../../lib/identity/world.ts";
-import { fromBase64Url, toBase64Url } from "../api/base64.ts";
+import { fromBase64Url, toBase64Url } from "../engine/base64.ts";
 import type { PlanetInfo } from "../api/view.ts";
 import { type Call, command, group } from "../command.ts";
 import { type Home, HomeError } from "../engine/home.ts";

@@ -4,7 +4,7 @@
  */
 import { UsageError } from "../../lib/base/errors.ts";
 import { ApiError } from "../../lib/base/errors.ts";
-import { fromBase64Url } from "../api/base64.ts";
+import { fromBase64Url } from "../engine/base64.ts";
 
 const PLANET_MAX_BYTES = 8_480; // upper bound of a serialized world (spec 01 section 9.1)
 const FETCH_PATIENCE_MS = 15_000;

@@ -19,7 +19,7 @@ import type { Network } from "../../lib/network/network.ts";
 import type { Node } from "../../lib/node/node.ts";
 import { isSuspect, type Peer, type PeerPath } from "../../lib/peer/peer.ts";
 import { Cipher } from "../../lib/wire/packet.ts";
-import { toBase64Url } from "../api/base64.ts";
+import { toBase64Url } from "./base64.ts";
 import {
   type ControllerAnswer,
   effectiveConfig,

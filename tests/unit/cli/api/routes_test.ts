@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AssertionError } from "../../../../lib/base/errors.ts";
-import { fromBase64Url, toBase64Url } from "../../../../cli/api/base64.ts";
+import { fromBase64Url, toBase64Url } from "../../../../cli/engine/base64.ts";
 import { answer, networkSettings } from "../../../../cli/api/routes.ts";
 import type { NetworkInfo, StatusInfo } from "../../../../cli/api/view.ts";
 import { answerWebApp } from "../../../../cli/api/web_app.ts";
