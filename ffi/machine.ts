@@ -42,6 +42,14 @@ export interface UdpOptions {
   readonly reuse?: boolean;
 }
 
+/** How one datagram travels; the system's defaults where nothing is said. */
+export interface SendHow {
+  /** Hops it may take. */
+  readonly ttl?: number;
+  /** Nobody on the way may fragment it, and what the system knows of the path's MTU does not count. */
+  readonly whole?: boolean;
+}
+
 /** A UDP socket that never blocks. IPv6 sockets carry IPv6 only. Reading it is the data Worker's business. */
 export interface UdpSocket {
   readonly fd: number;
@@ -50,10 +58,9 @@ export interface UdpSocket {
   readonly port: number;
   /**
    * Sends one datagram at once.
-   * @param ttl Hops it may take, this datagram only; the system's default otherwise
    * @returns false when the system did not take it (no route, queue full, refused by a filter): it is lost, as UDP may
    */
-  sendTo(bytes: Uint8Array, to: Endpoint, ttl?: number): boolean;
+  sendTo(bytes: Uint8Array, to: Endpoint, how?: SendHow): boolean;
   /** Asks for kernel buffers of this size each way; takes what the system allows. */
   setBuffers(lengthBytes: number): void;
   close(): void;

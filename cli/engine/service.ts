@@ -224,8 +224,8 @@ export class Service {
   #perform(action: Action): void {
     switch (action.kind) {
       case "send":
-        if (action.ttl !== undefined) {
-          this.sockets.sendNow(action.socket, action.to, action.bytes, action.ttl);
+        if (action.ttl !== undefined || action.whole) {
+          this.sockets.sendNow(action.socket, action.to, action.bytes, action);
         } else {
           this.#mover.send(action.socket, action.to, action.bytes);
         }

@@ -6,7 +6,13 @@
  * and 9).
  * @module
  */
-import type { Link, Machine, NetworkSettings as MachineNetwork, UdpSocket } from "../../ffi/mod.ts";
+import type {
+  Link,
+  Machine,
+  NetworkSettings as MachineNetwork,
+  SendHow,
+  UdpSocket,
+} from "../../ffi/mod.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import {
   contains,
@@ -89,10 +95,10 @@ export class Sockets {
     return [...this.#bound.values()].map(({ id, ip, port }) => ({ id, ip, port }));
   }
 
-  /** Sends at once and past the queue: for the packets that need their own number of hops. */
-  sendNow(id: SocketId, to: Endpoint, bytes: Uint8Array, ttl: number): void {
+  /** Sends at once and past the queue: for the packets that travel in their own way. */
+  sendNow(id: SocketId, to: Endpoint, bytes: Uint8Array, how: SendHow): void {
     for (const bound of this.#bound.values()) {
-      if (bound.id === id) bound.udp.sendTo(bytes, to, ttl);
+      if (bound.id === id) bound.udp.sendTo(bytes, to, how);
     }
   }
 

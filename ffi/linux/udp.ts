@@ -9,7 +9,7 @@
  * @module
  */
 import type { Endpoint, Ip } from "../../lib/base/ip.ts";
-import type { UdpOptions, UdpSocket } from "../machine.ts";
+import type { SendHow, UdpOptions, UdpSocket } from "../machine.ts";
 import { Block } from "./block.ts";
 import { check, ECONNREFUSED, errno, type Remedies } from "./errno.ts";
 import { libc } from "./libc.ts";
@@ -35,6 +35,10 @@ const IPPROTO_IP = 0;
 const IP_TTL = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
+const IP_MTU_DISCOVER = 10;
+const IPV6_MTU_DISCOVER = 23;
+const MTU_DISCOVER_DONT = 0; // set no "don't fragment", use what the system knows of the path
+const MTU_DISCOVER_PROBE = 3; // set it, and send whatever the length
 const IPV6_HOPLIMIT = 52;
 const MSG_DONTWAIT = 0x40;
 
@@ -50,6 +54,11 @@ export function openUdp(options: UdpOptions): UdpSocket {
   const type = SOCK_DGRAM | O_NONBLOCK | O_CLOEXEC;
   const fd = check("open a UDP socket", libc().socket(familyOf(options.ip.length), type, 0));
   try {
+    // Routers may fragment: the longest datagram of a path is found by asking, and until then none is lost for its length.
+    const [level, name] = options.ip.length === 4
+      ? [IPPROTO_IP, IP_MTU_DISCOVER]
+      : [IPPROTO_IPV6, IPV6_MTU_DISCOVER];
+    trySetInt(fd, level, name, MTU_DISCOVER_DONT);
     if (options.ip.length === 16) setInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "keep IPv4 out");
     if (options.reuse) {
       setInt(fd, SOL_SOCKET, SO_REUSEADDR, 1, "share the address");
@@ -104,7 +113,7 @@ class LinuxUdp implements UdpSocket {
 
   constructor(readonly fd: number, readonly ip: Ip, readonly port: number) {}
 
-  sendTo(bytes: Uint8Array, to: Endpoint, ttl?: number): boolean {
+  sendTo(bytes: Uint8Array, to: Endpoint, { ttl, whole }: SendHow = {}): boolean {
     if (bytes.length > DATAGRAM_LENGTH_MAX) {
       throw new RangeError(`datagram of ${bytes.length} bytes is over ${DATAGRAM_LENGTH_MAX}`);
     }
@@ -112,9 +121,20 @@ class LinuxUdp implements UdpSocket {
     const send = ttl === undefined
       ? () => this.#sendPlain(bytes, to)
       : () => sendWithTtl(this.fd, bytes, to, ttl);
-    if (send() >= 0) return true;
-    // An ICMP answer to an earlier datagram surfaces here and has nothing to do with this one.
-    return errno() === ECONNREFUSED && send() >= 0;
+    // There is no such choice per datagram. What the data Worker sends in between is not fragmented either: no harm.
+    if (whole) this.#discoverMtu(MTU_DISCOVER_PROBE);
+    try {
+      if (send() >= 0) return true;
+      // An ICMP answer to an earlier datagram surfaces here and has nothing to do with this one.
+      return errno() === ECONNREFUSED && send() >= 0;
+    } finally {
+      if (whole) this.#discoverMtu(MTU_DISCOVER_DONT);
+    }
+  }
+
+  #discoverMtu(how: number): void {
+    if (this.ip.length === 4) trySetInt(this.fd, IPPROTO_IP, IP_MTU_DISCOVER, how);
+    else trySetInt(this.fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, how);
   }
 
   #sendPlain(bytes: Uint8Array, to: Endpoint): number {

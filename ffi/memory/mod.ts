@@ -9,6 +9,7 @@ import { SystemError } from "../../lib/base/errors.ts";
 import type {
   Machine,
   NetworkSettings,
+  SendHow,
   Tap,
   TapOptions,
   UdpOptions,
@@ -162,7 +163,7 @@ class MemoryUdp implements UdpSocket {
     readonly port: number,
   ) {}
 
-  sendTo(bytes: Uint8Array, to: Endpoint, ttl?: number): boolean {
+  sendTo(bytes: Uint8Array, to: Endpoint, { ttl }: SendHow = {}): boolean {
     if (to.ip.length !== this.ip.length) return false;
     const ip = isAny(this.ip) ? this.machine.addressLike(to.ip) : this.ip;
     if (!ip) return false;

@@ -133,7 +133,7 @@ export class Contact {
     if (open) {
       const junk = new Uint8Array(4);
       this.vl1.config.random(junk);
-      this.vl1.datagram(path, junk, NAT_OPENER_TTL);
+      this.vl1.datagram(path, junk, { ttl: NAT_OPENER_TTL });
     }
     const punch = { peer: peer.address, endpoint, socket, startMs: this.vl1.nowMs, tries: 0 };
     this.#punches.set(punch, this.vl1.nowMs);

@@ -19,6 +19,8 @@ export interface Question {
   readonly sentMs: number;
   /** The path a probe went by; undefined when it was relayed or the answer proves no path. */
   readonly path: Path | undefined;
+  /** Length of the datagram, when it was sent to find out whether the path carries it. */
+  readonly mtuProbe?: number;
 }
 
 export class Expected {

@@ -64,7 +64,14 @@ export type Command =
 
 /** What should happen outside. Byte arrays are given away: the node never touches them again. */
 export type Action =
-  | { kind: "send"; socket: SocketId; to: Endpoint; bytes: Uint8Array; ttl?: number }
+  | {
+    kind: "send";
+    socket: SocketId;
+    to: Endpoint;
+    bytes: Uint8Array;
+    ttl?: number; // hops it may take
+    whole?: boolean; // routers must not fragment it
+  }
   | { kind: "deliver"; network: NetworkId; bytes: Uint8Array } // Ethernet, 14-byte header first
   | { kind: "configure"; network: NetworkId; port: PortConfig }
   | { kind: "unconfigure"; network: NetworkId }

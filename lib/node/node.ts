@@ -41,6 +41,7 @@ import { DirectPaths } from "./direct_paths.ts";
 import { Greeter } from "./hello.ts";
 import { Liveness } from "./liveness.ts";
 import type { Action, Command, Input, Machine, NodeConfig, Time } from "./machine.ts";
+import { PathMtu } from "./path_mtu.ts";
 import { Publisher } from "./publisher.ts";
 import { Surface } from "./surface.ts";
 import { Vl1 } from "./vl1.ts";
@@ -77,6 +78,7 @@ export class Node implements Machine {
   readonly greeter: Greeter;
   readonly contact: Contact;
   readonly liveness: Liveness;
+  readonly pathMtu: PathMtu;
   readonly surface = new Surface();
   readonly directPaths: DirectPaths;
   readonly relay: Relay;
@@ -99,6 +101,8 @@ export class Node implements Machine {
     this.greeter = new Greeter(this.vl1, (greeting) => this.#verbs.greeted(greeting));
     this.contact = new Contact(this.vl1, this.greeter);
     this.liveness = new Liveness(this.vl1, this.contact);
+    this.pathMtu = new PathMtu(this.vl1);
+    this.vl1.onMtu = () => this.publisher.check();
     this.directPaths = new DirectPaths(this.vl1, this.contact, this.surface);
     this.relay = new Relay(this.vl1);
     this.networks = new Networks(this.vl1);
@@ -172,6 +176,7 @@ export class Node implements Machine {
       this.vl1.timers.nextMs,
       this.whois.deadlineMs,
       this.contact.deadlineMs,
+      this.pathMtu.deadlineMs,
       this.networks.deadlineMs,
       this.#authority?.controller.deadlineMs ?? Infinity,
       this.publisher.deadlineMs,
@@ -435,6 +440,7 @@ export class Node implements Machine {
     const { nowMs } = this.vl1;
     this.liveness.handleTimeout();
     this.contact.handleTimeout();
+    this.pathMtu.handleTimeout();
     this.whois.handleTimeout();
     this.networks.handleTimeout();
     this.publisher.handleTimeout();

@@ -14,7 +14,7 @@ import type { Network } from "../network/network.ts";
 import type { Networks } from "../network/networks.ts";
 import { type Peer, QUIET_MS, sent } from "../peer/peer.ts";
 import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
-import { DEFAULT_PHYSICAL_MTU, Verb } from "../wire/packet.ts";
+import { Verb } from "../wire/packet.ts";
 import type { Input } from "./machine.ts";
 import type { Node } from "./node.ts";
 import type { Vl1 } from "./vl1.ts";
@@ -108,13 +108,15 @@ export class Publisher {
   }
 
   #publishRoute(session: Session): void {
-    const path = this.vl1.route(session.peer)?.via.path;
-    const route = path ? `${path.socket}|${formatEndpoint(path.endpoint)}` : "";
+    const way = this.vl1.route(session.peer);
+    const path = way?.via.path;
+    if (way && path) this.node.pathMtu.use(way.relay ?? session.peer, path);
+    const route = path ? `${path.socket}|${formatEndpoint(path.endpoint)}|${path.mtu}` : "";
     if (route === session.route) return;
     session.route = route;
     if (!path) return this.#publish({ kind: "no-route", session: session.slot });
     const { ip, port } = path.endpoint;
-    const record = { socket: path.socket, ip, port, mtu: DEFAULT_PHYSICAL_MTU };
+    const record = { socket: path.socket, ip, port, mtu: path.mtu };
     this.#publish({ kind: "route", session: session.slot, route: record });
   }
 

@@ -82,7 +82,10 @@ export class VerbHandlers {
       asked.endpoint.port === path.endpoint.port &&
       asked.endpoint.ip.every((byte, i) => byte === path.endpoint.ip[i]);
     if (same) this.node.contact.learn(peer, path, question);
-    else if (!peer.find(path)) this.node.contact.confirm(peer, path);
+    if (same && question.mtuProbe !== undefined) {
+      this.node.pathMtu.answered(path, question.mtuProbe);
+    }
+    if (!same && !peer.find(path)) this.node.contact.confirm(peer, path);
   }
 
   /** @returns false when the peer is too old to talk to */

@@ -21,7 +21,6 @@ import {
   AT_VERB,
   buildPacket,
   Cipher,
-  DEFAULT_PHYSICAL_MTU,
   FLAG_FRAGMENTED,
   packetId,
   type Verb,
@@ -46,6 +45,16 @@ export interface SendOptions {
   readonly compress?: boolean;
   /** Called with the id on the wire, once the packet is sealed. */
   readonly onSent?: (id: bigint) => void;
+}
+
+/** What is remembered of a packet that may be answered. */
+interface Registration {
+  /** An answer is expected. */
+  readonly expect?: boolean;
+  /** An answer proves the path. */
+  readonly probe?: boolean;
+  /** Length of the datagram, which must not be fragmented: the answer proves that the path carries it. */
+  readonly mtuProbe?: number;
 }
 
 /** A packet not built yet. */
@@ -87,6 +96,8 @@ export class Vl1 {
   onRelayed: (peer: Peer) => void = () => {};
   /** A path to a peer was learned. */
   onLearned: (peer: Peer) => void = () => {};
+  /** The MTU of a path to a peer changed. */
+  onMtu: (peer: Peer) => void = () => {};
   /** A path to a peer stopped answering. */
   onSuspect: (peer: Peer) => void = () => {};
   readonly #ids: PacketIds;
@@ -213,10 +224,10 @@ export class Vl1 {
     path: Path,
     verb: Verb,
     payload: Uint8Array,
-    options: SendOptions & { expect?: boolean; probe?: boolean },
+    options: SendOptions & Registration,
   ): bigint {
     const packet = this.#build(peer, verb, payload, options.compress ?? false);
-    const pieces = fragmentCount(packet.length, DEFAULT_PHYSICAL_MTU);
+    const pieces = fragmentCount(packet.length, options.mtuProbe ?? path.mtu);
     if (pieces === undefined) {
       this.counters.drop("malformed");
       return 0n;
@@ -236,23 +247,26 @@ export class Vl1 {
     path: Path,
     verb: Verb,
     packet: Uint8Array,
-    options: { expect?: boolean; probe?: boolean },
+    options: Registration,
   ): bigint {
     const id = packetId(packet);
     if (options.expect || options.probe) {
       const asked = options.probe ? path : undefined;
-      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked });
+      const { mtuProbe } = options;
+      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked, mtuProbe });
     }
-    const pieces = packet.length > DEFAULT_PHYSICAL_MTU
-      ? split(packet, DEFAULT_PHYSICAL_MTU)
-      : [packet];
-    for (const bytes of pieces) this.datagram(path, bytes);
+    const mtu = options.mtuProbe ?? path.mtu;
+    const whole = options.mtuProbe !== undefined;
+    for (const bytes of packet.length > mtu ? split(packet, mtu) : [packet]) {
+      this.datagram(path, bytes, { whole });
+    }
     return id;
   }
 
-  /** One datagram on its way; `ttl` for the packets that only open our own NAT. */
-  datagram(path: Path, bytes: Uint8Array, ttl?: number): void {
-    this.outbox.push({ kind: "send", socket: path.socket, to: path.endpoint, bytes, ttl });
+  /** One datagram on its way. */
+  datagram(path: Path, bytes: Uint8Array, how: { ttl?: number; whole?: boolean } = {}): void {
+    const { socket, endpoint: to } = path;
+    this.outbox.push({ kind: "send", socket, to, bytes, ...how });
   }
 
   #build(peer: Peer, verb: Verb, payload: Uint8Array, mayCompress: boolean): Uint8Array {

@@ -5,6 +5,7 @@
  * Source: spec 03 sections 2 and 9.
  * @module
  */
+import { DEFAULT_PHYSICAL_MTU } from "../wire/packet.ts";
 import { type Endpoint, type Ip, type Scope, scopeOf } from "../base/ip.ts";
 
 /** Names one of this machine's sockets; never reused within a process. */
@@ -18,7 +19,8 @@ export interface LocalSocket {
   readonly port: number;
 }
 
-const LATENCY_WEIGHT = 0.25; // share of a new sample in the smoothed latency: settles within about ten samples
+const SLOWER_WEIGHT = 0.125; // share of a sample above the smoothed latency: one late answer means little
+const FASTER_WEIGHT = 0.5; // and of one below it: the first, with the other side's work in it, is soon forgotten
 
 /** Endpoint as a map key that is cheap to make: a number for IPv4, a string for IPv6. */
 export function endpointKey(endpoint: Endpoint): number | string {
@@ -42,6 +44,9 @@ export class Path {
   lastTrustedMs = -Infinity;
   /** When we last answered an ECHO that came by it. */
   lastEchoAnsweredMs = -Infinity;
+  /** Longest datagram it is taken to carry, in bytes of UDP payload. */
+  mtu = DEFAULT_PHYSICAL_MTU;
+  mtuCheckedMs = -Infinity;
   /** Bytes an unproven source may still be sent: what it sent minus what it got (spec 03 section 28 item 23). */
   creditBytes = 0;
 
@@ -55,9 +60,9 @@ export class Path {
 
   /** @param sampleMs One measured round trip */
   addLatency(sampleMs: number): void {
-    this.latencyMs = this.latencyMs === undefined
-      ? sampleMs
-      : this.latencyMs + (sampleMs - this.latencyMs) * LATENCY_WEIGHT;
+    const beforeMs = this.latencyMs ?? sampleMs;
+    const weight = sampleMs < beforeMs ? FASTER_WEIGHT : SLOWER_WEIGHT;
+    this.latencyMs = beforeMs + (sampleMs - beforeMs) * weight;
   }
 }
 

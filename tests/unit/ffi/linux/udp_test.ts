@@ -44,7 +44,7 @@ for (const text of LOOPBACKS) {
     ok(a.port > 0 && a.port !== b.port);
     equal(a.sendTo(Uint8Array.of(1, 2, 3), b), true);
     equal(a.sendTo(new Uint8Array(0), b), true);
-    equal(a.sendTo(Uint8Array.of(4), b, 1), true); // with a time to live of its own
+    equal(a.sendTo(Uint8Array.of(4), b, { ttl: 1 }), true); // with a time to live of its own
     const got = receive(b, 3);
     deepEqual(got.map(({ bytes }) => [...bytes]), [[1, 2, 3], [], [4]]);
     for (const { from } of got) deepEqual(from, { ip, port: a.port });
