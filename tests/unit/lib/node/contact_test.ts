@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { formatEndpoint, parseIp } from "../../../../lib/base/ip.ts";
+import { Contact } from "../../../../lib/node/contact.ts";
+import { Greeter } from "../../../../lib/node/hello.ts";
+import type { Vl1 } from "../../../../lib/node/vl1.ts";
+import { Verb } from "../../../../lib/wire/packet.ts";
+import { actionsOf, ALICE, BOB, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
+
+function alice() {
+  const vl1 = vl1Of(ALICE);
+  const contact = new Contact(vl1, new Greeter(vl1, () => {}));
+  const bob = vl1.addPeer(BOB.publicOnly())!;
+  bob.version = { protocol: 11, major: 1, minor: 14, revision: 1 };
+  return { vl1, contact, bob };
+}
+
+const question = (vl1: Vl1) => ({
+  to: BOB.address,
+  verb: Verb.ECHO,
+  sentMs: vl1.nowMs - 30,
+  path: undefined,
+});
+
+Deno.test("Contact.probe() asks by ECHO who knows it, by HELLO who does not or may not", () => {
+  const { vl1, contact, bob } = alice();
+  const path = vl1.paths.get(1, endpoint("44.0.0.4/1"));
+  contact.probe(bob, path);
+  contact.probe(bob, path, true);
+  bob.version = { ...bob.version, protocol: 4 };
+  contact.probe(bob, path);
+  assert.deepEqual(sentBy(vl1).map(({ verb }) => verb), [Verb.ECHO, Verb.HELLO, Verb.HELLO]);
+});
+
+Deno.test("Contact.learn() takes up the path that answered, and says so", () => {
+  const { vl1, contact, bob } = alice();
+  const path = vl1.paths.get(1, endpoint("44.0.0.4/1"));
+  contact.learn(bob, path, question(vl1));
+  assert.equal(bob.best(vl1.nowMs)?.path, path);
+  assert.equal(path.latencyMs, 30);
+  assert.equal(vl1.paths.get(1, endpoint("44.0.0.4/1")), path, "the path is remembered");
+  const events = actionsOf(vl1.outbox).filter((action) => action.kind === "event");
+  assert.deepEqual(events, [{ kind: "event", event: { name: "direct", peer: BOB.address } }]);
+});
+
+Deno.test("Contact.learn() asks the other paths that are silent whether they still answer", () => {
+  const { vl1, contact, bob } = alice();
+  const old = vl1.paths.get(1, endpoint("44.0.0.4/1"));
+  contact.learn(bob, old, question(vl1));
+  vl1.time.nowMs += 200;
+  actionsOf(vl1.outbox);
+  contact.learn(bob, vl1.paths.get(1, endpoint("44.0.0.4/2")), question(vl1));
+  assert.deepEqual(sentBy(vl1).map(({ to }) => formatEndpoint(to)), ["44.0.0.4/1"]);
+  assert.equal(bob.find(old)!.probeSentMs, vl1.nowMs);
+});
+
+Deno.test("Contact uses no path that is forbidden, without port, on this machine or through our own networks", () => {
+  const { vl1, contact, bob } = alice();
+  vl1.own = [{ ip: parseIp("10.147.0.0")!, bits: 16 }];
+  vl1.settings.isForbidden = ({ ip }) => ip[0] === 45;
+  for (const text of ["44.0.0.4/0", "127.0.0.1/1", "10.147.3.3/1", "45.0.0.1/1", "224.0.0.1/1"]) {
+    const path = vl1.paths.get(1, endpoint(text));
+    contact.learn(bob, path, question(vl1));
+    contact.confirm(bob, path);
+    contact.punch(bob, endpoint(text), undefined, true);
+    assert.equal(bob.paths.length, 0, text);
+    assert.equal(actionsOf(vl1.outbox).length, 0, text);
+  }
+});
+
+Deno.test("Contact uses no addresses for a root but those it is listed with", () => {
+  const { vl1, contact } = alice();
+  const root = vl1.peers.get(ROOT.address)!;
+  contact.confirm(root, vl1.paths.get(1, endpoint("44.6.6.6/9993")));
+  assert.equal(actionsOf(vl1.outbox).length, 0);
+  contact.confirm(root, vl1.paths.get(1, endpoint("44.0.0.1/1234")));
+  assert.equal(sentBy(vl1).length, 1, "another port of a listed address will do");
+});
+
+Deno.test("Contact.confirm() asks one unknown address of a peer once a second", () => {
+  const { vl1, contact, bob } = alice();
+  const path = () => vl1.paths.get(1, endpoint("44.0.0.4/1"));
+  contact.confirm(bob, path());
+  vl1.time.nowMs += 999;
+  contact.confirm(bob, path());
+  assert.equal(sentBy(vl1).length, 1);
+  contact.confirm(bob, vl1.paths.get(1, endpoint("44.0.0.4/2")));
+  assert.equal(sentBy(vl1).length, 1, "another address has a second of its own");
+  vl1.time.nowMs += 1;
+  contact.confirm(bob, path());
+  assert.equal(sentBy(vl1).length, 1);
+  for (let port = 1; port < 500; port++) {
+    contact.confirm(bob, vl1.paths.get(1, endpoint(`44.0.0.4/${port}`)));
+  }
+  assert.ok(bob.probed.size <= 64);
+});
+
+Deno.test("Contact.punch() opens our NAT first, then asks five times over two seconds", () => {
+  const { vl1, contact, bob } = alice();
+  const startMs = vl1.nowMs;
+  contact.punch(bob, endpoint("44.0.0.9/9"), 1, true);
+  const [opener, probe] = actionsOf(vl1.outbox);
+  assert.ok(opener.kind === "send" && opener.ttl === 2 && opener.bytes.length === 4);
+  assert.ok(probe.kind === "send" && probe.ttl === undefined);
+  const times = [0];
+  while (contact.deadlineMs < Infinity) {
+    vl1.time.nowMs = contact.deadlineMs;
+    contact.handleTimeout();
+    times.push(...sentBy(vl1).map(() => vl1.nowMs - startMs));
+  }
+  assert.deepEqual(times, [0, 150, 400, 900, 1_700]);
+});
+
+Deno.test("Contact.punch() asks one target 16 times at once, then once a second", () => {
+  const { vl1, contact, bob } = alice();
+  const target = endpoint("44.0.0.9/9");
+  for (let i = 0; i < 100; i++) contact.punch(bob, target, 1, false);
+  const first = sentBy(vl1).length;
+  assert.ok(first <= 16);
+  vl1.time.nowMs += 10_000;
+  contact.handleTimeout();
+  assert.ok(first + sentBy(vl1).length <= 26);
+});
+
+Deno.test("Contact.punch() works on 256 introductions at a time", () => {
+  const { vl1, contact, bob } = alice();
+  for (let i = 0; i < 1_000; i++) {
+    contact.punch(bob, endpoint(`44.1.${i >> 8}.${i & 255}/9`), 1, true);
+  }
+  const openers = actionsOf(vl1.outbox).filter((action) =>
+    action.kind === "send" && action.ttl === 2
+  );
+  assert.equal(openers.length, 256);
+});
+
+Deno.test("Contact.tryHints() tries remembered addresses ever more rarely", () => {
+  const { vl1, contact, bob } = alice();
+  contact.hint(BOB.address, [endpoint("44.0.0.4/1")]);
+  const startMs = vl1.nowMs;
+  const times: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    const nextMs = contact.tryHints(bob);
+    times.push(...sentBy(vl1).map(() => vl1.nowMs - startMs));
+    vl1.time.nowMs = nextMs;
+  }
+  assert.deepEqual(times, [0, 1_000, 3_000, 7_000, 15_000, 31_000]);
+});
+
+Deno.test("Contact.hint() remembers eight addresses, the latest first, each once", () => {
+  const { contact } = alice();
+  for (let i = 0; i < 12; i++) contact.hint(BOB.address, [endpoint(`44.0.0.${i}/1`)]);
+  contact.hint(BOB.address, [endpoint("44.0.0.9/1")]);
+  assert.deepEqual(
+    contact.hintsOf(BOB.address).map(formatEndpoint),
+    [9, 11, 10, 8, 7, 6, 5, 4].map((i) => `44.0.0.${i}/1`),
+  );
+});
+
+Deno.test("Contact.lose() forgets a path, remembers the address, and says so when it was the last", () => {
+  const vl1 = vl1Of(ALICE);
+  const contact = new Contact(vl1, new Greeter(vl1, () => {}));
+  const bob = peerWithPath(vl1, BOB);
+  bob.learn(vl1.paths.get(1, endpoint("44.0.0.4/2")), vl1.nowMs);
+  contact.lose(bob, bob.paths[0]);
+  assert.equal(actionsOf(vl1.outbox).length, 0);
+  contact.lose(bob, bob.paths[0]);
+  assert.deepEqual(actionsOf(vl1.outbox), [
+    { kind: "event", event: { name: "relayed", peer: BOB.address } },
+  ]);
+  assert.equal(contact.hintsOf(BOB.address).length, 2);
+});

@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { Writer } from "../../../../lib/base/bytes.ts";
+import { type Endpoint, formatEndpoint } from "../../../../lib/base/ip.ts";
+import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
+import { deriveSessionKeys } from "../../../../lib/crypto/session_keys.ts";
+import { Identity } from "../../../../lib/identity/identity.ts";
+import { agree } from "../../../../lib/identity/sign.ts";
+import { Greeter, type Greeting } from "../../../../lib/node/hello.ts";
+import type { Vl1 } from "../../../../lib/node/vl1.ts";
+import { Armor } from "../../../../lib/wire/armor.ts";
+import { decodeError } from "../../../../lib/wire/error.ts";
+import {
+  decodeHello,
+  decodeHelloTail,
+  decodeOkHello,
+  decodeWorlds,
+  encodeHello,
+} from "../../../../lib/wire/hello.ts";
+import { decodeOk } from "../../../../lib/wire/ok.ts";
+import {
+  AT_PAYLOAD,
+  buildPacket,
+  Cipher,
+  cipherOf,
+  ErrorCode,
+  packetId,
+  Verb,
+} from "../../../../lib/wire/packet.ts";
+import {
+  actionsOf,
+  ALICE,
+  BOB,
+  CAROL,
+  endpoint,
+  identityOf,
+  kernel,
+  packetsOf,
+  peerWithPath,
+  planetOf,
+  ROOT,
+  seeded,
+  sentBy,
+  vl1Of,
+} from "./harness.ts";
+
+const armor = new Armor(kernel);
+const NEW_PLANET = planetOf([ROOT], { timestamp: 5n });
+
+interface HelloOptions {
+  readonly protocol?: number;
+  readonly planet?: { id: bigint; timestampMs: number };
+  readonly sentTo?: Endpoint;
+  readonly seed?: number;
+  /** Whose key it is sealed with, if not the sender's. */
+  readonly sealer?: Identity;
+}
+
+/** A HELLO as another node sends it to Alice. */
+function helloOf(from: Identity, options: HelloOptions = {}): Uint8Array {
+  const { protocol = 11, planet = { id: 0n, timestampMs: 0 }, sentTo, seed = 1, sealer } = options;
+  const w = new Writer();
+  const version = { protocol, major: 1, minor: 14, revision: 1 };
+  const tailAt = encodeHello(
+    { version, timestampMs: 4_711, identity: from, sentTo, planet },
+    [],
+    w,
+  );
+  const id = new Uint8Array(8);
+  seeded(seed)(id);
+  const header = { id, destination: ALICE.address, source: from.address, verb: Verb.HELLO };
+  const packet = buildPacket(header, w.finish());
+  const key = agree(noblePrimitives, sealer ?? from, ALICE.publicKey)!;
+  const keys = deriveSessionKeys(noblePrimitives, key);
+  armor.cryptHelloTail(packet, AT_PAYLOAD + tailAt, keys);
+  armor.seal(packet, keys, Cipher.POLY1305_NONE);
+  return packet;
+}
+
+function alice(): {
+  vl1: Vl1;
+  greeter: Greeter;
+  greetings: Greeting[];
+  path(at: string): ReturnType<Vl1["paths"]["get"]>;
+} {
+  const vl1 = vl1Of(ALICE, { planet: NEW_PLANET });
+  const greetings: Greeting[] = [];
+  const greeter = new Greeter(vl1, (greeting) => greetings.push(greeting));
+  return { vl1, greeter, greetings, path: (at) => vl1.paths.get(1, endpoint(at)) };
+}
+
+function validations(vl1: Vl1) {
+  return actionsOf(vl1.outbox).filter((action) => action.kind === "validate");
+}
+
+Deno.test("Greeter.hello() says who, which version, which worlds, and where it goes", () => {
+  const { vl1, greeter } = alice();
+  const bob = peerWithPath(vl1, BOB);
+  greeter.hello(bob, bob.paths[0].path);
+  const [action] = actionsOf(vl1.outbox);
+  assert.ok(action.kind === "send");
+  assert.equal(cipherOf(action.bytes), Cipher.POLY1305_NONE);
+  const [packet] = packetsOf(vl1, [action]);
+  const hello = decodeHello(packet.payload);
+  assert.ok(hello.identity.equals(ALICE));
+  assert.equal(hello.identity.secretKey, undefined);
+  assert.equal(hello.version.protocol, 11);
+  assert.equal(hello.timestampMs, vl1.time.wallMs);
+  assert.equal(formatEndpoint(hello.sentTo!), "44.0.0.4/9993");
+  assert.deepEqual(hello.planet, { id: 1n, timestampMs: 5 });
+  const whole = action.bytes.slice();
+  armor.cryptHelloTail(whole, AT_PAYLOAD + hello.tailAt!, bob.keys);
+  assert.deepEqual(decodeHelloTail(whole.subarray(AT_PAYLOAD + hello.tailAt!)), []);
+  assert.ok(vl1.expected.find(packet.id, BOB.address, vl1.nowMs), "the answer is expected");
+});
+
+Deno.test("Greeter answers a known peer with its clock, our version and where we see it", () => {
+  const { vl1, greeter, greetings, path } = alice();
+  const bob = peerWithPath(vl1, BOB);
+  const hello = helloOf(BOB);
+  greeter.receive(hello, path("44.7.7.7/77"));
+  const [answer] = sentBy(vl1);
+  assert.equal(answer.verb, Verb.OK);
+  assert.equal(formatEndpoint(answer.to), "44.7.7.7/77", "on the path it came by");
+  const ok = decodeOk(answer.payload);
+  assert.deepEqual([ok.inReVerb, ok.inRePacketId], [Verb.HELLO, packetId(hello)]);
+  const body = decodeOkHello(ok.body);
+  assert.equal(body.timestampMs, 4_711);
+  assert.equal(formatEndpoint(body.surface!), "44.7.7.7/77");
+  assert.equal(body.worlds.length, 0);
+  assert.equal(bob.version.protocol, 11);
+  assert.equal(greetings.length, 1);
+});
+
+Deno.test("Greeter sends a newer planet to who has an older one of the same id", () => {
+  const { vl1, greeter, path } = alice();
+  peerWithPath(vl1, BOB);
+  const worldsFor = (planet: { id: bigint; timestampMs: number }) => {
+    greeter.receive(helloOf(BOB, { planet }), path("44.0.0.4/9993"));
+    return decodeWorlds(decodeOkHello(decodeOk(sentBy(vl1)[0].payload).body).worlds);
+  };
+  assert.deepEqual(worldsFor({ id: 1n, timestampMs: 4 }).map((world) => world.timestamp), [5n]);
+  assert.equal(worldsFor({ id: 1n, timestampMs: 5 }).length, 0);
+  assert.equal(worldsFor({ id: 2n, timestampMs: 4 }).length, 0);
+});
+
+Deno.test("Greeter has a stranger's proof of work checked, then answers every copy", () => {
+  const { vl1, greeter, path } = alice();
+  const hello = helloOf(BOB);
+  greeter.receive(hello.slice(), path("44.0.0.4/1"));
+  const [check] = validations(vl1);
+  assert.ok(check.kind === "validate" && check.identity.equals(BOB));
+  greeter.receive(hello.slice(), path("44.0.0.4/2"));
+  greeter.receive(hello.slice(), path("44.0.0.4/3"));
+  assert.equal(validations(vl1).length, 0, "one check an identity");
+  assert.equal(vl1.peers.has(BOB.address), false, "nobody is known before the verdict");
+  const bob = greeter.validated(check.ticket, true);
+  assert.equal(bob?.address, BOB.address);
+  assert.deepEqual(sentBy(vl1).map(({ to }) => to.port), [1, 2, 3]);
+});
+
+Deno.test("Greeter forgets a stranger whose proof of work is wrong", () => {
+  const { vl1, greeter, path } = alice();
+  greeter.receive(helloOf(BOB), path("44.0.0.4/1"));
+  const [check] = validations(vl1);
+  assert.ok(check.kind === "validate");
+  assert.equal(greeter.validated(check.ticket, false), undefined);
+  assert.equal(greeter.validated(check.ticket, true), undefined, "a verdict counts once");
+  assert.equal(vl1.peers.has(BOB.address), false);
+  assert.equal(sentBy(vl1).length, 0);
+});
+
+Deno.test("Greeter checks a stranger's key before its proof of work", () => {
+  const { vl1, greeter, path } = alice();
+  greeter.receive(helloOf(BOB, { sealer: CAROL }), path("44.0.0.4/1"));
+  assert.equal(validations(vl1).length, 0);
+  assert.equal(vl1.counters.drops.get("unauthentic"), 1);
+});
+
+Deno.test("Greeter drops HELLOs whose sender and identity differ, and versions too old", () => {
+  const { vl1, greeter, path } = alice();
+  const stolen = helloOf(BOB);
+  stolen[13] ^= 1;
+  greeter.receive(stolen, path("44.0.0.4/1"));
+  greeter.receive(helloOf(CAROL, { protocol: 3 }), path("44.0.0.4/1"));
+  assert.equal(vl1.counters.drops.get("malformed"), 2);
+  assert.equal(actionsOf(vl1.outbox).length, 0);
+});
+
+Deno.test("Greeter tells a second identity of one address that it collides, and keeps the first", () => {
+  const { vl1, greeter, path } = alice();
+  const first = peerWithPath(vl1, BOB);
+  const other = new Identity({
+    address: BOB.address,
+    publicKey: CAROL.publicKey,
+    secretKey: CAROL.secretKey,
+  });
+  const hello = helloOf(other);
+  greeter.receive(hello, path("44.0.0.9/9"));
+  const [action] = actionsOf(vl1.outbox);
+  assert.ok(action.kind === "send");
+  const packet = action.bytes.slice();
+  const keys = deriveSessionKeys(noblePrimitives, agree(noblePrimitives, other, ALICE.publicKey)!);
+  assert.ok(armor.open(packet, keys), "sealed with the key of the second");
+  const error = decodeError(packet.subarray(AT_PAYLOAD));
+  assert.equal(error.code, ErrorCode.IDENTITY_COLLISION);
+  assert.deepEqual([error.inReVerb, error.inRePacketId], [Verb.HELLO, packetId(hello)]);
+  assert.equal(vl1.peers.get(BOB.address), first);
+});
+
+Deno.test("Greeter has four strangers of one /24 checked at a time, and takes the next in turn", () => {
+  const { vl1, greeter, path } = alice();
+  const strangers = Array.from({ length: 10 }, (_, i) => identityOf(0x60_0000_0000 + i));
+  for (const [i, stranger] of strangers.entries()) {
+    greeter.receive(helloOf(stranger), path(`44.5.5.${i}/1`));
+  }
+  const first = validations(vl1);
+  assert.equal(first.length, 4);
+  greeter.receive(helloOf(BOB), path("44.6.6.6/1"));
+  const [other] = validations(vl1);
+  assert.ok(
+    other.kind === "validate" && other.identity.equals(BOB),
+    "another /24 is not behind them",
+  );
+  const seen = first.map((check) => check.kind === "validate" && check.identity.address);
+  assert.ok(first[0].kind === "validate");
+  let waiting = [...first];
+  while (waiting.length > 0) {
+    const check = waiting.shift()!;
+    assert.ok(check.kind === "validate");
+    greeter.validated(check.ticket, true);
+    const next = validations(vl1);
+    seen.push(...next.map((action) => action.kind === "validate" && action.identity.address));
+    waiting = [...waiting, ...next];
+  }
+  assert.deepEqual(seen, strangers.map((stranger) => stranger.address));
+});
+
+Deno.test("Greeter keeps eight copies of one HELLO", () => {
+  const { vl1, greeter, path } = alice();
+  const hello = helloOf(BOB);
+  for (let i = 0; i < 12; i++) greeter.receive(hello.slice(), path(`44.0.0.4/${i + 1}`));
+  assert.equal(vl1.counters.drops.get("rate"), 4);
+});
+
+Deno.test("Greeter.accept() reads a HELLO under any cipher, and throws nothing away but the version", () => {
+  const { vl1, greeter, greetings, path } = alice();
+  const bob = peerWithPath(vl1, BOB);
+  const packet = helloOf(BOB, { sentTo: endpoint("44.1.2.3/4") });
+  assert.ok(vl1.armor.open(packet, bob.keys));
+  greeter.accept(bob, packet, path("44.0.0.4/9993"));
+  assert.equal(formatEndpoint(greetings[0].hello.sentTo!), "44.1.2.3/4");
+});
