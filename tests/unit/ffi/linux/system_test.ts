@@ -13,10 +13,9 @@ import {
 import { Namespace } from "../../../../ffi/linux/namespace.ts";
 import { namespaceTest } from "../privileged.ts";
 
-Deno.test("bootTimeMs() is a whole number near what the kernel calls uptime, and never goes back", () => {
+Deno.test("bootTimeMs() is near what the kernel calls uptime, and never goes back", () => {
   const uptimeMs = Number(readTextFile("/proc/uptime").split(" ")[0]) * 1000;
   const nowMs = bootTimeMs();
-  ok(Number.isInteger(nowMs));
   ok(nowMs >= uptimeMs - 20, `${nowMs} is before ${uptimeMs}`); // uptime counts in hundredths
   let lastMs = nowMs;
   for (let i = 0; i < 1000; i++) {

@@ -41,11 +41,13 @@ Deno.test("Paths.keep() replaces another path of the same endpoint without count
   assert.equal(paths.get(1, endpoint("44.0.0.1/1")), newer);
 });
 
-Deno.test("Path.addLatency() smooths: the first sample counts fully, the others a quarter", () => {
+Deno.test("Path.addLatency() smooths: the first sample counts fully, faster ones half, slower ones an eighth", () => {
   const path = new Path(1, endpoint("44.0.0.1/1"));
   assert.equal(path.latencyMs, undefined);
   path.addLatency(100);
   assert.equal(path.latencyMs, 100);
-  path.addLatency(200);
-  assert.equal(path.latencyMs, 125);
+  path.addLatency(20);
+  assert.equal(path.latencyMs, 60);
+  path.addLatency(140);
+  assert.equal(path.latencyMs, 70);
 });
