@@ -13,7 +13,7 @@ import { PacketKernel } from "../../../../lib/kernel/mod.ts";
 import type { Action, NodeConfig } from "../../../../lib/node/machine.ts";
 import { Node } from "../../../../lib/node/node.ts";
 import { Vl1 } from "../../../../lib/node/vl1.ts";
-import { type Peer } from "../../../../lib/peer/peer.ts";
+import type { Peer } from "../../../../lib/peer/peer.ts";
 import { Armor } from "../../../../lib/wire/armor.ts";
 import {
   AT_PAYLOAD,

@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { Contact } from "../../../../lib/node/contact.ts";
+import { Greeter } from "../../../../lib/node/hello.ts";
+import { Liveness } from "../../../../lib/node/liveness.ts";
+import type { Peer, PeerPath } from "../../../../lib/peer/peer.ts";
+import { heard, isSuspect, sent } from "../../../../lib/peer/peer.ts";
+import { Verb } from "../../../../lib/wire/packet.ts";
+import { ALICE, BOB, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
+
+function alice() {
+  const vl1 = vl1Of(ALICE);
+  const contact = new Contact(vl1, new Greeter(vl1, () => {}));
+  const liveness = new Liveness(vl1, contact);
+  const bob = peerWithPath(vl1, BOB);
+  bob.version = { protocol: 11, major: 1, minor: 14, revision: 1 };
+  bob.paths[0].path.addLatency(20);
+  return { vl1, liveness, bob, path: bob.paths[0] };
+}
+
+/** Runs due timers for a while. @returns what was sent, with the time since the beginning */
+function runFor(
+  { vl1, liveness }: ReturnType<typeof alice>,
+  durationMs: number,
+  answer: (verb: number) => void = () => {},
+): { atMs: number; verb: number; destination: number }[] {
+  const startMs = vl1.nowMs;
+  const log = [];
+  while (vl1.timers.nextMs <= startMs + durationMs) {
+    vl1.time.nowMs = Math.max(vl1.nowMs, vl1.timers.nextMs);
+    liveness.handleTimeout();
+    for (const { verb, destination } of sentBy(vl1)) {
+      log.push({ atMs: vl1.nowMs - startMs, verb, destination });
+      answer(verb);
+    }
+  }
+  vl1.time.nowMs = startMs + durationMs;
+  return log;
+}
+
+/** Something went to the peer, as `Vl1.send` notes it. */
+function talk({ vl1, bob, path }: ReturnType<typeof alice>): void {
+  bob.lastNontrivialMs = vl1.nowMs;
+  sent(path, vl1.nowMs);
+  vl1.timers.setEarlier(bob, vl1.nowMs + 1_000);
+}
+
+Deno.test("Liveness asks a path that stays quiet for a second, and suspects it half a second later", () => {
+  const scene = alice();
+  talk(scene);
+  const log = runFor(scene, 1_499);
+  assert.deepEqual(log.map(({ atMs, verb }) => [atMs, verb]), [[1_000, Verb.ECHO]]);
+  assert.ok(!isSuspect(scene.path));
+  let suspected: Peer | undefined;
+  scene.vl1.onSuspect = (peer) => suspected = peer;
+  runFor(scene, 1);
+  assert.ok(isSuspect(scene.path));
+  assert.equal(suspected, scene.bob);
+  assert.equal(scene.bob.best(scene.vl1.nowMs), undefined);
+});
+
+Deno.test("Liveness gives up a path after four unanswered probes, and tries its address again", () => {
+  const scene = alice();
+  talk(scene);
+  const log = runFor(scene, 2_999);
+  assert.deepEqual(log.map(({ atMs }) => atMs), [1_000, 1_500, 2_000, 2_500]);
+  assert.equal(scene.bob.paths.length, 1);
+  const later = runFor(scene, 10_000);
+  assert.equal(scene.bob.paths.length, 0);
+  assert.ok(later.length > 0, "the address is a hint now");
+  assert.ok(later.every(({ verb }) => verb === Verb.HELLO));
+});
+
+Deno.test("Liveness uses a suspect path again as soon as it answers", () => {
+  const scene = alice();
+  talk(scene);
+  runFor(scene, 1_600);
+  assert.ok(isSuspect(scene.path));
+  heard(scene.path, scene.vl1.nowMs);
+  assert.equal(scene.bob.best(scene.vl1.nowMs), scene.path);
+});
+
+Deno.test("Liveness keeps the path of a peer in use alive every 15 s, with a HELLO once a minute", () => {
+  const scene = alice();
+  const { vl1, bob, path } = scene;
+  bob.lastNontrivialMs = vl1.nowMs;
+  bob.lastHelloSentMs = vl1.nowMs;
+  vl1.timers.set(bob, vl1.nowMs);
+  const log = runFor(scene, 130_000, () => {
+    heard(path, vl1.nowMs);
+    bob.lastNontrivialMs = vl1.nowMs;
+  });
+  const echoes = log.filter(({ verb }) => verb === Verb.ECHO).map(({ atMs }) => atMs);
+  const hellos = log.filter(({ verb }) => verb === Verb.HELLO).map(({ atMs }) => atMs);
+  assert.equal(hellos.length, 2);
+  const all = [0, ...echoes, ...hellos].sort((a, b) => a - b);
+  for (let i = 1; i < all.length; i++) assert.ok(all[i] - all[i - 1] <= 15_000, `${all}`);
+  assert.ok(log.length <= 10);
+});
+
+Deno.test("Liveness leaves peers alone that are not in use", () => {
+  const scene = alice();
+  scene.vl1.timers.set(scene.bob, scene.vl1.nowMs);
+  assert.deepEqual(runFor(scene, 100_000), []);
+});
+
+Deno.test("Liveness keeps the best path and one spare of each family alive, not more", () => {
+  const scene = alice();
+  const { vl1, bob } = scene;
+  const spares: PeerPath[] = [];
+  for (let port = 1; port <= 5; port++) {
+    const path = vl1.paths.get(1, endpoint(`44.0.0.4/${port}`));
+    path.addLatency(100 + port);
+    spares.push(bob.learn(path, vl1.nowMs)!);
+  }
+  bob.lastNontrivialMs = bob.lastHelloSentMs = vl1.nowMs;
+  vl1.timers.set(bob, vl1.nowMs);
+  runFor(scene, 40_000, () => {
+    for (const path of bob.paths) if (path.probeSentMs !== undefined) heard(path, vl1.nowMs);
+  });
+  const asked = [scene.path, ...spares].filter((path) => path.path.lastOutMs > -Infinity);
+  assert.deepEqual(asked, [scene.path, spares[0]]);
+});
+
+Deno.test("Liveness greets a silent root again and again, ever more rarely, and not in step with others", () => {
+  const scene = alice();
+  scene.liveness.contactUpstreams();
+  const times = runFor(scene, 30_000).map(({ atMs, verb, destination }) => {
+    assert.deepEqual([verb, destination], [Verb.HELLO, ROOT.address]);
+    return atMs;
+  });
+  assert.equal(times[0], 0);
+  const delays = times.slice(1).map((atMs, i) => atMs - times[i]);
+  for (const [i, expected] of [250, 500, 1_000, 2_000, 5_000, 5_000].entries()) {
+    assert.ok(delays[i] >= expected * 0.75 && delays[i] <= expected * 1.25, `${delays}`);
+  }
+  assert.ok(delays.some((delay) => delay !== Math.round(delay)), "scattered");
+});
+
+Deno.test("Liveness forgets paths of sockets that are gone", () => {
+  const scene = alice();
+  scene.vl1.sockets = [];
+  scene.vl1.timers.set(scene.bob, scene.vl1.nowMs);
+  runFor(scene, 1);
+  assert.equal(scene.bob.paths.length, 0);
+});

@@ -1,0 +1,200 @@
+/** Whole nodes on the bench: what happens between an input and what comes of it. @module */
+import assert from "node:assert/strict";
+import { formatEndpoint } from "../../../../lib/base/ip.ts";
+import type { NodeEvent } from "../../../../lib/node/machine.ts";
+import type { Node } from "../../../../lib/node/node.ts";
+import { decodeCachedPeer } from "../../../../lib/node/peer_cache.ts";
+import { AT_FLAGS, Cipher, HEADER_LENGTH, setCipher, Verb } from "../../../../lib/wire/packet.ts";
+import { ALICE, Bench, BOB, CAROL, endpoint, planetOf, ROOT, ROOT2, WHERE } from "./harness.ts";
+
+/** A root and two nodes that are online. */
+function town(roots = [ROOT]) {
+  const bench = new Bench();
+  const planet = planetOf(roots);
+  const started = roots.map((root) => bench.add(root, { planet }));
+  const [alice, bob] = [bench.add(ALICE, { planet }), bench.add(BOB, { planet })];
+  bench.run(1_000);
+  return { bench, roots: started, alice, bob };
+}
+
+const eventsOf = (bench: Bench, node: Node): NodeEvent["name"][] =>
+  bench.actions.flatMap(({ node: whose, action }) =>
+    whose === node && action.kind === "event" ? [action.event.name] : []
+  );
+
+const drops = (node: Node, reason: Parameters<Node["vl1"]["counters"]["drop"]>[0]) =>
+  node.vl1.counters.drops.get(reason) ?? 0;
+
+Deno.test("Node is online once a root answered its HELLO, and offline a minute after the last word", () => {
+  const { bench, roots, alice } = town();
+  assert.ok(alice.isOnline);
+  assert.deepEqual(eventsOf(bench, alice).filter((name) => name.endsWith("line")), ["online"]);
+  assert.ok(roots[0].isOnline, "a root always is");
+  bench.nodes.delete(ROOT.address);
+  bench.run(120_000);
+  assert.ok(!alice.isOnline);
+  assert.ok(eventsOf(bench, alice).includes("offline"));
+});
+
+Deno.test("Node.handle() refuses packets from and to one address before anything else", () => {
+  const { bench, alice } = town();
+  for (const [source, destination] of [[BOB, BOB], [ALICE, ALICE], [ALICE, BOB], [CAROL, CAROL]]) {
+    const bytes = new Uint8Array(HEADER_LENGTH);
+    for (let i = 0; i < 5; i++) {
+      bytes[8 + i] = Math.floor(destination.address / 256 ** (4 - i)) % 256;
+      bytes[13 + i] = Math.floor(source.address / 256 ** (4 - i)) % 256;
+    }
+    bench.hand(alice, { kind: "datagram", socket: 1, from: endpoint("44.9.9.9/9"), bytes });
+  }
+  assert.equal(drops(alice, "self-addressed"), 4);
+});
+
+Deno.test("Node asks who an unknown sender is, and takes its packets up when told", () => {
+  const { bench, alice, bob } = town();
+  const peer = alice.vl1.addPeer(BOB.publicOnly())!;
+  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  assert.ok(!bob.vl1.peers.has(ALICE.address));
+  alice.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(3), { probe: true });
+  bench.hand(alice, { kind: "timeout" });
+  assert.ok(bob.vl1.peers.has(ALICE.address), "by WHOIS at the root");
+  assert.ok(bob.vl1.counters.received[Verb.ECHO] > 0);
+  assert.ok(peer.best(bench.nowMs), "its answer proved the path");
+});
+
+Deno.test("Node.handle() counts what is not authentic, and tells nobody", () => {
+  const { bench, alice } = town();
+  const before = bench.datagrams;
+  const bytes = new Uint8Array(HEADER_LENGTH + 10);
+  bytes.set([0x23, 0x33, 0x33, 0x33, 0x33, 0x11, 0x11, 0x11, 0x11, 0x11], 8);
+  for (const cipher of Object.values(Cipher)) {
+    setCipher(bytes, cipher);
+    bytes[27] = Verb.ECHO;
+    bench.hand(alice, { kind: "datagram", socket: 1, from: endpoint("44.9.9.9/9"), bytes });
+  }
+  assert.equal(drops(alice, "unauthentic"), 4);
+  assert.equal(bench.datagrams, before);
+});
+
+Deno.test("Node trusts no path by id 0, and others only where they are configured", () => {
+  const bench = new Bench();
+  const configured = new Map([["44.0.0.4/9993", 7n], ["44.0.0.5/9993", 0n]]);
+  const settings = {
+    trustedPathId: (at: { ip: Uint8Array; port: number }) => configured.get(formatEndpoint(at)),
+  };
+  const alice = bench.add(ALICE, { settings });
+  alice.vl1.addPeer(BOB.publicOnly());
+  const echo = (from: string, id: bigint) => {
+    const bytes = new Uint8Array(HEADER_LENGTH + 1);
+    bytes.set([0x23, 0x33, 0x33, 0x33, 0x33, 0x34, 0x44, 0x44, 0x44, 0x44], 8);
+    setCipher(bytes, Cipher.TRUSTED_PATH);
+    new DataView(bytes.buffer).setBigUint64(19, id);
+    bytes[27] = Verb.ECHO;
+    bench.hand(alice, { kind: "datagram", socket: 1, from: endpoint(from), bytes });
+  };
+  echo("44.0.0.5/9993", 0n);
+  echo("44.0.0.4/9993", 8n);
+  echo("44.0.0.9/9993", 7n);
+  assert.equal(alice.vl1.counters.received[Verb.ECHO], 0);
+  echo("44.0.0.4/9993", 7n);
+  assert.equal(alice.vl1.counters.received[Verb.ECHO], 1);
+});
+
+Deno.test("Node never changes the bytes it is lent", () => {
+  const { bench, alice, bob } = town();
+  const lent: [Uint8Array, Uint8Array][] = [];
+  bench.passes = (_from, _to, bytes) => {
+    lent.push([bytes, bytes.slice()]);
+    return true;
+  };
+  const peer = alice.vl1.addPeer(BOB.publicOnly())!;
+  bob.vl1.addPeer(ALICE.publicOnly());
+  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  alice.greeter.hello(peer, path);
+  alice.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(3_000), {});
+  bench.hand(alice, { kind: "timeout" });
+  assert.ok(lent.length > 5);
+  for (const [bytes, before] of lent) assert.deepEqual(bytes, before);
+});
+
+Deno.test("Node answers one ECHO a path in 166 ms, with the bytes it was sent", () => {
+  const { bench, alice, bob } = town();
+  const peer = alice.vl1.addPeer(BOB.publicOnly())!;
+  bob.vl1.addPeer(ALICE.publicOnly());
+  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  alice.vl1.transmit(peer, path, Verb.ECHO, Uint8Array.of(1, 2, 3), { probe: true });
+  bench.hand(alice, { kind: "timeout" });
+  assert.equal(peer.paths.length, 1);
+  const before = bob.vl1.counters.sent[Verb.OK];
+  const rate = drops(bob, "rate");
+  for (let i = 0; i < 5; i++) alice.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(0), {});
+  bench.hand(alice, { kind: "timeout" });
+  assert.ok(bob.vl1.counters.sent[Verb.OK] - before <= 1);
+  assert.ok(drops(bob, "rate") - rate >= 4);
+});
+
+Deno.test("Node drops an OK nobody waits for", () => {
+  const { bench, alice, bob } = town();
+  const peer = alice.vl1.addPeer(BOB.publicOnly())!;
+  bob.vl1.addPeer(ALICE.publicOnly());
+  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  alice.vl1.transmit(peer, path, Verb.OK, new Uint8Array(9), {});
+  bench.hand(alice, { kind: "timeout" });
+  assert.equal(drops(bob, "unexpected-ok"), 1);
+});
+
+Deno.test("Node takes malformed payloads of authenticated peers for what they are", () => {
+  const { bench, alice, bob } = town();
+  const peer = alice.vl1.addPeer(BOB.publicOnly())!;
+  bob.vl1.addPeer(ALICE.publicOnly());
+  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  alice.vl1.transmit(peer, path, Verb.RENDEZVOUS, new Uint8Array(3), {});
+  bench.hand(alice, { kind: "timeout" });
+  assert.equal(drops(bob, "malformed"), 1);
+});
+
+Deno.test("Node shutdown() hands out whom it knows and where", () => {
+  const { bench, alice } = town();
+  alice.shutdown();
+  bench.hand(alice, { kind: "timeout" });
+  const records = bench.actions.flatMap(({ action }) =>
+    action.kind === "persist" && action.record.what === "peer" ? [action.record] : []
+  );
+  const root = decodeCachedPeer(records.find((record) => record.address === ROOT.address)!.bytes)!;
+  assert.ok(root.identity.equals(ROOT));
+  assert.deepEqual(root.endpoints.map(formatEndpoint), ["44.0.0.1/9993"]);
+  assert.equal(root.version.protocol, 11);
+});
+
+Deno.test("Node forgets a peer it has not heard for long, never a root", () => {
+  const { bench, roots } = town();
+  assert.ok(roots[0].vl1.peers.has(BOB.address));
+  bench.nodes.delete(BOB.address);
+  bench.run(700_000);
+  assert.ok(!roots[0].vl1.peers.has(BOB.address));
+  assert.ok(roots[0].vl1.peers.has(ALICE.address));
+  bench.nodes.delete(ROOT.address);
+  bench.run(700_000);
+  assert.ok(bench.nodes.get(ALICE.address)!.vl1.peers.has(ROOT.address));
+});
+
+Deno.test("Node reaches a peer through a second root when the first is gone", () => {
+  const { bench, alice, bob } = town([ROOT, ROOT2]);
+  bench.nodes.delete(ROOT.address);
+  bench.run(60_000);
+  assert.ok(alice.isOnline);
+  bench.passes = (from, to) =>
+    !(from === alice && to.ip[3] === 4) && !(from === bob && to.ip[3] === 3);
+  alice.vl1.send(BOB.address, Verb.ECHO, new Uint8Array(1));
+  bench.run(2_000);
+  assert.ok(bob.vl1.counters.received[Verb.ECHO] > 0);
+  assert.ok(bob.vl1.peers.get(ALICE.address)!.paths.length === 0, "by relay");
+});
+
+Deno.test("Node drops a packet at hop 4, whoever sent it", () => {
+  const { bench, roots, alice } = town();
+  const bytes = new Uint8Array(HEADER_LENGTH);
+  bytes.set([0x34, 0x44, 0x44, 0x44, 0x44, 0x23, 0x33, 0x33, 0x33, 0x33], 8);
+  bytes[AT_FLAGS] = 3;
+  bench.hand(roots[0], { kind: "datagram", socket: 1, from: WHERE.get(alice.address)!, bytes });
+  assert.equal(drops(roots[0], "hops"), 1);
+});
