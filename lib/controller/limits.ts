@@ -7,8 +7,10 @@
 
 /** `apiVersion` of `GET /controller`. */
 export const API_VERSION = 4;
-/** A member's requests less than this apart are dropped. */
+/** A member may ask this often in the long run... */
 export const REQUEST_PERIOD_MIN_MS = 1_000;
+/** ...and this many times at once: who leaves and joins again, or restarts, is not to wait. The reference allows one. */
+export const REQUEST_BURST = 3;
 /** A member heard from within this time gets pushes and revocations. */
 export const ONLINE_MS = 120_000;
 /** Longest array the API accepts; the rest is cut off. */

@@ -1,25 +1,32 @@
 /**
- * Two bounded memories of time: when each requester last asked, and when each member was last heard from.
+ * Two bounded memories of time: how fast each requester asks, and when each member was last heard from.
  *
  * Source: spec 05 sections 2.1 and 5.1, weakness 1.
  * @module
  */
 import type { Address, NetworkId } from "../base/ids.ts";
-import { ONLINE_MS, PRESENCE_MAX, REQUEST_PERIOD_MIN_MS, REQUEST_TIMES_MAX } from "./limits.ts";
+import {
+  ONLINE_MS,
+  PRESENCE_MAX,
+  REQUEST_BURST,
+  REQUEST_PERIOD_MIN_MS,
+  REQUEST_TIMES_MAX,
+} from "./limits.ts";
 
-/** Drops requests that follow each other too closely, per network and requester, whether known or not. */
+/** Drops requests that come too fast, per network and requester, whether known or not. */
 export class RequestTimes {
-  readonly #lastMs = new Map<string, number>();
+  /** When each requester will have earned back all it spent. */
+  readonly #earnedMs = new Map<string, number>();
 
   /** @returns false when the request must be dropped; a dropped one does not count as asked */
   admit(network: NetworkId, requester: Address, nowMs: number): boolean {
     const key = `${network}/${requester}`;
-    const lastMs = this.#lastMs.get(key);
-    if (lastMs !== undefined && nowMs - lastMs <= REQUEST_PERIOD_MIN_MS) return false;
-    this.#lastMs.delete(key); // so that the first key is always the one unused for longest
-    this.#lastMs.set(key, nowMs);
-    if (this.#lastMs.size > REQUEST_TIMES_MAX) {
-      this.#lastMs.delete(this.#lastMs.keys().next().value!);
+    const earnedMs = Math.max(this.#earnedMs.get(key) ?? nowMs, nowMs);
+    if (earnedMs - nowMs > (REQUEST_BURST - 1) * REQUEST_PERIOD_MIN_MS) return false;
+    this.#earnedMs.delete(key); // so that the first key is always the one unused for longest
+    this.#earnedMs.set(key, earnedMs + REQUEST_PERIOD_MIN_MS);
+    if (this.#earnedMs.size > REQUEST_TIMES_MAX) {
+      this.#earnedMs.delete(this.#earnedMs.keys().next().value!);
     }
     return true;
   }
