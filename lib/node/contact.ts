@@ -48,6 +48,7 @@ export class Contact {
   readonly #punches = new Timers<Punch>();
   readonly #hints = new Map<Address, Hints>();
   readonly #targets = new Map<number | string, TokenBucket>();
+  readonly #tunnelled = new Map<Path, Peer>(); // who came by a tunnel made to us; as many as there are connections
 
   constructor(readonly vl1: Vl1, readonly greeter: Greeter) {}
 
@@ -74,7 +75,7 @@ export class Contact {
 
   /** Probes an endpoint from one socket, or from every socket of its family: first contact. */
   probeFrom(peer: Peer, endpoint: Endpoint, socket: SocketId | undefined, full = false): void {
-    for (const local of this.vl1.socketsFor(endpoint)) {
+    for (const local of this.vl1.socketsFor(endpoint, peer.address)) {
       if (socket === undefined || local.id === socket) {
         this.probe(peer, this.vl1.paths.get(local.id, endpoint), full);
       }
@@ -105,6 +106,7 @@ export class Contact {
     if (known) return heard(known, nowMs);
     const wasRelayed = peer.best(nowMs) === undefined;
     if (!this.vl1.paths.keep(path) || !peer.learn(path, nowMs)) return;
+    if (path.isAccepted) this.#tunnelled.set(path, peer);
     this.#hints.delete(peer.address);
     for (const other of peer.paths) {
       if (other.path !== path && nowMs - other.lastInMs > CHECK_SILENT_MS) {
@@ -125,7 +127,7 @@ export class Contact {
    * @param open Whether to send a short-lived packet first that opens our own NAT
    */
   punch(peer: Peer, endpoint: Endpoint, socket: SocketId | undefined, open: boolean): void {
-    const first = this.vl1.socketsFor(endpoint)[0];
+    const first = this.vl1.socketsFor(endpoint, peer.address)[0];
     if (!first) return;
     const path = this.vl1.paths.get(socket ?? first.id, endpoint);
     if (!this.vl1.mayUse(peer.address, path) || this.#punches.size >= PUNCHES_MAX) return;
@@ -206,7 +208,7 @@ export class Contact {
     const { nowMs } = this.vl1;
     if (nowMs >= hints.dueMs) {
       for (const endpoint of hints.endpoints) {
-        const socket = this.vl1.socketsFor(endpoint)[0];
+        const socket = this.vl1.socketsFor(endpoint, peer.address)[0];
         if (!socket) continue;
         const path = this.vl1.paths.get(socket.id, endpoint);
         if (this.vl1.mayUse(peer.address, path) && this.#mayProbe(peer, endpoint)) {
@@ -219,10 +221,19 @@ export class Contact {
     return hints.dueMs;
   }
 
+  /** A tunnel made to us was closed: who came by it cannot be reached that way, and need not be probed to find out. */
+  hangUp(path: Path): void {
+    const peer = this.#tunnelled.get(path);
+    const known = peer?.find(path);
+    this.#tunnelled.delete(path);
+    if (peer && known) this.lose(peer, known);
+  }
+
   /** A path that does not answer any more: forget it, but remember the address. */
   lose(peer: Peer, path: PeerPath): void {
     peer.forget(path);
-    this.hint(peer.address, [path.path.endpoint]);
+    if (path.path.isTunnel) this.#tunnelled.delete(path.path);
+    else this.hint(peer.address, [path.path.endpoint]);
     if (peer.paths.length === 0) {
       this.vl1.outbox.push({ kind: "event", event: { name: "relayed", peer: peer.address } });
     }

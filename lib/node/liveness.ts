@@ -5,6 +5,7 @@
  * The reference waits 243 s (spec 03 section 28 item 1), and half an hour of idle roots costs it WHOIS every 5 s (item 7).
  * @module
  */
+import { isTunnel } from "../peer/path.ts";
 import { isDead, isSuspect, type Peer, type PeerPath, QUIET_MS } from "../peer/peer.ts";
 import { type Contact, PROBE_TIMEOUT_MIN_MS } from "./contact.ts";
 import type { Vl1 } from "./vl1.ts";
@@ -58,20 +59,26 @@ export class Liveness {
       }
     }
     if (!wanted) return nextMs;
-    if (isUpstream && !peer.best(nowMs)) return Math.min(nextMs, this.#greetRoot(peer));
+    if (isUpstream && !peer.best(nowMs)) return Math.min(nextMs, this.#greetRoot(peer, true));
+    // Reached by TCP: UDP may work again any time.
+    if (isUpstream && peer.best(nowMs)!.path.isTunnel) {
+      return Math.min(nextMs, this.#greetRoot(peer, false));
+    }
     this.#roots.delete(peer);
     if (!peer.best(nowMs)) return Math.min(nextMs, this.contact.tryHints(peer));
     return nextMs;
   }
 
-  /** First contact: every listed endpoint from every socket, ever more rarely. */
-  #greetRoot(peer: Peer): number {
+  /** First contact: every listed endpoint from every socket, ever more rarely. @param tunnels By TCP too */
+  #greetRoot(peer: Peer, tunnels: boolean): number {
     const { nowMs } = this.vl1;
     const state = this.#roots.get(peer) ?? { tries: 0, dueMs: nowMs };
     this.#roots.set(peer, state);
     if (nowMs < state.dueMs) return state.dueMs;
     for (const endpoint of this.vl1.upstreams.endpointsOf(peer.address) ?? []) {
-      this.contact.probeFrom(peer, endpoint, undefined, true);
+      for (const { id } of this.vl1.socketsFor(endpoint, peer.address)) {
+        if (tunnels || !isTunnel(id)) this.contact.probeFrom(peer, endpoint, id, true);
+      }
     }
     state.tries = Math.min(state.tries + 1, FIRST_CONTACT_DELAYS_MS.length - 1);
     state.dueMs = nowMs + this.#scattered(FIRST_CONTACT_DELAYS_MS[state.tries]);

@@ -37,6 +37,7 @@ export type Input =
   }
   | { kind: "frame"; network: NetworkId; bytes: Uint8Array } // Ethernet, 14-byte header first
   | { kind: "links"; sockets: LocalSocket[]; own: Prefix[]; woke?: boolean } // own: addresses of our TAPs
+  | { kind: "hung-up"; socket: SocketId; from: Endpoint } // a tunnel made to us ended
   | { kind: "groups"; network: NetworkId; groups: MulticastGroup[] } // what the TAP subscribes to
   | { kind: "port"; network: NetworkId; failed: boolean } // the TAP could (not) be made
   | { kind: "command"; command: Command }

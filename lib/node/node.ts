@@ -10,7 +10,7 @@ import { type Endpoint, formatEndpoint } from "../base/ip.ts";
 import { WireError } from "../base/errors.ts";
 import { Waiting } from "../base/waiting.ts";
 import { Networks } from "../network/networks.ts";
-import type { Path, SocketId } from "../peer/path.ts";
+import { isTunnel, type Path, type SocketId } from "../peer/path.ts";
 import { heard, type Peer } from "../peer/peer.ts";
 import { Relay } from "../root/relay.ts";
 import { decompress } from "../wire/compress.ts";
@@ -143,6 +143,8 @@ export class Node implements Machine {
         return this.networks.frame(input.network, input.bytes);
       case "links":
         return this.#links(input);
+      case "hung-up":
+        return this.contact.hangUp(this.vl1.paths.get(input.socket, input.from));
       case "groups":
         return this.networks.groups(input.network, input.groups);
       case "port":
@@ -400,14 +402,19 @@ export class Node implements Machine {
       this.surface.dropSocket(socket.id);
     }
     if (gone.length === 0 && added.length === 0 && !input.woke) return;
+    // A tunnel that comes or goes says nothing about the paths there are, nor about where we are.
+    const arrived = added.some((socket) => !isTunnel(socket.id));
+    const moved = input.woke || arrived || gone.some((socket) => !isTunnel(socket.id));
     for (const peer of vl1.peers.values()) {
       if (peer.paths.length === 0) continue;
       for (const path of [...peer.paths]) {
         if (!vl1.hasSocket(path.path.socket)) this.contact.lose(peer, path);
       }
-      if (input.woke || added.length > 0) peer.suspectAll();
-      peer.pushesSent = 0;
-      peer.lastPushSentMs = -Infinity; // where we are now is worth telling at once
+      if (input.woke || arrived) peer.suspectAll();
+      if (moved) {
+        peer.pushesSent = 0;
+        peer.lastPushSentMs = -Infinity; // where we are now is worth telling at once
+      }
       vl1.timers.set(peer, vl1.nowMs);
     }
     this.liveness.contactUpstreams();

@@ -109,7 +109,8 @@ export class Publisher {
 
   #publishRoute(session: Session): void {
     const way = this.vl1.route(session.peer);
-    const path = way?.via.path;
+    // The data plane knows sockets only: what goes by TCP passes through here.
+    const path = way?.via.path.isTunnel ? undefined : way?.via.path;
     if (way && path) this.node.pathMtu.use(way.relay ?? session.peer, path);
     const route = path ? `${path.socket}|${formatEndpoint(path.endpoint)}|${path.mtu}` : "";
     if (route === session.route) return;

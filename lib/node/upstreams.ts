@@ -9,12 +9,14 @@ import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
 import type { Endpoint } from "../base/ip.ts";
 import { encodeWorld, replaces, type World, WorldType } from "../identity/world.ts";
-import type { Peer } from "../peer/peer.ts";
+import type { Path } from "../peer/path.ts";
+import { isUsable, type Peer } from "../peer/peer.ts";
 import type { WorldStamp } from "../wire/hello.ts";
 import type { Vl1 } from "./vl1.ts";
 
 const MOONS_MAX = 16; // bounds what a HELLO lists and a disk can make us load
 const UNKNOWN_LATENCY_MS = 1_000; // an upstream not measured yet comes after any measured one
+const TUNNEL_PENALTY_MS = 10_000; // an upstream reached by TCP comes after any reached by UDP
 const HYSTERESIS_FRACTION = 0.8; // another upstream must be a fifth faster before we move
 
 /** A moon asked for and not yet delivered: its world id and the root to get it from. */
@@ -97,7 +99,8 @@ export class Upstreams {
       if (peer.address === except) continue;
       const path = peer.best(nowMs);
       if (!path) continue;
-      const latencyMs = path.path.latencyMs ?? UNKNOWN_LATENCY_MS;
+      const tunnelMs = path.path.isTunnel ? TUNNEL_PENALTY_MS : 0;
+      const latencyMs = (path.path.latencyMs ?? UNKNOWN_LATENCY_MS) + tunnelMs;
       const cost = peer === this.#favourite ? latencyMs * HYSTERESIS_FRACTION : latencyMs;
       if (cost < bestCost) {
         best = peer;
@@ -106,6 +109,14 @@ export class Upstreams {
     }
     if (best && except === undefined) this.#favourite = best;
     return best ?? this.peers().find((peer) => peer.address !== except && peer.paths.length > 0);
+  }
+
+  /** Whether an upstream answers by a path like this: all that was authenticated, nothing that a stranger sent. */
+  isReachedBy(accept: (path: Path) => boolean): boolean {
+    const { nowMs } = this.vl1;
+    return this.peers().some((peer) =>
+      peer.paths.some((known) => accept(known.path) && isUsable(known, nowMs))
+    );
   }
 
   /** Takes the planet and moons given at start, or by the user, without any check. */

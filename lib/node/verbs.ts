@@ -107,6 +107,7 @@ export class VerbHandlers {
   }
 
   #reportSurface(peer: Peer, path: Path, surface: Endpoint): void {
+    if (path.isTunnel) return; // an address of TCP, of no use to anybody
     const { vl1, surface: awareness } = this.node;
     const trusted = vl1.upstreams.isUpstream(peer.address);
     if (!awareness.report(peer.address, path, surface, trusted, vl1.nowMs)) return;
@@ -199,7 +200,9 @@ export class VerbHandlers {
 
   /** Hands a peer out to be kept across restarts. */
   remember(peer: Peer): void {
-    const endpoints: Endpoint[] = peer.paths.map((path) => path.path.endpoint);
+    const endpoints: Endpoint[] = peer.paths
+      .filter(({ path }) => !path.isTunnel)
+      .map(({ path }) => path.endpoint);
     if (endpoints.length === 0) endpoints.push(...this.node.contact.hintsOf(peer.address));
     const bytes = encodeCachedPeer({ identity: peer.identity, version: peer.version, endpoints });
     const record = { what: "peer" as const, address: peer.address, bytes };

@@ -10,8 +10,14 @@ import { contains, type Prefix, sameIp } from "../base/ip.ts";
 import { Timers } from "../base/timers.ts";
 import { Waiting } from "../base/waiting.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { LocalSocket, Path, SocketId } from "../peer/path.ts";
-import { Paths } from "../peer/path.ts";
+import {
+  isAccepted,
+  isTunnel,
+  type LocalSocket,
+  type Path,
+  Paths,
+  type SocketId,
+} from "../peer/path.ts";
 import { Peer, type PeerPath, QUIET_MS, sent } from "../peer/peer.ts";
 import { Armor } from "../wire/armor.ts";
 import { compress } from "../wire/compress.ts";
@@ -147,9 +153,12 @@ export class Vl1 {
     return this.sockets.some((socket) => socket.id === id);
   }
 
-  /** The sockets of an endpoint's family. */
-  socketsFor(endpoint: { ip: Uint8Array }): LocalSocket[] {
-    return this.sockets.filter((socket) => socket.ip.length === endpoint.ip.length);
+  /** The sockets to try an endpoint of a peer from: those of its family, and tunnels for upstreams, which come last. */
+  socketsFor(endpoint: { ip: Uint8Array }, peer: Address): LocalSocket[] {
+    return this.sockets.filter(({ id, ip }) =>
+      ip.length === endpoint.ip.length &&
+      (!isTunnel(id) || (!isAccepted(id) && this.upstreams.isUpstream(peer)))
+    );
   }
 
   /**
@@ -293,13 +302,16 @@ export class Vl1 {
   /** Whether a physical address may lead to a peer (spec 03 section 6.2), apart from what the engine forbids. */
   mayUse(peer: Address, path: Path): boolean {
     const { endpoint } = path;
-    if (endpoint.port === 0 || !USABLE_SCOPES.has(path.scope)) return false;
-    const listed = this.upstreams.endpointsOf(peer);
-    if (listed && listed.length > 0 && !listed.some((root) => sameIp(root.ip, endpoint.ip))) {
-      return false;
-    }
+    if (!path.isAccepted && !this.#isPlausible(peer, path)) return false;
     if (this.own.some((prefix) => contains(prefix, endpoint.ip))) return false;
     return !this.settings.isForbidden?.(endpoint, peer);
+  }
+
+  /** Whether a datagram can be sent there at all, and an upstream is where its world says. */
+  #isPlausible(peer: Address, { endpoint, scope }: Path): boolean {
+    if (endpoint.port === 0 || !USABLE_SCOPES.has(scope)) return false;
+    const listed = this.upstreams.endpointsOf(peer);
+    return !listed || listed.length === 0 || listed.some((root) => sameIp(root.ip, endpoint.ip));
   }
 }
 

@@ -11,6 +11,22 @@ import { type Endpoint, type Ip, type Scope, scopeOf } from "../base/ip.ts";
 /** Names one of this machine's sockets; never reused within a process. */
 export type SocketId = number;
 
+/**
+ * Ids from here on are tunnels: TCP connections that carry datagrams where UDP is blocked. They lead to upstreams only, and
+ * are never preferred to a socket (spec 03 section 28 item 16).
+ */
+export const TUNNEL_SOCKET_MIN: SocketId = 0x4000_0000;
+/** Of which ids from here on are tunnels that others made to us: they lead nowhere but back to who made them. */
+export const ACCEPTED_SOCKET_MIN: SocketId = 0x6000_0000;
+
+export function isTunnel(socket: SocketId): boolean {
+  return socket >= TUNNEL_SOCKET_MIN;
+}
+
+export function isAccepted(socket: SocketId): boolean {
+  return socket >= ACCEPTED_SOCKET_MIN;
+}
+
 /** One socket this node may send from. */
 export interface LocalSocket {
   readonly id: SocketId;
@@ -58,6 +74,16 @@ export class Path {
     return this.endpoint.ip.length === 4;
   }
 
+  /** Whether it runs over TCP; see {@linkcode TUNNEL_SOCKET_MIN}. */
+  get isTunnel(): boolean {
+    return isTunnel(this.socket);
+  }
+
+  /** Whether it is a tunnel the peer made to us: its endpoint is the far end of a TCP connection. */
+  get isAccepted(): boolean {
+    return isAccepted(this.socket);
+  }
+
   /** @param sampleMs One measured round trip */
   addLatency(sampleMs: number): void {
     const beforeMs = this.latencyMs ?? sampleMs;
@@ -80,6 +106,20 @@ export class Paths {
   /** The known path, or a fresh one nobody remembers until {@linkcode keep}: strangers cost nothing. */
   get(socket: SocketId, endpoint: Endpoint): Path {
     return this.#bySocket.get(socket)?.get(endpointKey(endpoint)) ?? new Path(socket, endpoint);
+  }
+
+  /** Whether a peer has proved this path. */
+  has(socket: SocketId, endpoint: Endpoint): boolean {
+    return this.#bySocket.get(socket)?.has(endpointKey(endpoint)) ?? false;
+  }
+
+  /** Whether a peer has proved this endpoint over UDP, by whichever socket. */
+  knows(endpoint: Endpoint): boolean {
+    const key = endpointKey(endpoint);
+    for (const [socket, paths] of this.#bySocket) {
+      if (!isTunnel(socket) && paths.has(key)) return true;
+    }
+    return false;
   }
 
   /** @returns false when the table is full */

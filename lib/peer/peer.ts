@@ -211,13 +211,15 @@ export function isDead(path: PeerPath, nowMs: number): boolean {
   return path.probesLost >= PROBES_LOST_DEAD || nowMs - path.lastInMs >= PATH_EXPIRATION_MS;
 }
 
-function isUsable(path: PeerPath, nowMs: number): boolean {
+/** Whether a path answers, as far as we know, and was not silent for too long. */
+export function isUsable(path: PeerPath, nowMs: number): boolean {
   return !isSuspect(path) && nowMs - path.lastInMs < PATH_EXPIRATION_MS;
 }
 
-/** Whether to move to `challenger`: clearly faster, or as fast and by a more local scope. */
+/** Whether to move to `challenger`: UDP before TCP, then clearly faster, or as fast and by a more local scope. */
 function isBetter(challenger: PeerPath, current: PeerPath | undefined): boolean {
   if (!current) return true;
+  if (challenger.path.isTunnel !== current.path.isTunnel) return current.path.isTunnel;
   const ours = challenger.path.latencyMs ?? UNKNOWN_LATENCY_MS;
   const theirs = current.path.latencyMs ?? UNKNOWN_LATENCY_MS;
   const gainMs = theirs - ours;

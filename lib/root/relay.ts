@@ -154,7 +154,7 @@ function bestOf(peer: Peer, isIpv4: boolean, scope: number, nowMs: number): Peer
   let best: PeerPath | undefined;
   for (const candidate of peer.paths) {
     const { path } = candidate;
-    if (path.isIpv4 !== isIpv4 || path.scope !== scope) continue;
+    if (path.isIpv4 !== isIpv4 || path.scope !== scope || path.isTunnel) continue;
     if (isSuspect(candidate) || isDead(candidate, nowMs)) continue;
     if (!best || candidate.lastInMs > best.lastInMs) best = candidate;
   }
