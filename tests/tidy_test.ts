@@ -33,7 +33,7 @@ const STARTED = [
 ];
 /** Slow and in-memory twins that only tests use. */
 const TWINS =
-  /^ffi\/memory\/|^lib\/crypto\/(salsa20|poly1305)\.ts$|^cli\/(engine\/memory_mover|storage\/memory)\.ts$/;
+  /^ffi\/memory\/|^lib\/crypto\/(salsa20|poly1305)\.ts$|^lib\/kernel\/data_twin\.ts$|^cli\/(engine\/memory_mover|storage\/memory)\.ts$/;
 const SOURCE_LINES_MAX = 800;
 
 interface Source {

@@ -15,3 +15,30 @@ export const POLY_BLOCK: usize = 352;
 export const MANGLED: usize = 368;
 /** End of what the kernel owns. */
 export const KERNEL_BYTES: usize = 1024;
+
+/** virtio header in front of a frame, when the TAP has offloads. */
+export const VNET_BYTES: i32 = 10;
+export const ETHERNET_BYTES: i32 = 14;
+
+/** Fields of a packet. Source: spec 02 sections 2 and 3. */
+export const AT_DESTINATION: usize = 8;
+export const AT_SOURCE: usize = 13;
+export const AT_FLAGS: usize = 18;
+export const AT_VERB: usize = 27;
+export const HEADER_BYTES: i32 = 28;
+/** Header of a FRAME packet: up to and with the EtherType. */
+export const FRAME_HEADER_BYTES: i32 = 38;
+export const FLAG_FRAGMENTED: u8 = 0x40;
+export const MASK_CIPHER: u8 = 0x38;
+export const CIPHER_SALSA: u8 = 0x08;
+export const MASK_HOPS: u8 = 0x07;
+export const VERB_FRAME: u8 = 0x06;
+
+/** Fields of a fragment. */
+export const FRAGMENT_HEADER_BYTES: i32 = 16;
+export const FRAGMENT_MARKER: u8 = 0xff;
+export const AT_NUMBERS: usize = 14;
+export const AT_HOPS: usize = 15;
+export const FRAGMENTS_MAX: i32 = 7;
+/** Longest packet once assembled. */
+export const PACKET_BYTES_MAX: i32 = 10_024;
