@@ -54,7 +54,12 @@ export async function openApiServer(options: ApiServerOptions): Promise<ApiServe
 
 function makeServer({ view, policy }: ApiServerOptions): Server {
   const server = createServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS, headersTimeout: HEADERS_MS },
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requestTimeout: REQUEST_MS,
+      headersTimeout: HEADERS_MS,
+      requireHostHeader: false, // the reference's zerotier-cli sends none
+    },
     (request, response) => serve(request, response, view, policy),
   );
   server.maxConnections = MANAGER_CONNECTIONS_MAX + STRANGER_CONNECTIONS_MAX;

@@ -70,6 +70,13 @@ Deno.test("openApiServer() answers HEAD with the headers of GET and no body", ()
     assert.ok(got.endsWith("\r\n\r\n"));
   }));
 
+Deno.test("openApiServer() answers requests without Host, as the reference's zerotier-cli sends them", () =>
+  withServer(async (server) => {
+    const headers = `X-ZT1-Auth: ${TOKEN}\r\nConnection: close\r\n`;
+    const got = await exchange(server.port, `GET /status HTTP/1.1\r\n${headers}\r\n`);
+    assert.match(got, /^HTTP\/1\.1 200 /);
+  }));
+
 Deno.test("openApiServer() refuses what is not HTTP, an unknown method and a target that is no path", () =>
   withServer(async (server) => {
     for (
