@@ -82,13 +82,18 @@ export class Scene implements AsyncDisposable {
   static async start(options: SceneOptions): Promise<Scene> {
     const scene = await Scene.prepare(options);
     try {
-      await Promise.all(scene.stations.map((station) => station.start()));
-      await Promise.all(scene.stations.map((station) => station.online()));
+      await scene.startAll();
     } catch (error) {
       await scene.end();
       throw error;
     }
     return scene;
+  }
+
+  /** Starts everybody and waits until all are online. */
+  async startAll(): Promise<void> {
+    await Promise.all(this.stations.map((station) => station.start()));
+    await Promise.all(this.stations.map((station) => station.online()));
   }
 
   /** A planet made by the program of its root. */
