@@ -36,6 +36,8 @@ interface Pending {
   readonly group: MulticastGroup;
   readonly bridged: boolean;
   readonly sinceMs: number;
+  /** How many members each receiver is asked to name. */
+  readonly gatherLimit: number;
   readonly sentTo: Set<Address>;
 }
 
@@ -136,6 +138,7 @@ export class Multicast {
       }
     }
     if (config.multicastLimit === 0) return;
+    if (bridged) network.learnBridgedGroup(group);
     if (!this.mayLeave(network, frame, NIL_ADDRESS, true)) return;
     const kept = { ...frame, payload: frame.payload.slice() };
     this.replicate(network, kept, group, bridged, undefined);
@@ -158,13 +161,14 @@ export class Multicast {
     const missing = limit - known.length;
     const sentTo = new Set<Address>([this.vl1.address]);
     if (origin !== undefined) sentTo.add(origin);
-    const pending = { network, frame, group, bridged, sinceMs: this.vl1.nowMs, sentTo };
     const gatherLimit = missing > 0 ? missing + 1 : 1;
+    const sinceMs = this.vl1.nowMs;
+    const pending = { network, frame, group, bridged, sinceMs, gatherLimit, sentTo };
     const recipients = [
       ...network.specialists(Role.ACTIVE_BRIDGE),
       ...this.#shuffled(known.filter((address) => !network.isActiveBridge(address))),
     ];
-    for (const address of recipients) this.#copy(pending, address, limit, gatherLimit);
+    for (const address of recipients) this.#copy(pending, address, limit);
     if (missing <= 0) return;
     const state = this.#state(`${network.id}|${groupKey(group)}`);
     const spacingMs = known.length === 0 ? GATHER_AGAIN_MS : GATHER_EVERY_MS;
@@ -176,8 +180,8 @@ export class Multicast {
     if (state.pending.length > PENDING_PER_GROUP_MAX) state.pending.shift();
   }
 
-  #copy(pending: Pending, to: Address, limit: number, gatherLimit: number): void {
-    const { network, frame, group, bridged, sentTo } = pending;
+  #copy(pending: Pending, to: Address, limit: number): void {
+    const { network, frame, group, bridged, gatherLimit, sentTo } = pending;
     if (sentTo.has(to) || sentTo.size > limit) return;
     sentTo.add(to);
     if (!this.mayLeave(network, frame, to, false)) return;
@@ -225,8 +229,7 @@ export class Multicast {
     state.pending = state.pending.filter((pending) => this.#isFresh(pending));
     const limit = network.config?.multicastLimit ?? 0;
     for (const pending of state.pending) {
-      const gatherLimit = Math.max(1, limit - pending.sentTo.size + 1);
-      for (const address of addresses) this.#copy(pending, address, limit, gatherLimit);
+      for (const address of addresses) this.#copy(pending, address, limit);
     }
   }
 

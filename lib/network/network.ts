@@ -49,7 +49,8 @@ const REFRESH_MS = 60_000; // a configuration is asked for again this long after
 const REQUEST_DELAYS_MS = [1_100, 1_100, 2_500, 5_000];
 const MEMBERSHIPS_MAX = 65_536; // members known of one network; the one heard of longest ago goes first
 const BRIDGE_ROUTES_MAX = 65_536; // MACs learned behind bridges; the oldest goes first
-const GROUPS_MAX = 4_096; // groups this machine subscribes to on one network
+const GROUPS_MAX = 4_096; // groups this machine subscribes to on one network; as many again behind a bridge
+const BRIDGED_GROUP_MS = 1_200_000; // a group nobody behind us sent to for this long is not announced any more
 
 /** Where a network stands; names of the reference's API. */
 export type NetworkStatus =
@@ -95,6 +96,7 @@ export class Network {
   readonly #memberships = new Map<Address, Membership>();
   readonly #bridged = new Map<Mac, Address>();
   #tapGroups = new Map<string, MulticastGroup>();
+  readonly #bridgedGroups = new Map<string, { group: MulticastGroup; atMs: number }>();
 
   constructor(readonly vl1: Vl1, readonly id: NetworkId) {
     this.controller = controllerOf(id);
@@ -347,9 +349,25 @@ export class Network {
     return this.groups().filter((group) => !known.has(groupKey(group)));
   }
 
-  /** Every group this machine subscribes to, broadcast included where it is allowed. */
+  /** A host behind us sent to a group: hosts there are taken to be in it, and a new one is announced at once. */
+  learnBridgedGroup(group: MulticastGroup): void {
+    const key = groupKey(group);
+    const isNew = !this.subscribes(group);
+    this.#bridgedGroups.delete(key);
+    if (this.#bridgedGroups.size >= GROUPS_MAX) {
+      const oldest = this.#bridgedGroups.keys().next();
+      if (!oldest.done) this.#bridgedGroups.delete(oldest.value);
+    }
+    this.#bridgedGroups.set(key, { group, atMs: this.vl1.nowMs });
+    if (isNew) this.onGroups([group]);
+  }
+
+  /** Every group this machine subscribes to: its own, those behind it, broadcast where it is allowed. */
   groups(): MulticastGroup[] {
     const groups = new Map(this.#tapGroups);
+    for (const [key, { group, atMs }] of this.#bridgedGroups) {
+      if (this.vl1.nowMs - atMs < BRIDGED_GROUP_MS) groups.set(key, group);
+    }
     for (const { ip } of this.config?.staticIps ?? []) {
       const group = addressResolutionGroup(ip);
       groups.set(groupKey(group), group);

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import type { Address, Mac, NetworkId } from "../../../../lib/base/ids.ts";
+import { GroupMembers } from "../../../../lib/network/group_members.ts";
+
+const NETWORK = 0x1234n as NetworkId;
+const group = (adi: number) => ({ mac: 0xffff_ffff_ffff as Mac, adi });
+const member = (n: number) => n as Address;
+
+Deno.test("GroupMembers.of() names who subscribes, by network and whole group", () => {
+  const members = new GroupMembers();
+  members.add(NETWORK, group(1), member(7), 0);
+  members.add(NETWORK, group(1), member(8), 0);
+  members.add(NETWORK, group(2), member(9), 0);
+  assert.deepEqual(members.of(NETWORK, group(1)), [7, 8]);
+  assert.deepEqual(members.of(NETWORK, group(3)), []);
+  assert.deepEqual(members.of(0x9999n as NetworkId, group(1)), []);
+});
+
+Deno.test("GroupMembers.add() counts a repeated subscription once", () => {
+  const members = new GroupMembers();
+  for (let i = 0; i < 3; i++) assert.ok(members.add(NETWORK, group(1), member(7), i));
+  assert.equal(members.size, 1);
+  members.remove(NETWORK, group(1), member(7));
+  members.remove(NETWORK, group(1), member(7));
+  assert.equal(members.size, 0);
+});
+
+Deno.test("GroupMembers.expire() forgets what was not repeated within ten minutes", () => {
+  const members = new GroupMembers();
+  members.add(NETWORK, group(1), member(7), 0);
+  members.add(NETWORK, group(1), member(8), 0);
+  members.add(NETWORK, group(1), member(8), 500_000);
+  members.expire(599_999);
+  assert.equal(members.size, 2);
+  members.expire(600_000);
+  assert.deepEqual(members.of(NETWORK, group(1)), [8]);
+  assert.equal(members.size, 1);
+});
+
+Deno.test("GroupMembers.add() holds 4096 records of one member, and leaves room for others", () => {
+  const members = new GroupMembers();
+  for (let i = 0; i < 4_096; i++) assert.ok(members.add(NETWORK, group(i), member(7), 0));
+  assert.equal(members.add(NETWORK, group(5_000), member(7), 0), false);
+  assert.ok(members.add(NETWORK, group(3), member(7), 1), "a known one is renewed");
+  assert.ok(members.add(NETWORK, group(5_000), member(8), 0));
+  members.remove(NETWORK, group(0), member(7));
+  assert.ok(members.add(NETWORK, group(5_000), member(7), 0));
+});
+
+Deno.test("GroupMembers.add() holds 524288 records in all", () => {
+  const members = new GroupMembers();
+  let count = 0;
+  for (let who = 1; count < 524_288; who++) {
+    for (let i = 0; i < 4_096; i++, count++) members.add(NETWORK, group(i), member(who), 0);
+  }
+  assert.equal(members.size, 524_288);
+  assert.equal(members.add(NETWORK, group(1), member(99_999), 0), false);
+  members.expire(600_000);
+  assert.equal(members.size, 0);
+  assert.ok(members.add(NETWORK, group(1), member(99_999), 600_000));
+});

@@ -1,0 +1,232 @@
+/** Networks of whole nodes on the bench: joining, the gate, groups, credentials. @module */
+import assert from "node:assert/strict";
+import { Writer } from "../../../../lib/base/bytes.ts";
+import { macOf, type NetworkId } from "../../../../lib/base/ids.ts";
+import { parseIp } from "../../../../lib/base/ip.ts";
+import { issueCom } from "../../../../lib/credential/certificate_of_membership.ts";
+import { EMPTY_CONFIG, type NetworkConfig } from "../../../../lib/credential/network_config.ts";
+import { RuleType } from "../../../../lib/credential/rule_codec.ts";
+import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
+import type { Identity } from "../../../../lib/identity/identity.ts";
+import { buildFrame, ETHERTYPE_IPV4 } from "../../../../lib/network/ethernet.ts";
+import type { Node } from "../../../../lib/node/node.ts";
+import { decodeError } from "../../../../lib/wire/error.ts";
+import { encodeFrame } from "../../../../lib/wire/frame.ts";
+import { encodeMulticastLike } from "../../../../lib/wire/multicast_like.ts";
+import { destinationOf, ErrorCode, Verb } from "../../../../lib/wire/packet.ts";
+import { ALICE, Bench, BOB, CAROL, packetsOf, ROOT, WHERE } from "../node/harness.ts";
+
+const NETWORK = (BigInt(CAROL.address) << 24n | 7n) as NetworkId;
+const ACCEPT = Uint8Array.of(RuleType.ACTION_ACCEPT, 0);
+
+function configFor(member: Identity, changes: Partial<NetworkConfig> = {}): NetworkConfig {
+  const timestampMs = changes.timestampMs ?? 1_790_000_000_000;
+  return {
+    ...EMPTY_CONFIG,
+    networkId: NETWORK,
+    issuedTo: member.address,
+    timestampMs,
+    credentialTimeMaxDeltaMs: 1_000_000,
+    multicastLimit: 32,
+    flags: 2,
+    rules: ACCEPT,
+    staticIps: [{ ip: parseIp(`10.9.0.${member.address % 200}`)!, bits: 24 }],
+    com: issueCom(noblePrimitives, CAROL, {
+      networkId: NETWORK,
+      timestampMs,
+      maxDeltaMs: 1_000_000,
+      member,
+    }),
+    ...changes,
+  };
+}
+
+/** A root, and Alice and Bob on one private network; its controller has gone. */
+function village({ bobIsMember = true } = {}) {
+  const bench = new Bench();
+  bench.add(ROOT);
+  const [alice, bob] = [bench.add(ALICE), bench.add(BOB)];
+  for (const node of [alice, bob]) {
+    bench.hand(node, { kind: "command", command: { kind: "join", network: NETWORK } });
+  }
+  bench.run(100);
+  alice.networks.find(NETWORK)!.apply(configFor(ALICE));
+  bob.networks.find(NETWORK)!.apply(configFor(BOB, bobIsMember ? {} : { com: undefined }));
+  for (const node of [alice, bob]) node.vl1.addPeer(CAROL.publicOnly());
+  bench.run(100);
+  bench.actions.length = 0;
+  return { bench, alice, bob };
+}
+
+function sendFrame(bench: Bench, from: Node, to: Node, text = "hello"): void {
+  const bytes = buildFrame({
+    destination: macOf(to.address, NETWORK),
+    source: macOf(from.address, NETWORK),
+    etherType: ETHERTYPE_IPV4,
+    payload: new TextEncoder().encode(text),
+  });
+  bench.hand(from, { kind: "frame", network: NETWORK, bytes });
+}
+
+/** Texts of the frames a node gave to its TAP. */
+function heardBy(bench: Bench, node: Node): string[] {
+  return bench.actions.flatMap(({ node: whose, action }) =>
+    whose === node && action.kind === "deliver"
+      ? [new TextDecoder().decode(action.bytes.subarray(14))]
+      : []
+  );
+}
+
+Deno.test("a first frame brings the sender's credentials along, and is delivered", () => {
+  const { bench, alice, bob } = village();
+  sendFrame(bench, alice, bob);
+  bench.run(1_000);
+  assert.deepEqual(heardBy(bench, bob), ["hello"]);
+  assert.ok(bob.networks.find(NETWORK)!.admits(bob.vl1.peers.get(ALICE.address)!));
+});
+
+Deno.test("frames of who is no member are refused once a second, and held for five", () => {
+  const { bench, alice, bob } = village({ bobIsMember: false });
+  for (let i = 0; i < 5; i++) sendFrame(bench, bob, alice, `frame ${i}`);
+  assert.deepEqual(heardBy(bench, alice), []);
+  assert.equal(alice.vl1.counters.sent[Verb.ERROR], 1);
+  bench.run(10);
+  bench.hand(bob, { kind: "timeout" });
+  bob.networks.find(NETWORK)!.apply(configFor(BOB));
+  sendFrame(bench, bob, alice, "and now");
+  bench.run(1_000);
+  assert.deepEqual(
+    heardBy(bench, alice),
+    [0, 1, 2, 3, 4].map((i) => `frame ${i}`).concat("and now"),
+  );
+});
+
+Deno.test("the refusal names network, verb and packet", () => {
+  const { bench, alice, bob } = village({ bobIsMember: false });
+  const caught: ReturnType<typeof packetsOf> = [];
+  bench.passes = (from, to, bytes) => {
+    if (from === alice && destinationOf(bytes) === BOB.address) {
+      caught.push(...packetsOf(alice.vl1, [{ kind: "send", socket: 1, to, bytes }]));
+    }
+    return true;
+  };
+  sendFrame(bench, bob, alice);
+  bench.run(100);
+  const errors = caught.filter(({ verb }) => verb === Verb.ERROR);
+  assert.ok(errors.length > 0);
+  const error = decodeError(errors[0].payload);
+  assert.equal(error.code, ErrorCode.NEED_MEMBERSHIP_CERTIFICATE);
+  assert.equal(error.inReVerb, Verb.FRAME);
+});
+
+Deno.test("a controller that says no leaves the configuration in force and tells the user", () => {
+  const { alice } = village();
+  const network = alice.networks.find(NETWORK)!;
+  network.refuse("ACCESS_DENIED", undefined);
+  assert.equal(network.status, "ACCESS_DENIED");
+  assert.ok(network.isUsable);
+  network.apply(configFor(ALICE));
+  assert.equal(network.status, "OK");
+});
+
+Deno.test("a configuration for somebody else, or of another network, is not taken", () => {
+  const { alice } = village();
+  const network = alice.networks.find(NETWORK)!;
+  const other = configFor(BOB, { name: "other" });
+  network.takeDictionary(new Uint8Array(3), true);
+  const before = network.config;
+  assert.equal(network.takeDictionary(dictionaryOf(other), true), false);
+  assert.equal(
+    network.takeDictionary(
+      dictionaryOf({ ...other, issuedTo: ALICE.address, networkId: 9n as NetworkId }),
+      true,
+    ),
+    false,
+  );
+  assert.equal(network.config, before);
+});
+
+function dictionaryOf(config: NetworkConfig): Uint8Array {
+  const { alice } = village();
+  const network = alice.networks.find(NETWORK)!;
+  network.config = config;
+  return network.dictionary()!;
+}
+
+Deno.test("only a configuration that differs in more than times reconfigures the port", () => {
+  const { bench, alice } = village();
+  const network = alice.networks.find(NETWORK)!;
+  const configures = () => {
+    bench.hand(alice, { kind: "timeout" });
+    const count = bench.actions.filter(({ action }) => action.kind === "configure").length;
+    bench.actions.length = 0;
+    return count;
+  };
+  configures();
+  network.apply(configFor(ALICE, { timestampMs: 1_790_000_060_000 }));
+  assert.equal(configures(), 0);
+  network.apply(configFor(ALICE, { mtu: 1_400 }));
+  assert.equal(configures(), 1);
+});
+
+Deno.test("a network asks its controller at 1.1 s, then ever more rarely until every 5 s", () => {
+  const bench = new Bench();
+  const alice = bench.add(ALICE);
+  bench.hand(alice, { kind: "command", command: { kind: "join", network: NETWORK } });
+  const network = alice.networks.find(NETWORK)!;
+  const startMs = bench.nowMs;
+  const times = [0];
+  for (let i = 0; i < 6; i++) {
+    const dueMs = network.requestDueMs;
+    times.push(dueMs - startMs);
+    bench.run(dueMs - bench.nowMs);
+  }
+  assert.deepEqual(times, [0, 1_100, 2_200, 4_700, 9_700, 14_700, 19_700]);
+});
+
+Deno.test("leaving forgets the network, its port and its file", () => {
+  const { bench, alice, bob } = village();
+  bench.hand(alice, { kind: "command", command: { kind: "leave", network: NETWORK } });
+  const kinds = bench.actions.filter(({ node }) => node === alice).map(({ action }) => action.kind);
+  assert.ok(kinds.includes("unconfigure") && kinds.includes("persist"));
+  sendFrame(bench, bob, alice);
+  bench.run(500);
+  assert.deepEqual(heardBy(bench, alice), []);
+});
+
+Deno.test("subscriptions count from members, and at a root from everybody", () => {
+  const { bench, alice, bob } = village();
+  const like = (to: Node) => {
+    const w = new Writer();
+    const group = { mac: 0x01005e000005 as never, adi: 0 };
+    encodeMulticastLike([{ networkId: NETWORK, group }], w);
+    const stranger = bench.nodes.get(CAROL.address) ?? bench.add(CAROL);
+    const path = stranger.vl1.paths.get(1, WHERE.get(to.address)!);
+    to.vl1.addPeer(CAROL.publicOnly());
+    const peer = stranger.vl1.addPeer(to.vl1.identity.publicOnly())!;
+    stranger.vl1.transmit(peer, path, Verb.MULTICAST_LIKE, w.finish(), {});
+    bench.hand(stranger, { kind: "timeout" });
+    return to.networks.members.of(NETWORK, group).includes(CAROL.address);
+  };
+  assert.equal(like(alice), false, "no member");
+  assert.equal(like(bob), false);
+  assert.equal(like(bench.nodes.get(ROOT.address)!), true);
+});
+
+Deno.test("a frame longer than the network's MTU is not sent, nor delivered", () => {
+  const { bench, alice, bob } = village();
+  sendFrame(bench, alice, bob);
+  bench.run(500);
+  bench.actions.length = 0;
+  const sentBefore = alice.vl1.counters.sent[Verb.FRAME];
+  sendFrame(bench, alice, bob, "x".repeat(2_801));
+  assert.equal(alice.vl1.counters.sent[Verb.FRAME], sentBefore);
+  const w = new Writer();
+  const frame = new Uint8Array(2_801).fill(120);
+  encodeFrame({ networkId: NETWORK, etherType: ETHERTYPE_IPV4, frame }, w);
+  alice.vl1.send(BOB.address, Verb.FRAME, w.finish());
+  bench.run(100);
+  assert.deepEqual(heardBy(bench, bob), []);
+  sendFrame(bench, alice, bob, "y".repeat(2_800));
+  assert.equal(heardBy(bench, bob).length, 1);
+});
