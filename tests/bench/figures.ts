@@ -15,7 +15,7 @@ export interface Figure {
   readonly name: string;
   readonly title: string;
   readonly unit: string;
-  readonly better: "higher" | "lower";
+  readonly better: "higher" | "lower" | "neither";
   readonly zt: Source;
   readonly reference: Source;
   /** The same without a tunnel, where there is such a thing. */
@@ -58,7 +58,7 @@ export const FIGURES: readonly Figure[] = [
   own("tcp1CpuNsPerByte", "daemon CPU, one stream", "ns/B", "lower"),
   own("tcp4CpuNsPerByte", "daemon CPU, four streams", "ns/B", "lower"),
   own("udpKpps", "UDP 200 B delivered", "kpkt/s", "higher", true),
-  own("udpOfferedKpps", "UDP 200 B offered", "kpkt/s", "higher", true),
+  own("udpOfferedKpps", "UDP 200 B offered", "kpkt/s", "neither", true),
   own("udpCpuNsPerPacket", "daemon CPU, UDP 200 B", "ns/pkt", "lower"),
   own("rttP50Ms", "round trip idle p50", "ms", "lower", true),
   own("rttP99Ms", "round trip idle p99", "ms", "lower", true),
@@ -130,7 +130,7 @@ export type Line = {
   name: string;
   title: string;
   unit: string;
-  better: "higher" | "lower";
+  better: "higher" | "lower" | "neither";
   zt?: Spread;
   reference?: Spread;
   raw?: Spread;

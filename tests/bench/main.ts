@@ -26,8 +26,10 @@ import { renderTable, short } from "./table.ts";
 
 const ROUNDS_MAX = 100;
 const SECONDS_MAX = 60;
+const SATURATED_FRACTION = 0.9; // who delivers more of what is offered might deliver more still
 const USAGE = `deno task bench [--rounds 5] [--seconds 3] [--json] [--only ${SELECTABLE.join(",")}]
 deno task bench --crypto
+ZT_REFERENCE=<zerotier-one> compares with it; ZT_BINARY=<zt> measures that program; ZT_INTEROP_LOG=1 shows the daemons' logs
 `;
 
 /** One scenario in one round. */
@@ -83,12 +85,14 @@ class Bench {
   readonly #folder = Deno.makeTempDirSync({ prefix: "zt-bench-" });
   readonly #prepared = new Prepared();
   #lab: Lab | undefined;
+  #ending: Promise<void> | undefined;
 
   constructor(readonly options: Options, readonly scenarios: readonly Scenario[]) {}
 
   async run(): Promise<void> {
     for (let round = 0; round < this.options.rounds; round++) {
       for (const scenario of rotated(this.scenarios, round)) {
+        if (this.#ending) return;
         const run = await this.#runOne(round + 1, scenario);
         this.runs.push(run);
         console.error(this.#lineOf(run));
@@ -98,7 +102,7 @@ class Bench {
 
   async #runOne(round: number, scenario: Scenario): Promise<Run> {
     const { name } = scenario;
-    const folder = `${this.#folder}/${round}-${name}`;
+    const folder = `${this.#folder}/${name}`;
     const timeMs = this.options.seconds * 1_000;
     await using lab = this.#lab = new Lab();
     try {
@@ -114,8 +118,12 @@ class Bench {
     }
   }
 
-  /** Ends everything and leaves nothing. */
-  async end(): Promise<void> {
+  /** Ends everything and leaves nothing, once. */
+  end(): Promise<void> {
+    return this.#ending ??= this.#cleanUp();
+  }
+
+  async #cleanUp(): Promise<void> {
     await this.#lab?.end();
     await Deno.remove(this.#folder, { recursive: true });
   }
@@ -124,13 +132,16 @@ class Bench {
   remarks(): string[] {
     const wantsRelay = (name: string) =>
       this.scenarios.some((one) => one.name === name && one.cast?.relayed);
-    return this.runs.flatMap(({ round, scenario, path, error }) => {
-      const where = `round ${round}, ${scenario}`;
-      if (error) return [`${where}: FAILED: ${error}`];
+    return this.runs.flatMap(({ round, scenario, path, values, error }) => {
+      const found: string[] = [];
+      if (error) found.push(`FAILED: ${error}`);
       const expected = wantsRelay(scenario) ? "relayed" : "direct";
-      if (path === undefined || path === expected) return [];
-      const found = path === "changed" ? "changed between direct and relayed" : `was ${path}`;
-      return [`${where}: the path ${found}, not ${expected}`];
+      if (path === "changed") found.push(`the path changed, it should be ${expected}`);
+      else if (path && path !== expected) found.push(`the path was ${path}, not ${expected}`);
+      if (path && values.udpKpps > SATURATED_FRACTION * values.udpOfferedKpps) {
+        found.push("nearly all datagrams arrived: more were not offered, so this is no saturation");
+      }
+      return found.map((text) => `round ${round}, ${scenario}: ${text}`);
     });
   }
 
