@@ -1,6 +1,6 @@
 /**
- * The loop of the data Worker: waits in poll for sockets, TAPs and the control thread, and moves bytes between them.
- * It never awaits, and allocates only when descriptors come and go.
+ * The loop of the data Worker: waits in poll for sockets, TAPs and the control thread, lets the data plane work on what
+ * came, and hands its results to the kernel. It never awaits, and allocates only when descriptors and tables change.
  *
  * Each turn: take a bounded number of records from control, wait until something is ready, read a bounded number of
  * packets from each descriptor that is, wake control once if it sleeps.
@@ -11,12 +11,24 @@
 import { Block } from "../../ffi/linux/block.ts";
 import { EAGAIN, EINTR, errno } from "../../ffi/linux/errno.ts";
 import { libc } from "../../ffi/linux/libc.ts";
-import { BATCH_COUNT, ReceiveBatch, SendBatch } from "../../ffi/linux/mmsg.ts";
-import { EventFd, POLLIN, POLLNVAL, PollSet } from "../../ffi/linux/system.ts";
+import { enableGro, ReceiveBatch, SendBatch, supportsGso } from "../../ffi/linux/mmsg.ts";
+import { bootTimeMs, EventFd, POLLIN, POLLNVAL, PollSet } from "../../ffi/linux/system.ts";
 import { assert } from "../../lib/base/errors.ts";
-import { type Escape, Plane, type Source } from "../../lib/dataplane/plane.ts";
 import {
-  PACKET_ROOM,
+  ARENA_PAGES,
+  RUNS_AT,
+  TAP_IN_AT,
+  TAP_IN_BYTES,
+  UDP_IN_AT,
+  UDP_IN_BYTES,
+  WRITES_AT,
+} from "../../lib/dataplane/arena.ts";
+import { RUN_BYTES, WRITE_BYTES } from "../../lib/kernel/data_kernel.ts";
+import { pathTag } from "../../lib/dataplane/path_tag.ts";
+import { type Escape, type Output, Plane, type Source } from "../../lib/dataplane/plane.ts";
+import { decodeTableRecord } from "../../lib/dataplane/table_records.ts";
+import {
+  NO_SOCKET,
   putRecord,
   putRecordEndpoint,
   RECORD_HEADER_LENGTH,
@@ -27,8 +39,12 @@ import {
   recordKind,
   recordPort,
   recordValue,
+  TRAFFIC_DIRECT,
+  TRAFFIC_LENGTH,
+  TRAFFIC_RELAYED,
 } from "../../lib/dataplane/records.ts";
 import { Stat } from "../../lib/dataplane/stats.ts";
+import type { Address } from "../../lib/base/ids.ts";
 import { RingReader, RingWriter } from "./ring.ts";
 
 /** What the control thread hands a new Worker. */
@@ -38,6 +54,13 @@ export interface DataSetup {
   readonly stats: SharedArrayBuffer;
   /** The eventfd that wakes the Worker. */
   readonly wakeFd: number;
+  /** Our own address. */
+  readonly self: number;
+  /** Key and counter of the packet ids, see the kernel: 116 bytes. */
+  readonly ids: Uint8Array;
+  /** What may be used where the kernel offers it; for diagnosis. */
+  readonly gso: boolean;
+  readonly gro: boolean;
 }
 
 /** Longest wait: how often an idle Worker shows that it lives. */
@@ -46,9 +69,12 @@ export const TURN_MS_MAX = 1_000;
 export const DESCRIPTORS_MAX = 1_024;
 
 const RECORDS_PER_TURN = 256; // so that control cannot keep the Worker from reading
-const FRAMES_PER_TURN = 32; // so that one TAP cannot keep the others waiting
+const SUPER_FRAMES_PER_TURN = 8; // reads from a TAP that gives super-frames; more did not measure better
+const FRAMES_PER_TURN = 64; // reads from one that does not
+const REPORT_MS = 100; // how often control hears of traffic
+const ENDPOINTS = 256; // remote endpoints remembered by their tag, to name them in reports
 const ACKNOWLEDGE_SPARE = 16_384; // room packets leave in the ring for answers to control
-const TAP_AT = BATCH_COUNT * PACKET_ROOM; // in the arena, behind the slots for datagrams
+const VNET_HEADER_LENGTH = 10;
 
 type AddKind =
   | typeof RecordKind.ADD_SOCKET
@@ -60,6 +86,7 @@ interface Descriptor {
   readonly id: number;
   readonly fd: number;
   readonly batch: SendBatch | undefined; // of a socket
+  readonly vnet: number; // bytes of virtio header, of a TAP
 }
 
 /** An answer that found no room in the ring and must not be lost. */
@@ -70,17 +97,77 @@ interface Owed {
   readonly about: number;
 }
 
+/** What control was last told of a session. */
+interface SessionReport {
+  readonly slot: number;
+  direct: number;
+  relayed: number;
+  sent: number;
+}
+
+/** Milliseconds as the data plane stamps them: 32 bits, never 0. */
+function tickOf(nowMs: number): number {
+  return (Math.floor(nowMs) >>> 0) || 1;
+}
+
+const randomWords = new Uint32Array(1);
+function randomWord(): number {
+  return crypto.getRandomValues(randomWords)[0];
+}
+
+/** Remote endpoints by their tags; the last one with a tag's low bits is kept. Allocates nothing once made. */
+class Endpoints {
+  readonly #tags = new Uint32Array(ENDPOINTS);
+  readonly #sockets = new Uint32Array(ENDPOINTS);
+  readonly #ports = new Uint16Array(ENDPOINTS);
+  readonly #lengths = new Uint8Array(ENDPOINTS);
+  readonly #ips = new Uint8Array(ENDPOINTS * 16);
+
+  /** The tag of a source, which is remembered. */
+  tag(source: Source): number {
+    const { socketId, ip, ipAt, ipLength, port } = source;
+    const tag = pathTag(socketId, ip, ipAt, ipLength, port);
+    const i = tag % ENDPOINTS;
+    if (this.#tags[i] === tag) return tag;
+    this.#tags[i] = tag;
+    this.#sockets[i] = socketId;
+    this.#ports[i] = port;
+    this.#lengths[i] = ipLength;
+    for (let k = 0; k < ipLength; k++) this.#ips[i * 16 + k] = ip[ipAt + k];
+    return tag;
+  }
+
+  /** Adds the endpoint of a tag to a record, if it is still known. */
+  put(view: DataView, record: number, tag: number): void {
+    const i = tag % ENDPOINTS;
+    if (this.#tags[i] !== tag) return;
+    view.setUint32(record + RECORD_HEADER_LENGTH, this.#sockets[i], true);
+    const length = this.#lengths[i];
+    view.setUint8(record + 1, length);
+    for (let k = 0; k < length; k++) {
+      view.setUint8(record + RECORD_IP_AT + k, this.#ips[i * 16 + k]);
+    }
+    view.setUint16(record + RECORD_HEADER_LENGTH + 4, this.#ports[i], true);
+  }
+}
+
 /** The Worker's state. One per Worker. */
-export class DataLoop implements Escape {
+export class DataLoop implements Escape, Output {
   readonly #commands: RingReader;
   readonly #commandBlock: Block; // the same memory, for the kernel to read from
   readonly #toControl: RingWriter;
   readonly #stats: Float64Array;
   readonly #wake: EventFd;
-  readonly #arena = new Block(TAP_AT + PACKET_ROOM);
-  readonly #received = new ReceiveBatch(this.#arena, 0, PACKET_ROOM);
+  readonly #memory = new WebAssembly.Memory({ initial: ARENA_PAGES, maximum: ARENA_PAGES });
+  readonly #arena = new Block(this.#memory.buffer);
+  readonly #received = new ReceiveBatch(this.#arena, UDP_IN_AT, UDP_IN_BYTES);
   readonly #readVector = new Block(16); // iovec of the TAP slot
   readonly #writeVector = new Block(16); // iovec of the frame being written
+  readonly #controlVector = new Block(32); // iovecs of a frame from control: empty virtio header, frame
+  readonly #frameVectorAddress = this.#controlVector.addressAt(16); // of the frame alone
+  readonly #emptyHeader = new Block(VNET_HEADER_LENGTH);
+  readonly #endpoints = new Endpoints();
+  readonly #reports: SessionReport[] = []; // by session slot; only those with a session
   readonly #poll = new PollSet(DESCRIPTORS_MAX + 1);
   readonly #plane: Plane;
   readonly #source: Source;
@@ -88,6 +175,10 @@ export class DataLoop implements Escape {
   #descriptors: Descriptor[] = []; // index + 1 is the index in the poll set; 0 is the eventfd
   readonly #sockets = new Map<number, Descriptor>();
   readonly #taps = new Map<number, Descriptor>();
+  readonly #setup: DataSetup;
+  #nowMs = 0;
+  #vnetOut = 0;
+  #reportDueMs = Infinity;
   #stopped = false;
 
   /** @param wakeControl Called at most once per turn, when control sleeps and has something to read */
@@ -97,11 +188,22 @@ export class DataLoop implements Escape {
     this.#toControl = new RingWriter(setup.toControl);
     this.#stats = new Float64Array(setup.stats);
     this.#wake = new EventFd(setup.wakeFd);
-    this.#plane = new Plane(this, this.#stats);
+    this.#setup = setup;
+    this.#plane = new Plane({
+      memory: this.#memory,
+      self: setup.self as Address,
+      ids: setup.ids,
+      random: randomWord,
+      escape: this,
+      output: this,
+      stats: this.#stats,
+    });
     const ip = this.#received.names;
-    this.#source = { socketId: 0, ip, ipAt: 0, ipLength: 0, port: 0 };
-    this.#arena.putAddress(this.#readVector.view, 0, TAP_AT);
-    this.#readVector.view.setUint32(8, PACKET_ROOM, true);
+    this.#source = { socketId: 0, ip, ipAt: 0, ipLength: 0, port: 0, tag: 0 };
+    this.#arena.putAddress(this.#readVector.view, 0, TAP_IN_AT);
+    this.#readVector.view.setUint32(8, TAP_IN_BYTES, true);
+    this.#emptyHeader.putAddress(this.#controlVector.view, 0, 0);
+    this.#controlVector.view.setUint32(8, VNET_HEADER_LENGTH, true);
     this.#rebuildPoll();
   }
 
@@ -117,8 +219,11 @@ export class DataLoop implements Escape {
     if (this.#toControl.mustWake()) this.wakeControl();
     if (this.#stopped) return;
     const idle = this.#owed.length === 0 && this.#commands.sleep();
-    const ready = this.#poll.wait(idle ? TURN_MS_MAX : 0);
+    const waitMs = Math.min(TURN_MS_MAX, Math.max(0, this.#reportDueMs - bootTimeMs()));
+    const ready = this.#poll.wait(idle ? Math.ceil(waitMs) : 0);
     this.#commands.awake();
+    this.#nowMs = bootTimeMs();
+    if (this.#nowMs >= this.#reportDueMs) this.#report();
     if (ready === 0) return;
     if (this.#poll.events(0) !== 0) this.#wake.drain();
     const descriptors = this.#descriptors; // a new array when one is lost: this one stays as it is
@@ -146,26 +251,123 @@ export class DataLoop implements Escape {
     const received = this.#received;
     const source = this.#source;
     const count = received.receive(descriptor.fd);
+    if (count === 0) return;
     source.socketId = descriptor.id;
+    this.#plane.beginUdp(tickOf(this.#nowMs), this.#vnetOut);
     for (let i = 0; i < count; i++) {
       source.ipAt = received.ipAt(i);
       source.ipLength = received.ipLength(i);
       source.port = received.port(i);
-      this.#plane.fromUdp(received.payloadAt(i), received.payloadLength(i), source);
+      source.tag = this.#endpoints.tag(source);
+      this.#plane.fromUdp(
+        received.payloadAt(i),
+        received.payloadLength(i),
+        received.segment(i),
+        source,
+      );
     }
+    this.#plane.endUdp();
+    this.#expectReport();
   }
 
   #readTap(descriptor: Descriptor): void {
     const c = libc();
-    for (let i = 0; i < FRAMES_PER_TURN; i++) {
+    this.#plane.beginTap(tickOf(this.#nowMs));
+    const reads = descriptor.vnet > 0 ? SUPER_FRAMES_PER_TURN : FRAMES_PER_TURN;
+    for (let i = 0; i < reads; i++) {
       const length = c.readv(descriptor.fd, this.#readVector.address, 1);
       if (length < 0) {
         const number = errno();
         // Anything else (EBADFD: the device was deleted) comes back at once and for ever.
         if (number !== EAGAIN && number !== EINTR) this.#lose(descriptor);
-        return;
+        break;
       }
-      this.#plane.fromTap(TAP_AT, length, descriptor.id);
+      this.#plane.fromTap(TAP_IN_AT, length, descriptor.id);
+    }
+    this.#plane.endTap();
+    this.#expectReport();
+  }
+
+  /** Part of {@linkcode Output}. */
+  datagrams(count: number): void {
+    const { view } = this.#arena;
+    let last: SendBatch | undefined; // runs of one batch mostly go to one socket
+    for (let i = 0; i < count; i++) {
+      const run = RUNS_AT + i * RUN_BYTES;
+      const route = this.#plane.route(view.getUint32(run + 12, true));
+      const batch = route && this.#sockets.get(route.socket)?.batch;
+      if (!batch) {
+        this.#stats[Stat.DROPPED_GONE]++;
+        continue;
+      }
+      if (last && last !== batch) this.#sendBatch(last);
+      last = batch;
+      const length = view.getUint32(run + 8, true);
+      this.#stats[Stat.BYTES_OUT] += length;
+      batch.add(
+        this.#arena,
+        view.getUint32(run, true),
+        length,
+        view.getUint32(run + 4, true),
+        route.ip,
+        0,
+        route.ip.length,
+        route.port,
+      );
+    }
+    if (last) this.#sendBatch(last);
+  }
+
+  /** Part of {@linkcode Output}. */
+  frames(count: number): void {
+    const { view } = this.#arena;
+    const vector = this.#writeVector;
+    for (let i = 0; i < count; i++) {
+      const entry = WRITES_AT + i * WRITE_BYTES;
+      const descriptor = this.#taps.get(view.getUint32(entry + 8, true));
+      if (!descriptor) {
+        this.#stats[Stat.DROPPED_GONE]++;
+        continue;
+      }
+      this.#arena.putAddress(vector.view, 0, view.getUint32(entry, true));
+      vector.view.setUint32(8, view.getUint32(entry + 4, true), true);
+      const taken = libc().writev(descriptor.fd, vector.address, 1);
+      this.#stats[taken < 0 ? Stat.DROPPED_WRITE : Stat.FRAMES_OUT]++;
+    }
+  }
+
+  #expectReport(): void {
+    if (this.#reportDueMs === Infinity && this.#reports.length > 0) {
+      this.#reportDueMs = this.#nowMs + REPORT_MS;
+    }
+  }
+
+  /** Tells control which sessions had traffic since its last word. */
+  #report(): void {
+    this.#reportDueMs = Infinity;
+    const { sessions } = this.#plane;
+    for (const report of this.#reports) {
+      const { slot } = report;
+      const direct = sessions.directTick(slot);
+      const relayed = sessions.relayedTick(slot);
+      const sent = this.#plane.sent(slot);
+      if (direct === report.direct && relayed === report.relayed && sent === report.sent) continue;
+      const record = this.#toControl.reserve(
+        RECORD_HEADER_LENGTH + TRAFFIC_LENGTH,
+        ACKNOWLEDGE_SPARE,
+      );
+      if (record < 0) return; // control is behind: the next report says it all
+      const { view } = this.#toControl;
+      const cameDirect = direct !== report.direct;
+      const about = (cameDirect ? TRAFFIC_DIRECT : 0) |
+        (relayed !== report.relayed ? TRAFFIC_RELAYED : 0);
+      putRecord(view, record, RecordKind.TRAFFIC, slot, sent - report.sent, about);
+      view.setUint32(record + RECORD_HEADER_LENGTH, NO_SOCKET, true);
+      if (cameDirect) this.#endpoints.put(view, record, sessions.pathTag(slot));
+      this.#toControl.commit();
+      report.direct = direct;
+      report.relayed = relayed;
+      report.sent = sent;
     }
   }
 
@@ -177,10 +379,27 @@ export class DataLoop implements Escape {
       this.#stats[Stat.DROPPED_RING_FULL]++;
       return;
     }
-    putRecord(ring.view, record, RecordKind.DATAGRAM, source.socketId);
-    const { ip, ipAt, ipLength, port } = source;
-    putRecordEndpoint(ring.view, record, ip, ipAt, ipLength, port);
+    this.#packetRecord(record, RecordKind.DATAGRAM, source);
     this.#copyOut(record, at, length);
+  }
+
+  /** Part of {@linkcode Escape}. */
+  opened(at: number, length: number, source: Source): void {
+    const ring = this.#toControl;
+    const record = ring.reserve(RECORD_HEADER_LENGTH + length, ACKNOWLEDGE_SPARE);
+    if (record < 0) {
+      this.#stats[Stat.DROPPED_RING_FULL]++;
+      return;
+    }
+    this.#packetRecord(record, RecordKind.OPENED, source);
+    this.#copyOut(record, at, length);
+  }
+
+  #packetRecord(record: number, kind: RecordKind, source: Source): void {
+    const { view } = this.#toControl;
+    putRecord(view, record, kind, source.socketId);
+    const { ip, ipAt, ipLength, port } = source;
+    putRecordEndpoint(view, record, ip, ipAt, ipLength, port);
   }
 
   /** Part of {@linkcode Escape}. */
@@ -229,7 +448,9 @@ export class DataLoop implements Escape {
       case RecordKind.ADD_SOCKET:
       case RecordKind.ADD_TAP:
       case RecordKind.ADD_SIGNAL:
-        return this.#add(kind, id, recordValue(view, at));
+        return this.#add(kind, id, recordValue(view, at), recordPort(view, at));
+      case RecordKind.TABLE:
+        return this.#apply(at + RECORD_HEADER_LENGTH, length - RECORD_HEADER_LENGTH);
       case RecordKind.REMOVE:
         return this.#remove(recordPort(view, at) as AddKind, id, recordValue(view, at));
       case RecordKind.STOP:
@@ -246,11 +467,11 @@ export class DataLoop implements Escape {
       this.#stats[Stat.DROPPED_GONE]++;
       return;
     }
-    if (batch.full) this.#sendBatch(batch);
     const { bytes, view } = this.#commands;
     batch.add(
       this.#commandBlock,
       at + RECORD_HEADER_LENGTH,
+      length - RECORD_HEADER_LENGTH,
       length - RECORD_HEADER_LENGTH,
       bytes,
       at + RECORD_IP_AT,
@@ -260,11 +481,28 @@ export class DataLoop implements Escape {
     this.#stats[Stat.BYTES_OUT] += length - RECORD_HEADER_LENGTH;
   }
 
+  #apply(at: number, length: number): void {
+    const record = decodeTableRecord(this.#commands.bytes.slice(at, at + length));
+    this.#plane.apply(record);
+    if (record.kind === "session") {
+      this.#forgetReport(record.slot);
+      this.#reports.push({ slot: record.slot, direct: 0, relayed: 0, sent: 0 });
+    } else if (record.kind === "no-session") {
+      this.#forgetReport(record.slot);
+    }
+  }
+
+  #forgetReport(slot: number): void {
+    const index = this.#reports.findIndex((report) => report.slot === slot);
+    if (index >= 0) this.#reports.splice(index, 1);
+  }
+
   #sendBatch(batch: SendBatch): void {
-    const { sent, failed } = batch;
     batch.send();
-    this.#stats[Stat.DATAGRAMS_OUT] += batch.sent - sent;
-    this.#stats[Stat.DROPPED_SEND] += batch.failed - failed;
+    this.#stats[Stat.DATAGRAMS_OUT] += batch.sent; // also what went when the batch was full
+    this.#stats[Stat.DROPPED_SEND] += batch.failed;
+    batch.sent = 0;
+    batch.failed = 0;
   }
 
   #write(at: number, length: number, id: number): void {
@@ -273,20 +511,33 @@ export class DataLoop implements Escape {
       this.#stats[Stat.DROPPED_GONE]++;
       return;
     }
-    const vector = this.#writeVector;
-    this.#commandBlock.putAddress(vector.view, 0, at + RECORD_HEADER_LENGTH);
-    vector.view.setUint32(8, length - RECORD_HEADER_LENGTH, true);
-    const taken = libc().writev(descriptor.fd, vector.address, 1);
+    const vector = this.#controlVector;
+    this.#commandBlock.putAddress(vector.view, 16, at + RECORD_HEADER_LENGTH);
+    vector.view.setUint32(24, length - RECORD_HEADER_LENGTH, true);
+    const taken = descriptor.vnet > 0
+      ? libc().writev(descriptor.fd, vector.address, 2)
+      : libc().writev(descriptor.fd, this.#frameVectorAddress, 1);
     this.#stats[taken < 0 ? Stat.DROPPED_WRITE : Stat.FRAMES_OUT]++;
   }
 
-  #add(kind: AddKind, id: number, fd: number): void {
+  /** @param vnet Bytes of virtio header, of a TAP */
+  #add(kind: AddKind, id: number, fd: number, vnet: number): void {
     assert(this.#descriptors.length < DESCRIPTORS_MAX, "control bounds the number of descriptors");
-    const batch = kind === RecordKind.ADD_SOCKET ? new SendBatch(fd) : undefined;
-    const descriptor = { kind, id, fd, batch };
+    const batch = kind === RecordKind.ADD_SOCKET ? this.#openBatch(fd) : undefined;
+    const descriptor = { kind, id, fd, batch, vnet };
+    if (kind === RecordKind.ADD_TAP) {
+      this.#plane.setPort(id, vnet);
+      // All ports take the header or none does: they are opened alike.
+      this.#vnetOut = vnet;
+    }
     this.#descriptors = [...this.#descriptors, descriptor];
     this.#tableOf(kind)?.set(id, descriptor);
     this.#rebuildPoll();
+  }
+
+  #openBatch(fd: number): SendBatch {
+    if (this.#setup.gro) enableGro(fd);
+    return new SendBatch(fd, this.#setup.gso && supportsGso(fd));
   }
 
   #remove(kind: AddKind, id: number, ticket: number): void {

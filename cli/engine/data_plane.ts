@@ -15,7 +15,12 @@
 import { clearImmediate, setImmediate } from "node:timers";
 import type { Endpoint } from "../../lib/base/ip.ts";
 import { EventFd } from "../../ffi/linux/system.ts";
+import type { Address } from "../../lib/base/ids.ts";
+import type { Random } from "../../lib/crypto/primitives.ts";
+import { encodeTableRecord, type TableRecord } from "../../lib/dataplane/table_records.ts";
+import { packetIdState } from "../../lib/node/packet_ids.ts";
 import {
+  NO_SOCKET,
   PACKET_ROOM,
   putRecord,
   putRecordEndpoint,
@@ -27,6 +32,8 @@ import {
   recordKind,
   recordPort,
   recordValue,
+  TRAFFIC_DIRECT,
+  TRAFFIC_RELAYED,
 } from "../../lib/dataplane/records.ts";
 import { Stat, statsMemory } from "../../lib/dataplane/stats.ts";
 import { assert } from "../../lib/base/errors.ts";
@@ -56,6 +63,15 @@ const KIND_NAMES = {
   [RecordKind.ADD_SIGNAL]: "signal",
 } as const;
 
+/** What the data plane needs to know from the start. */
+export interface DataPlaneOptions {
+  readonly self: Address;
+  readonly random: Random;
+  /** Whether to use what the kernel offers; all on unless given. */
+  readonly gso?: boolean;
+  readonly gro?: boolean;
+}
+
 /** One Worker and what we share with it. Never reused: a Worker that is given up cannot touch the next one's rings. */
 interface Incarnation {
   readonly worker: Worker;
@@ -71,6 +87,8 @@ export class DataPlane implements PacketMover {
   readonly stats: Float64Array;
   readonly #events: PacketEvents;
   readonly #statsMemory = statsMemory();
+  readonly #options: DataPlaneOptions;
+  readonly #vnetBytes = new Map<number, number>(); // by TAP id
   readonly #added = new Map<AddKind, Map<number, number>>([
     [RecordKind.ADD_SOCKET, new Map()],
     [RecordKind.ADD_TAP, new Map()],
@@ -89,15 +107,16 @@ export class DataPlane implements PacketMover {
   #unchanged = 0;
   #running = false;
 
-  constructor(events: PacketEvents) {
+  constructor(events: PacketEvents, options: DataPlaneOptions) {
     this.#events = events;
+    this.#options = options;
     this.stats = new Float64Array(this.#statsMemory);
   }
 
   start(): void {
     assert(!this.#running, "a data plane is started once");
     this.#running = true;
-    this.#spawn();
+    this.#spawn(true);
     this.#check = setInterval(() => this.#checkTurns(), CHECK_MS);
   }
 
@@ -109,7 +128,8 @@ export class DataPlane implements PacketMover {
     return this.#remove(RecordKind.ADD_SOCKET, id);
   }
 
-  addTap(id: number, fd: number): void {
+  addTap(id: number, fd: number, vnetBytes = 0): void {
+    this.#vnetBytes.set(id, vnetBytes);
     this.#add(RecordKind.ADD_TAP, id, fd);
   }
 
@@ -132,7 +152,21 @@ export class DataPlane implements PacketMover {
     for (const { size } of this.#added.values()) count += size;
     if (count >= DESCRIPTORS_MAX) throw new RangeError(`more than ${DESCRIPTORS_MAX} descriptors`);
     table.set(id, fd);
-    this.#command(kind, id, fd);
+    this.#command(kind, id, fd, this.#aboutOf(kind, id));
+  }
+
+  #aboutOf(kind: AddKind, id: number): number {
+    return kind === RecordKind.ADD_TAP ? this.#vnetBytes.get(id) ?? 0 : 0;
+  }
+
+  /** A table record is a command: it must arrive, and in order. */
+  apply(record: TableRecord): void {
+    if (!this.#current) return; // the next Worker is told everything anyway
+    const bytes = encodeTableRecord(record);
+    const command = new Uint8Array(RECORD_HEADER_LENGTH + bytes.length);
+    putRecord(new DataView(command.buffer), 0, RecordKind.TABLE, 0);
+    command.set(bytes, RECORD_HEADER_LENGTH);
+    this.#backlog.push(command);
   }
 
   #remove(kind: AddKind, id: number): Promise<void> {
@@ -221,7 +255,8 @@ export class DataPlane implements PacketMover {
     this.flush();
   }
 
-  #spawn(): void {
+  /** @param first Whether it is the first Worker; later ones have to be told the tables again */
+  #spawn(first: boolean): void {
     const toWorker = ringMemory(RING_BYTES);
     const toControl = ringMemory(RING_BYTES);
     const wake = new EventFd();
@@ -241,11 +276,22 @@ export class DataPlane implements PacketMover {
     this.#backlog.length = 0;
     this.#unchanged = 0;
     current.events.sleep(); // empty: from here on the Worker's first record wakes us
-    const setup: DataSetup = { toWorker, toControl, stats: this.#statsMemory, wakeFd: wake.fd };
+    const { self, random, gso = true, gro = true } = this.#options;
+    const setup: DataSetup = {
+      toWorker,
+      toControl,
+      stats: this.#statsMemory,
+      wakeFd: wake.fd,
+      self,
+      ids: packetIdState(random),
+      gso,
+      gro,
+    };
     worker.postMessage(setup);
     for (const [kind, table] of this.#added) {
-      for (const [id, fd] of table) this.#command(kind, id, fd);
+      for (const [id, fd] of table) this.#command(kind, id, fd, this.#aboutOf(kind, id));
     }
+    if (!first) this.#events.onReset?.();
   }
 
   #hear(current: Incarnation, word: WorkerWord): void {
@@ -274,13 +320,15 @@ export class DataPlane implements PacketMover {
     const id = recordId(view, at);
     switch (recordKind(view, at)) {
       case RecordKind.DATAGRAM: {
-        const ip = ring.bytes.slice(
-          at + RECORD_IP_AT,
-          at + RECORD_IP_AT + recordIpLength(view, at),
-        );
-        const from = { ip, port: recordPort(view, at) };
+        const from = this.#endpointOf(ring, at, recordPort(view, at));
         return this.#events.onDatagram(id, from, this.#lend(ring, at));
       }
+      case RecordKind.OPENED: {
+        const from = this.#endpointOf(ring, at, recordPort(view, at));
+        return this.#events.onOpened?.(id, from, this.#lend(ring, at));
+      }
+      case RecordKind.TRAFFIC:
+        return this.#traffic(ring, at);
       case RecordKind.FRAME:
         return this.#events.onFrame(id, this.#lend(ring, at));
       case RecordKind.SIGNAL:
@@ -296,6 +344,25 @@ export class DataPlane implements PacketMover {
       default:
         assert(false, "the data Worker sends only records control knows");
     }
+  }
+
+  #endpointOf(ring: RingReader, at: number, port: number): Endpoint {
+    const ipAt = at + RECORD_IP_AT;
+    return { ip: ring.bytes.slice(ipAt, ipAt + recordIpLength(ring.view, at)), port };
+  }
+
+  #traffic(ring: RingReader, at: number): void {
+    const { view } = ring;
+    const flags = recordPort(view, at);
+    const socket = view.getUint32(at + RECORD_HEADER_LENGTH, true);
+    const port = view.getUint16(at + RECORD_HEADER_LENGTH + 4, true);
+    const known = (flags & TRAFFIC_DIRECT) !== 0 && socket !== NO_SOCKET;
+    this.#events.onTraffic?.({
+      session: recordId(view, at),
+      direct: known ? { socket, from: this.#endpointOf(ring, at, port) } : undefined,
+      relayed: (flags & TRAFFIC_RELAYED) !== 0,
+      packetsOut: recordValue(view, at),
+    });
   }
 
   #lend(ring: RingReader, at: number): Uint8Array {
@@ -338,7 +405,7 @@ export class DataPlane implements PacketMover {
       return;
     }
     this.#events.onRestart?.(reason);
-    this.#restart = setTimeout(() => this.#spawn(), (deaths - 1) * RESTART_STEP_MS);
+    this.#restart = setTimeout(() => this.#spawn(false), (deaths - 1) * RESTART_STEP_MS);
   }
 
   #end(current: Incarnation): void {

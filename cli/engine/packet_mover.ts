@@ -3,11 +3,27 @@
  * @module
  */
 import type { Endpoint } from "../../lib/base/ip.ts";
+import type { TableRecord } from "../../lib/dataplane/table_records.ts";
+
+/** Traffic of one session. */
+export interface Traffic {
+  readonly session: number;
+  /** The path of the last packet that came straight from the peer, if any did. */
+  readonly direct?: { readonly socket: number; readonly from: Endpoint };
+  readonly relayed: boolean;
+  readonly packetsOut: number;
+}
 
 /** What a packet mover has to tell. Byte arrays are lent: read during the call, copy what must stay. */
 export interface PacketEvents {
   /** A datagram came in on a socket. */
   onDatagram(socketId: number, from: Endpoint, bytes: Uint8Array): void;
+  /** A packet the data plane opened, and leaves to control. */
+  onOpened?(socketId: number, from: Endpoint, bytes: Uint8Array): void;
+  /** What the data plane did for a session since its last word. */
+  onTraffic?(traffic: Traffic): void;
+  /** The data plane was started anew, and its tables are empty. */
+  onReset?(): void;
   /** This machine's network stack sent a frame into a TAP. */
   onFrame(tapId: number, bytes: Uint8Array): void;
   /** The descriptor of a signal is readable. It is watched again after the next {@linkcode PacketMover.addSignal}. */
@@ -28,7 +44,8 @@ export interface PacketMover {
   addSocket(id: number, fd: number): void;
   /** @returns when nothing of it follows and its descriptor may be closed */
   removeSocket(id: number): Promise<void>;
-  addTap(id: number, fd: number): void;
+  /** @param vnetBytes Length of the virtio header in front of each frame: 0 or 10 */
+  addTap(id: number, fd: number, vnetBytes?: number): void;
   /** @returns when nothing of it follows and its descriptor may be closed */
   removeTap(id: number): Promise<void>;
   /** Watches a descriptor until it is readable, once. */
@@ -39,6 +56,8 @@ export interface PacketMover {
   send(socketId: number, to: Endpoint, bytes: Uint8Array): boolean;
   /** Queues a frame for this machine's network stack; the bytes are copied. @returns false when there was no room */
   writeFrame(tapId: number, bytes: Uint8Array): boolean;
+  /** Changes the data plane's tables. */
+  apply?(record: TableRecord): void;
   /** Sees to it that what is queued gets moved: once at the end of each turn. Events end with one of their own. */
   flush(): void;
   /** Stops reading. @returns when all descriptors may be closed */

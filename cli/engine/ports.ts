@@ -20,6 +20,7 @@ import type { LocalNetworkSettings } from "./home_files.ts";
 import { type Managed, managedFor, type ManagedRoute } from "./managed.ts";
 import type { PacketMover } from "./packet_mover.ts";
 
+const VNET_HEADER_LENGTH = 10; // of the virtio header that says how a super-frame is to be cut
 const NAME_TRIALS = 256; // other names tried when a device of the usual one exists
 
 /** One network's port. */
@@ -75,8 +76,9 @@ export class Ports {
     const tapId = this.#nextTapId++;
     let tap: Tap | undefined;
     try {
-      tap = machine.openTap({ name: this.#nameFor(id), mac: config.mac, mtu: config.mtu });
-      mover.addTap(tapId, tap.fd);
+      const { mac, mtu } = config;
+      tap = machine.openTap({ name: this.#nameFor(id), mac, mtu, vnetHeader: true });
+      mover.addTap(tapId, tap.fd, VNET_HEADER_LENGTH);
       this.#byTap.set(tapId, id);
     } catch (error) {
       this.#complain(error, `no interface for network ${formatNetworkId(id)}: `);
@@ -182,6 +184,12 @@ export class Ports {
   /** The network whose TAP this is. */
   networkOf(tapId: number): NetworkId | undefined {
     return this.#byTap.get(tapId);
+  }
+
+  /** The TAP of a network; undefined when there is none. */
+  tapOf(id: NetworkId): number | undefined {
+    const port = this.#ports.get(id);
+    return port?.tap && port.tapId;
   }
 
   /** Hands a frame to the machine. @returns false when there is no port or no room */

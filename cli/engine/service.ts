@@ -12,6 +12,7 @@ import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
 import { contains, type Endpoint } from "../../lib/base/ip.ts";
 import type { Address } from "../../lib/base/ids.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
+import type { TableRecord } from "../../lib/dataplane/table_records.ts";
 import { PacketKernel } from "../../lib/kernel/mod.ts";
 import type { Action, Command, Input, NodeEvent, NodeSettings } from "../../lib/node/machine.ts";
 import { Node } from "../../lib/node/node.ts";
@@ -95,12 +96,16 @@ export class Service {
     this.#watch = this.#network.watch();
     this.#files = new NodeHome(parts.home, parts.log);
     this.#mover = new DataPlane({
-      onDatagram: (socket, from, bytes) => this.input({ kind: "datagram", socket, from, bytes }),
+      onDatagram: (socket, from, bytes) =>
+        this.input({ kind: "datagram", socket, from, bytes, whole: true }),
+      onOpened: (socket, from, bytes) => this.input({ kind: "opened", socket, from, bytes }),
+      onTraffic: (traffic) => this.input({ kind: "traffic", ...traffic }),
+      onReset: () => this.input({ kind: "plane-reset" }),
       onFrame: (tapId, bytes) => this.#frame(tapId, bytes),
       onSignal: () => this.#networkChanged(),
       onLost: (what, id) => this.#lost(what, id),
       onFailed: (error) => this.#fail(error),
-    });
+    }, { self: parts.identity.address, random: parts.random });
     this.#mover.start();
     this.sockets = new Sockets({
       ...parts,
@@ -239,6 +244,8 @@ export class Service {
       case "unconfigure":
         this.ports.unconfigure(action.network);
         return this.#tellLinks(false);
+      case "publish":
+        return this.#publish(action.record);
       case "validate":
         this.#validator.validate(action.identity).then((valid) =>
           this.input({ kind: "validated", ticket: action.ticket, valid })
@@ -253,6 +260,13 @@ export class Service {
       case "event":
         return this.#event(action.event);
     }
+  }
+
+  /** The node does not know TAPs: a network's is filled in here. */
+  #publish(record: TableRecord): void {
+    if (record.kind !== "network") return this.#mover.apply(record);
+    const port = this.ports.tapOf(record.id);
+    if (port !== undefined) this.#mover.apply({ ...record, port });
   }
 
   /** A disk that is full must not stop the node: it goes on with what it has in memory. */

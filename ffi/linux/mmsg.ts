@@ -1,126 +1,184 @@
 /**
- * Many datagrams per system call: tables for `recvmmsg` and `sendmmsg`, laid out once and reused. Nothing here
- * allocates after construction.
+ * Many datagrams per system call: tables for `recvmmsg` and `sendmmsg`, laid out once and reused. And super-datagrams: many
+ * datagrams of one peer in one buffer, cut by the kernel on the way out (UDP GSO) and joined by it on the way in (UDP GRO).
+ * What makes a tunnel fast: the network stack is paid per buffer, not per datagram. Nothing here allocates after construction.
  *
  *     iovec (16)      base u64 @0, length u64 @8
  *     msghdr (56)     name @0, namelen u32 @8, iov @16, iovlen u64 @24, control @32, controllen u64 @40, flags i32 @48
  *     mmsghdr (64)    msghdr @0, msg_len u32 @56
+ *     cmsghdr         length u64 @0, level i32 @8, type i32 @12, data @16
+ *     UDP_SEGMENT     out: length 18, u16
+ *     UDP_GRO         in: length 20, i32
  *
- * Source: spec 07 section 5.
+ * Source: spec 07 sections 2.1 and 5.
  * @module
  */
 import { Block } from "./block.ts";
-import { EAGAIN, ECONNREFUSED, EINTR, errno } from "./errno.ts";
+import { EAGAIN, ECONNREFUSED, EINTR, EINVAL, EIO, EMSGSIZE, EOPNOTSUPP, errno } from "./errno.ts";
 import { libc } from "./libc.ts";
-import { putSockaddr, SOCKADDR_ROOM, sockaddrIpAt, sockaddrIpLength } from "./sockaddr.ts";
-import { sockaddrPort } from "./sockaddr.ts";
+import {
+  putSockaddr,
+  SOCKADDR_ROOM,
+  sockaddrIpAt,
+  sockaddrIpLength,
+  sockaddrPort,
+} from "./sockaddr.ts";
 
-/** Datagrams per system call; 64 measured no better. */
-export const BATCH_COUNT = 32;
+/** Super-datagrams, or datagrams, taken in one call. */
+export const BATCH_COUNT = 16;
+/** Messages sent in one call. */
+export const SEND_COUNT = 128;
+/** Most datagrams one message may be cut into: what older kernels allow. */
+export const SEGMENTS_MAX = 64;
 
 const MESSAGE_LENGTH = 64;
 const NAME_LENGTH_AT = 8;
 const IOVEC_AT = 16;
 const IOVEC_COUNT_AT = 24;
+const CONTROL_AT = 32;
+const CONTROL_LENGTH_AT = 40;
 const FLAGS_AT = 48;
 const RECEIVED_AT = 56;
 const IOVEC_LENGTH = 16;
+const CONTROL_ROOM = 24;
+const CMSG_DATA_AT = 16;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+const UDP_GRO = 104;
+const SEGMENT_CMSG_LENGTH = 18;
 
-// One block holds all three tables, in this order.
-const IOVECS_AT = BATCH_COUNT * MESSAGE_LENGTH;
-const NAMES_AT = IOVECS_AT + BATCH_COUNT * IOVEC_LENGTH;
-const TABLES_LENGTH = NAMES_AT + BATCH_COUNT * SOCKADDR_ROOM;
+/** One block with the tables of `count` messages: headers, iovecs, names, control data, in this order. */
+class Tables {
+  readonly block: Block;
+  readonly iovecsAt: number;
+  readonly namesAt: number;
+  readonly controlsAt: number;
 
-function makeTables(): Block {
-  const tables = new Block(TABLES_LENGTH);
-  for (let i = 0; i < BATCH_COUNT; i++) {
-    const message = i * MESSAGE_LENGTH;
-    tables.putAddress(tables.view, message, NAMES_AT + i * SOCKADDR_ROOM);
-    tables.view.setUint32(message + NAME_LENGTH_AT, SOCKADDR_ROOM, true);
-    tables.putAddress(tables.view, message + IOVEC_AT, IOVECS_AT + i * IOVEC_LENGTH);
-    tables.view.setUint32(message + IOVEC_COUNT_AT, 1, true);
+  constructor(count: number) {
+    this.iovecsAt = count * MESSAGE_LENGTH;
+    this.namesAt = this.iovecsAt + count * IOVEC_LENGTH;
+    this.controlsAt = this.namesAt + count * SOCKADDR_ROOM;
+    this.block = new Block(this.controlsAt + count * CONTROL_ROOM);
+    const { view } = this.block;
+    for (let i = 0; i < count; i++) {
+      const message = i * MESSAGE_LENGTH;
+      this.block.putAddress(view, message, this.nameAt(i));
+      this.block.putAddress(view, message + IOVEC_AT, this.iovecAt(i));
+      view.setUint32(message + IOVEC_COUNT_AT, 1, true);
+      this.block.putAddress(view, message + CONTROL_AT, this.controlAt(i));
+    }
   }
-  return tables;
+
+  iovecAt(i: number): number {
+    return this.iovecsAt + i * IOVEC_LENGTH;
+  }
+
+  nameAt(i: number): number {
+    return this.namesAt + i * SOCKADDR_ROOM;
+  }
+
+  controlAt(i: number): number {
+    return this.controlsAt + i * CONTROL_ROOM;
+  }
 }
 
-/** Room for one batch of received datagrams, shared by all sockets of a thread. */
+/** Lets the kernel join datagrams of one sender. @returns whether it will */
+export function enableGro(fd: number): boolean {
+  return libc().setsockopt(fd, SOL_UDP, UDP_GRO, new Int32Array([1]), 4) === 0;
+}
+
+/** Whether the kernel would cut super-datagrams on this socket; asks without changing anything. */
+export function supportsGso(fd: number): boolean {
+  return libc().setsockopt(fd, SOL_UDP, UDP_SEGMENT, new Int32Array([0]), 4) === 0;
+}
+
+/** Room for one batch of received super-datagrams, shared by all sockets of a thread. */
 export class ReceiveBatch {
-  readonly #tables = makeTables();
+  readonly #tables = new Tables(BATCH_COUNT);
 
   /**
-   * @param arena Where payloads land
-   * @param at Offset of the first payload in it
-   * @param slotLength Bytes per payload; longer datagrams are cut and dropped
+   * @param arena Where payloads land, {@linkcode BATCH_COUNT} slots from `at`
+   * @param slotLength Bytes a slot; with GRO a sender's datagrams fill up to 65,535
    */
-  constructor(readonly arena: Block, readonly at: number, readonly slotLength: number) {
+  constructor(arena: Block, readonly at: number, readonly slotLength: number) {
+    const { view } = this.#tables.block;
     for (let i = 0; i < BATCH_COUNT; i++) {
-      const iovec = IOVECS_AT + i * IOVEC_LENGTH;
-      arena.putAddress(this.#tables.view, iovec, this.payloadAt(i));
-      this.#tables.view.setUint32(iovec + 8, slotLength, true);
+      arena.putAddress(view, this.#tables.iovecAt(i), this.payloadAt(i));
+      view.setUint32(this.#tables.iovecAt(i) + 8, slotLength, true);
     }
   }
 
-  /**
-   * Takes what a socket has, without waiting.
-   * @returns number of datagrams, 0 when there was none
-   */
+  /** Takes what a socket has, without waiting. @returns number of messages, 0 when there was none */
   receive(fd: number): number {
-    const { view, address } = this.#tables;
-    // The kernel overwrites the length of the name room with the length of the name.
+    const { view, address } = this.#tables.block;
+    // The kernel overwrites both lengths with what it wrote.
     for (let i = 0; i < BATCH_COUNT; i++) {
       view.setUint32(i * MESSAGE_LENGTH + NAME_LENGTH_AT, SOCKADDR_ROOM, true);
+      view.setUint32(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, CONTROL_ROOM, true);
     }
-    // An ICMP error is reported once, instead of data: ask again at the next turn.
     return Math.max(0, libc().recvmmsg(fd, address, BATCH_COUNT, MSG_DONTWAIT, 0n));
   }
 
-  /** Offset of datagram `i` in the arena. */
   payloadAt(i: number): number {
     return this.at + i * this.slotLength;
   }
 
-  /** Length in bytes of datagram `i`, or -1 when it was longer than its slot. */
+  /** Bytes of message `i`, or -1 when they did not fit its slot. */
   payloadLength(i: number): number {
-    const message = i * MESSAGE_LENGTH;
-    const cut = this.#tables.view.getInt32(message + FLAGS_AT, true) & MSG_TRUNC;
-    return cut ? -1 : this.#tables.view.getUint32(message + RECEIVED_AT, true);
+    const { view } = this.#tables.block;
+    const cut = view.getInt32(i * MESSAGE_LENGTH + FLAGS_AT, true) & MSG_TRUNC;
+    return cut ? -1 : view.getUint32(i * MESSAGE_LENGTH + RECEIVED_AT, true);
   }
 
-  /** Where the sender's IP of datagram `i` is, as an offset into {@linkcode ReceiveBatch.names}. */
+  /** Bytes of each datagram of message `i` but possibly the last. */
+  segment(i: number): number {
+    const { view } = this.#tables.block;
+    const control = this.#tables.controlAt(i);
+    const present = view.getUint32(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, true) > CMSG_DATA_AT &&
+      view.getInt32(control + 8, true) === SOL_UDP && view.getInt32(control + 12, true) === UDP_GRO;
+    const size = present ? view.getInt32(control + CMSG_DATA_AT, true) : 0;
+    return size > 0 ? size : Math.max(1, this.payloadLength(i));
+  }
+
+  /** Where the sender's IP of message `i` is, as an offset into {@linkcode ReceiveBatch.names}. */
   ipAt(i: number): number {
-    return NAMES_AT + i * SOCKADDR_ROOM + sockaddrIpAt(this.ipLength(i));
+    return this.#tables.nameAt(i) + sockaddrIpAt(this.ipLength(i));
   }
 
-  /** 4 or 16. */
+  /** 4, 16, or 0 for neither. */
   ipLength(i: number): number {
-    return sockaddrIpLength(this.#tables.bytes, NAMES_AT + i * SOCKADDR_ROOM);
+    return sockaddrIpLength(this.#tables.block.bytes, this.#tables.nameAt(i));
   }
 
   port(i: number): number {
-    return sockaddrPort(this.#tables.bytes, NAMES_AT + i * SOCKADDR_ROOM);
+    return sockaddrPort(this.#tables.block.bytes, this.#tables.nameAt(i));
   }
 
   /** The bytes {@linkcode ReceiveBatch.ipAt} points into. */
   get names(): Uint8Array {
-    return this.#tables.bytes;
+    return this.#tables.block.bytes;
   }
 }
 
-/** Datagrams gathered for one socket, sent together. Payloads are not copied: they stay put until sent. */
+/** Messages gathered for one socket, sent together. Payloads are not copied: they stay put until sent. */
 export class SendBatch {
-  readonly #tables = makeTables();
+  readonly #tables = new Tables(SEND_COUNT);
   readonly #addresses: bigint[] = [];
   #count = 0;
-  /** Datagrams the system took, and did not take, since the batch was made. */
+  readonly #segments = new Uint8Array(SEND_COUNT); // datagrams of each message
+  /** Whether the kernel cuts super-datagrams here; turned off when it turns out not to. */
+  gso: boolean;
+  /** Datagrams handed over, and not taken; whoever counts them may set them back. */
   sent = 0;
   failed = 0;
 
   /** @param fd Socket it sends on */
-  constructor(readonly fd: number) {
-    for (let i = 0; i < BATCH_COUNT; i++) {
-      this.#addresses.push(this.#tables.addressAt(i * MESSAGE_LENGTH));
+  constructor(readonly fd: number, gso = false) {
+    this.gso = gso;
+    for (let i = 0; i < SEND_COUNT; i++) {
+      this.#addresses.push(this.#tables.block.addressAt(i * MESSAGE_LENGTH));
     }
   }
 
@@ -128,49 +186,74 @@ export class SendBatch {
     return this.#count;
   }
 
-  /** Whether {@linkcode SendBatch.send} is due before anything is added. */
-  get full(): boolean {
-    return this.#count === BATCH_COUNT;
-  }
-
   /**
-   * Adds a datagram.
-   * @param memory Holds the payload at `at`, unchanged until sent
-   * @param ip Holds the destination's IP at `ipAt`; copied
+   * Adds datagrams that lie side by side.
+   * @param memory Holds them from `at` on, unchanged until sent
+   * @param length Bytes in all
+   * @param segment Bytes of each but possibly the last; at most {@linkcode SEGMENTS_MAX} of them
+   * @param ip Holds the destination's IP; copied
    */
   add(
     memory: Block,
     at: number,
     length: number,
+    segment: number,
     ip: Uint8Array,
     ipAt: number,
     ipLength: number,
     port: number,
   ): void {
-    const { bytes, view } = this.#tables;
-    const name = NAMES_AT + this.#count * SOCKADDR_ROOM;
-    const nameLength = putSockaddr(bytes, name, ip, ipAt, ipLength, port);
-    view.setUint32(this.#count * MESSAGE_LENGTH + NAME_LENGTH_AT, nameLength, true);
-    const iovec = IOVECS_AT + this.#count * IOVEC_LENGTH;
-    memory.putAddress(view, iovec, at);
-    view.setUint32(iovec + 8, length, true);
-    this.#count++;
+    if (segment >= length) return this.#put(memory, at, length, 0, ip, ipAt, ipLength, port);
+    if (this.gso) return this.#put(memory, at, length, segment, ip, ipAt, ipLength, port);
+    for (let done = 0; done < length; done += segment) {
+      const piece = Math.min(segment, length - done);
+      this.#put(memory, at + done, piece, 0, ip, ipAt, ipLength, port);
+    }
+  }
+
+  #put(
+    memory: Block,
+    at: number,
+    length: number,
+    segment: number,
+    ip: Uint8Array,
+    ipAt: number,
+    ipLength: number,
+    port: number,
+  ): void {
+    if (this.#count === SEND_COUNT) this.send();
+    const { bytes, view } = this.#tables.block;
+    const i = this.#count++;
+    const message = i * MESSAGE_LENGTH;
+    const nameLength = putSockaddr(bytes, this.#tables.nameAt(i), ip, ipAt, ipLength, port);
+    view.setUint32(message + NAME_LENGTH_AT, nameLength, true);
+    memory.putAddress(view, this.#tables.iovecAt(i), at);
+    view.setUint32(this.#tables.iovecAt(i) + 8, length, true);
+    const control = this.#tables.controlAt(i);
+    this.#segments[i] = segment === 0 ? 1 : Math.ceil(length / segment);
+    if (segment === 0) {
+      view.setUint32(message + CONTROL_LENGTH_AT, 0, true);
+      return;
+    }
+    view.setUint32(message + CONTROL_LENGTH_AT, CONTROL_ROOM, true);
+    view.setUint32(control, SEGMENT_CMSG_LENGTH, true);
+    view.setUint32(control + 4, 0, true);
+    view.setInt32(control + 8, SOL_UDP, true);
+    view.setInt32(control + 12, UDP_SEGMENT, true);
+    view.setUint16(control + CMSG_DATA_AT, segment, true);
   }
 
   /** Sends everything gathered. What the system does not take is lost and counted, as UDP may. */
   send(): void {
     let next = 0;
     let retried = false;
-    while (next < this.#count) {
-      const taken = libc().sendmmsg(
-        this.fd,
-        this.#addresses[next],
-        this.#count - next,
-        MSG_DONTWAIT,
-      );
+    const count = this.#count;
+    this.#count = 0;
+    while (next < count) {
+      const taken = libc().sendmmsg(this.fd, this.#addresses[next], count - next, MSG_DONTWAIT);
       if (taken > 0) {
+        this.sent += this.#datagrams(next, next + taken);
         next += taken;
-        this.sent += taken;
         retried = false;
         continue;
       }
@@ -180,12 +263,51 @@ export class SendBatch {
         retried = true;
         continue;
       }
-      // A full queue will not take the rest either; anything else is about this datagram alone.
-      const lost = number === EAGAIN ? this.#count - next : 1;
-      next += lost;
-      this.failed += lost;
+      if (this.#refusesGso(next, number)) {
+        this.gso = false; // this device or path cannot: the same datagrams go one by one, now and from now on
+        this.#sendApart(next);
+        next++;
+        continue;
+      }
+      // A full queue will not take the rest either; anything else is about this message alone.
+      const end = number === EAGAIN ? count : next + 1;
+      this.failed += this.#datagrams(next, end);
+      next = end;
       retried = false;
     }
-    this.#count = 0;
+  }
+
+  #datagrams(from: number, end: number): number {
+    let datagrams = 0;
+    for (let i = from; i < end; i++) datagrams += this.#segments[i];
+    return datagrams;
+  }
+
+  #refusesGso(i: number, number: number): boolean {
+    const control = i * MESSAGE_LENGTH + CONTROL_LENGTH_AT;
+    const cut = this.#tables.block.view.getUint32(control, true) !== 0;
+    return cut &&
+      (number === EIO || number === EINVAL || number === EOPNOTSUPP || number === EMSGSIZE);
+  }
+
+  /** Sends the datagrams of message `i` one by one. */
+  #sendApart(i: number): void {
+    const { view } = this.#tables.block;
+    const message = i * MESSAGE_LENGTH;
+    const iovec = this.#tables.iovecAt(i);
+    const segment = view.getUint16(this.#tables.controlAt(i) + CMSG_DATA_AT, true);
+    const low = view.getUint32(iovec, true);
+    const high = view.getUint32(iovec + 4, true);
+    const length = view.getUint32(iovec + 8, true);
+    view.setUint32(message + CONTROL_LENGTH_AT, 0, true);
+    for (let done = 0; done < length; done += segment) {
+      const at = high * 0x1_0000_0000 + low + done;
+      view.setUint32(iovec, at % 0x1_0000_0000, true);
+      view.setUint32(iovec + 4, Math.floor(at / 0x1_0000_0000), true);
+      view.setUint32(iovec + 8, Math.min(segment, length - done), true);
+      const taken = libc().sendmmsg(this.fd, this.#addresses[i], 1, MSG_DONTWAIT);
+      if (taken > 0) this.sent++;
+      else this.failed++;
+    }
   }
 }

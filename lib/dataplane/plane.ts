@@ -1,18 +1,77 @@
 /**
- * What happens to packets and frames between the machine and the control thread. No I/O of its own: whoever drives it
- * puts bytes into an arena and says where; what the plane does not handle itself leaves through {@linkcode Escape}.
+ * The data plane: frames of known sessions, in and out, without allocation. Whoever drives it puts bytes into the arena,
+ * says where, and carries out what it leaves there; what it does not handle itself goes out through {@linkcode Escape}. Its
+ * tables change only by {@linkcode Plane.apply}, between batches.
  *
- * Here it passes on everything that could be a packet at all.
+ * A frame takes this way only when everything the slow path would check is in the tables: a session with a route, a member
+ * of a network whose rules let it pass, own source address. Anything else escapes, whole.
  *
- * Source: DESIGN.md section 3, STYLE.md section 5.
+ * Source: DESIGN.md section 3, spec 07.
  * @module
  */
-import { FRAGMENT_HEADER_LENGTH } from "../wire/packet.ts";
+import type { Address } from "../base/ids.ts";
+import { assert } from "../base/errors.ts";
+import {
+  dataExports,
+  type DataKernel,
+  FULL,
+  LIST_BYTES,
+  Result,
+  RESULT_BYTES,
+  ResultKind,
+} from "../kernel/data_kernel.ts";
+import { Verdict } from "../network/rules/mod.ts";
+import {
+  AT_DESTINATION,
+  AT_FLAGS,
+  AT_SOURCE,
+  AT_VERB,
+  FLAG_ENCRYPTED,
+  Verb,
+} from "../wire/packet.ts";
+import {
+  IDS_AT,
+  INDEX_AT,
+  INDEX_SIZE,
+  MEMBER_BYTES,
+  MEMBER_MACS_AT,
+  MEMBERS_AT,
+  REASSEMBLY_AT,
+  RESULTS_AT,
+  RESULTS_MAX,
+  RUNS_AT,
+  RUNS_MAX,
+  SCRATCH_AT,
+  SESSIONS_AT,
+  SESSIONS_MAX,
+  SPLIT_AT,
+  SPLIT_BYTES,
+  SPLIT_LIST_AT,
+  SPLIT_MAX,
+  TAP_OUT_AT,
+  TAP_OUT_BYTES,
+  UDP_OUT_AT,
+  UDP_OUT_BYTES,
+  WRITES_AT,
+  WRITES_MAX,
+} from "./arena.ts";
+import {
+  Members,
+  type PlaneMember,
+  planeMember,
+  type PlaneNetwork,
+  planeNetwork,
+} from "./members.ts";
 import { PACKET_ROOM } from "./records.ts";
+import { Sessions } from "./sessions.ts";
 import { Stat } from "./stats.ts";
+import type { Route, TableRecord } from "./table_records.ts";
 
-/** An Ethernet header: two addresses and a type. */
 const ETHERNET_HEADER_LENGTH = 14;
+/** Network id and ethertype between the verb byte and the frame's payload. */
+const FRAME_HEADER_LENGTH = 38;
+const SALSA_FLAGS = FLAG_ENCRYPTED | (1 << 3);
+const DATAGRAM_MIN = 17; // shorter ones are no packets: they opened a NAT
 
 /** Where a datagram came from. One object, refilled, lent; so that no packet costs an allocation. */
 export interface Source {
@@ -24,39 +83,410 @@ export interface Source {
   /** 4 or 16 */
   ipLength: number;
   port: number;
+  /** Names socket and endpoint in 32 bits. */
+  tag: number;
 }
 
 /** The way out of the data plane to the control thread: a ring in production, a direct call in the simulator. */
 export interface Escape {
-  /** A packet or fragment as it came, still sealed. Bytes of the arena are lent. */
+  /** A packet or datagram still sealed. Bytes of the arena are lent. */
   sealed(at: number, length: number, source: Source): void;
-  /** A frame from this machine's own network stack. Bytes of the arena are lent. */
+  /** A packet that was authentic, decrypted in place. */
+  opened(at: number, length: number, source: Source): void;
+  /** A frame from this machine's own network stack. */
   frame(at: number, length: number, port: number): void;
 }
 
-/** The data plane. Allocates nothing per packet. */
-export class Plane {
-  /** @param stats Page it counts in, indexed by {@linkcode Stat} */
-  constructor(readonly escape: Escape, readonly stats: Float64Array) {}
+/** Carries out what a batch came to; called when an area is full, and at the end. */
+export interface Output {
+  /** Datagrams to send: `count` runs at {@linkcode RUNS_AT}; their tags are session slots. */
+  datagrams(count: number): void;
+  /** Frames to write: `count` entries at {@linkcode WRITES_AT}; their tags are port ids. */
+  frames(count: number): void;
+}
 
-  /** @param length Bytes of the datagram at `at` in the arena; -1 when it was too long for its slot */
-  fromUdp(at: number, length: number, source: Source): void {
-    this.stats[Stat.DATAGRAMS_IN]++;
-    if (length < FRAGMENT_HEADER_LENGTH || length > PACKET_ROOM || source.ipLength === 0) {
-      this.stats[Stat.DROPPED_LENGTH]++;
-      return;
-    }
-    this.stats[Stat.BYTES_IN] += length;
-    this.escape.sealed(at, length, source);
+/** What a plane is made with. */
+export interface PlaneSetup {
+  readonly memory: WebAssembly.Memory;
+  readonly self: Address;
+  /** Fills the packet ids' key and counter: 116 bytes, see `ids` of the kernel. */
+  readonly ids: Uint8Array;
+  readonly random: () => number;
+  readonly escape: Escape;
+  readonly output: Output;
+  /** Page it counts in, indexed by {@linkcode Stat}. */
+  readonly stats: Float64Array;
+}
+
+export class Plane {
+  readonly sessions: Sessions;
+  readonly #setup: PlaneSetup;
+  readonly #kernel: DataKernel;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #members = new Members();
+  readonly #networks: (PlaneNetwork | undefined)[] = [];
+  readonly #networkOfPort = new Map<number, PlaneNetwork>();
+  readonly #routes: (Route | undefined)[] = [];
+  readonly #addresses: (Address | undefined)[] = [];
+  readonly #sentPackets = new Float64Array(SESSIONS_MAX);
+  readonly #vnet: (number | undefined)[] = []; // bytes of virtio header, by port
+  #vnetOut = 0;
+  #lastPort = -1; // with its network: a batch is mostly of one port
+  #lastNetwork: PlaneNetwork | undefined;
+
+  constructor(setup: PlaneSetup) {
+    this.#setup = setup;
+    const { buffer } = setup.memory;
+    this.#bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
+    this.sessions = new Sessions(buffer);
+    this.#kernel = dataExports(setup.memory);
+    this.#bytes.set(setup.ids, IDS_AT);
+    this.#kernel.setup(
+      Math.floor(setup.self / 0x1_0000_0000),
+      setup.self % 0x1_0000_0000,
+      IDS_AT,
+      SESSIONS_AT,
+      INDEX_AT,
+      INDEX_SIZE - 1,
+      REASSEMBLY_AT,
+      SCRATCH_AT,
+    );
   }
 
-  /** @param port Which TAP the frame at `at` in the arena was read from */
+  // --- tables
+
+  apply(record: TableRecord): void {
+    switch (record.kind) {
+      case "session":
+        this.sessions.set(record.slot, record.address, record.key);
+        this.#addresses[record.slot] = record.address;
+        this.#sentPackets[record.slot] = 0;
+        return;
+      case "no-session":
+        this.sessions.remove(record.slot);
+        this.#addresses[record.slot] = undefined;
+        this.#routes[record.slot] = undefined;
+        return;
+      case "route":
+        this.#routes[record.session] = record.route;
+        return;
+      case "no-route":
+        this.#routes[record.session] = undefined;
+        return;
+      case "network":
+        return this.#setNetwork(planeNetwork(record, this.#setup.random));
+      case "no-network":
+        return this.#removeNetwork(record.slot);
+      case "member":
+        return this.#setMember(record);
+      case "no-member":
+        return this.#members.remove(record.slot);
+    }
+  }
+
+  #setNetwork(network: PlaneNetwork): void {
+    const old = this.#networks[network.slot];
+    const members = old ? this.#members.of(old) : [];
+    this.#networks[network.slot] = network;
+    this.#networkOfPort.set(network.port, network);
+    this.#lastPort = -1;
+    for (const member of members) this.#members.set(planeMember(network, member, member.address));
+  }
+
+  #removeNetwork(slot: number): void {
+    const network = this.#networks[slot];
+    if (!network) return;
+    for (const member of this.#members.of(network)) this.#members.remove(member.slot);
+    this.#networks[slot] = undefined;
+    this.#networkOfPort.delete(network.port);
+    this.#lastPort = -1;
+  }
+
+  #setMember(record: TableRecord & { kind: "member" }): void {
+    const network = this.#networks[record.network];
+    const address = this.#addresses[record.session];
+    assert(
+      network !== undefined && address !== undefined,
+      "a member's network and session come first",
+    );
+    const member = planeMember(network, record, address);
+    this.#members.set(member);
+    this.#writeTemplate(member);
+  }
+
+  /** What every packet to a member begins with, and the addresses of every frame from it. */
+  #writeTemplate({ slot, network, address, macHigh, macLow }: PlaneMember): void {
+    const at = MEMBERS_AT + slot * MEMBER_BYTES;
+    const view = this.#view;
+    this.#bytes.fill(0, at, at + MEMBER_BYTES);
+    this.#putAddress(at + AT_DESTINATION, address);
+    this.#putAddress(at + AT_SOURCE, this.#setup.self);
+    view.setUint8(at + AT_FLAGS, SALSA_FLAGS);
+    view.setUint8(at + AT_VERB, Verb.FRAME);
+    view.setUint32(at + AT_VERB + 1, network.idHigh);
+    view.setUint32(at + AT_VERB + 5, network.idLow);
+    view.setUint16(at + MEMBER_MACS_AT, network.macHigh);
+    view.setInt32(at + MEMBER_MACS_AT + 2, network.macLow);
+    view.setUint16(at + MEMBER_MACS_AT + 6, macHigh);
+    view.setInt32(at + MEMBER_MACS_AT + 8, macLow);
+  }
+
+  #putAddress(at: number, address: Address): void {
+    this.#view.setUint8(at, Math.floor(address / 0x1_0000_0000));
+    this.#view.setUint32(at + 1, address % 0x1_0000_0000);
+  }
+
+  /** The route of a session slot, for whoever sends its runs. */
+  route(session: number): Route | undefined {
+    return this.#routes[session];
+  }
+
+  /** Packets sealed for a session since it was set. */
+  sent(session: number): number {
+    return this.#sentPackets[session];
+  }
+
+  /** @param vnetBytes Virtio header in front of every frame of this port: 0 or 10 */
+  setPort(port: number, vnetBytes: number): void {
+    this.#vnet[port] = vnetBytes;
+  }
+
+  // --- batches
+
+  /** @param tick Milliseconds, 32 bits; 0 stands for never */
+  beginTap(tick: number): void {
+    this.#kernel.setTick(tick);
+    this.#kernel.txBegin(UDP_OUT_AT, UDP_OUT_BYTES, RUNS_AT, RUNS_MAX);
+  }
+
+  /** One read from a port: virtio header, Ethernet header, frame or super-frame. */
   fromTap(at: number, length: number, port: number): void {
-    this.stats[Stat.FRAMES_IN]++;
-    if (length < ETHERNET_HEADER_LENGTH) {
-      this.stats[Stat.DROPPED_LENGTH]++;
+    this.#setup.stats[Stat.FRAMES_IN]++;
+    const vnet = this.#vnet[port] ?? 0;
+    const frame = at + vnet;
+    const frameLength = length - vnet;
+    if (frameLength < ETHERNET_HEADER_LENGTH) {
+      this.#setup.stats[Stat.DROPPED_LENGTH]++;
       return;
     }
-    this.escape.frame(at, length, port);
+    const network = this.#networkAt(port);
+    const member = network && this.#memberFor(network, frame);
+    if (!network || !member || !this.#routes[member.session]) {
+      return this.#escapeFrame(at, length, port, vnet);
+    }
+    const isSuper = vnet > 0 && this.#bytes[at + 1] !== 0;
+    if (!isSuper && frameLength - ETHERNET_HEADER_LENGTH > network.mtu) {
+      this.#setup.stats[Stat.DROPPED_LENGTH]++;
+      return;
+    }
+    if (!network.acceptsAll) {
+      if (isSuper && network.perSegment) return this.#tapSegments(at, length, port, member, vnet);
+      const verdict = this.#mayLeave(network, member, frame, frameLength);
+      if (verdict === Verdict.DROP || network.filter.copyCount > 0) {
+        return this.#refused(network, at, length, port, vnet);
+      }
+    }
+    this.#transmit(at, length, vnet, member);
+  }
+
+  #networkAt(port: number): PlaneNetwork | undefined {
+    if (port !== this.#lastPort) {
+      this.#lastPort = port;
+      this.#lastNetwork = this.#networkOfPort.get(port);
+    }
+    return this.#lastNetwork;
+  }
+
+  /** The member a frame is for; undefined also when the frame is not our own machine's. */
+  #memberFor(network: PlaneNetwork, frame: number): PlaneMember | undefined {
+    const view = this.#view;
+    if (view.getInt32(frame + 8) !== network.macLow) return undefined;
+    if (view.getUint16(frame + 6) !== network.macHigh) return undefined;
+    return this.#members.byMac(network.port, view.getUint16(frame), view.getInt32(frame + 2));
+  }
+
+  #mayLeave(network: PlaneNetwork, member: PlaneMember, frame: number, length: number): Verdict {
+    const { filter } = network;
+    filter.frame.loadEthernet(this.#bytes, frame, length);
+    return filter.outbound(member.filterPeer, true);
+  }
+
+  /** The rules did not simply accept: copies are control's to make, everything else ends here. */
+  #refused(network: PlaneNetwork, at: number, length: number, port: number, vnet: number): void {
+    if (network.filter.copyCount > 0) return this.#escapeFrame(at, length, port, vnet);
+    this.#setup.stats[Stat.DROPPED_RULES]++;
+  }
+
+  /** A super-frame whose segments the rules may judge differently. */
+  #tapSegments(at: number, length: number, port: number, member: PlaneMember, vnet: number): void {
+    const count = this.#split(at, length, vnet);
+    for (let i = 0; i < count; i++) {
+      const entry = SPLIT_LIST_AT + i * LIST_BYTES;
+      const piece = this.#view.getUint32(entry, true);
+      const pieceLength = this.#view.getUint32(entry + 4, true);
+      const verdict = this.#mayLeave(member.network, member, piece, pieceLength);
+      if (verdict === Verdict.ACCEPT && member.network.filter.copyCount === 0) {
+        this.#transmit(piece, pieceLength, 0, member);
+      } else if (member.network.filter.copyCount > 0) {
+        this.#setup.escape.frame(piece, pieceLength, port);
+      } else {
+        this.#setup.stats[Stat.DROPPED_RULES]++;
+      }
+    }
+  }
+
+  #transmit(at: number, length: number, vnet: number, member: PlaneMember): void {
+    const { session } = member;
+    const template = MEMBERS_AT + member.slot * MEMBER_BYTES;
+    const key = Sessions.keyAt(session);
+    const { mtu } = this.#routes[session]!;
+    let made = this.#kernel.transmit(at, length, vnet, template, key, mtu, session);
+    if (made === FULL) {
+      this.#flushDatagrams();
+      made = this.#kernel.transmit(at, length, vnet, template, key, mtu, session);
+    }
+    if (made < 0) this.#setup.stats[Stat.DROPPED_LENGTH]++;
+    else this.#sentPackets[session] += made;
+  }
+
+  #flushDatagrams(): void {
+    const runs = this.#kernel.txEnd();
+    if (runs > 0) this.#setup.output.datagrams(runs);
+    this.#kernel.txBegin(UDP_OUT_AT, UDP_OUT_BYTES, RUNS_AT, RUNS_MAX);
+  }
+
+  /** Hands frames to control as the network would carry them: whole, of at most the MTU, checksums complete. */
+  #escapeFrame(at: number, length: number, port: number, vnet: number): void {
+    if (vnet === 0) return this.#setup.escape.frame(at, length, port);
+    const count = this.#split(at, length, vnet);
+    for (let i = 0; i < count; i++) {
+      const entry = SPLIT_LIST_AT + i * LIST_BYTES;
+      const piece = this.#view.getUint32(entry, true);
+      this.#setup.escape.frame(piece, this.#view.getUint32(entry + 4, true), port);
+    }
+  }
+
+  #split(at: number, length: number, vnet: number): number {
+    const count = this.#kernel.splitFrame(
+      at,
+      length,
+      vnet,
+      SPLIT_AT,
+      SPLIT_BYTES,
+      SPLIT_LIST_AT,
+      SPLIT_MAX,
+    );
+    if (count < 0) this.#setup.stats[Stat.DROPPED_LENGTH]++;
+    return Math.max(0, count);
+  }
+
+  endTap(): void {
+    const runs = this.#kernel.txEnd();
+    if (runs > 0) this.#setup.output.datagrams(runs);
+  }
+
+  /** @param tick As for {@linkcode beginTap} @param vnetOut Virtio header the ports take: 0 or 10 */
+  beginUdp(tick: number, vnetOut: number): void {
+    this.#kernel.setTick(tick);
+    this.#vnetOut = vnetOut;
+    this.#kernel.rxFramesBegin(TAP_OUT_AT, TAP_OUT_BYTES, WRITES_AT, WRITES_MAX, vnetOut);
+  }
+
+  /**
+   * One receive: a datagram, or several of one sender side by side.
+   * @param segment Length of each but possibly the last
+   */
+  fromUdp(at: number, length: number, segment: number, source: Source): void {
+    const { stats } = this.#setup;
+    stats[Stat.DATAGRAMS_IN] += length > segment ? Math.ceil(length / segment) : 1;
+    if (length < DATAGRAM_MIN || source.ipLength === 0) {
+      stats[Stat.DROPPED_LENGTH]++;
+      return;
+    }
+    stats[Stat.BYTES_IN] += length;
+    let from = at;
+    const end = at + length;
+    while (from < end) {
+      this.#kernel.rxBegin(RESULTS_AT, RESULTS_MAX);
+      const count = this.#kernel.receive(from, end - from, segment, source.tag);
+      const results = count === FULL ? this.#kernel.rxCount() : count;
+      for (let i = 0; i < results; i++) this.#result(RESULTS_AT + i * RESULT_BYTES, source);
+      if (count !== FULL) return;
+      from += this.#kernel.rxResumeAt();
+    }
+  }
+
+  #result(entry: number, source: Source): void {
+    const view = this.#view;
+    const at = view.getUint32(entry + Result.POINTER, true);
+    const length = view.getUint32(entry + Result.LENGTH, true);
+    switch (view.getUint8(entry + Result.KIND)) {
+      case ResultKind.FRAME:
+        return this.#frame(entry, at, length, source);
+      case ResultKind.OPENED:
+        return this.#setup.escape.opened(at, length, source);
+      case ResultKind.SEALED:
+      case ResultKind.FOREIGN:
+        if (length > PACKET_ROOM) this.#setup.stats[Stat.DROPPED_LENGTH]++;
+        else this.#setup.escape.sealed(at, length, source);
+        return;
+      default:
+        this.#setup.stats[Stat.DROPPED_UNAUTHENTIC]++;
+    }
+  }
+
+  /** A frame that was authentic: is its sender a member, and do the rules let it in? */
+  #frame(entry: number, at: number, length: number, source: Source): void {
+    const view = this.#view;
+    const member = this.#members.bySession(
+      view.getUint32(entry + Result.SLOT, true),
+      view.getUint32(entry + Result.NETWORK_HIGH, true),
+      view.getUint32(entry + Result.NETWORK_LOW, true),
+    );
+    if (!member?.admitted) {
+      return this.#setup.escape.opened(
+        at - FRAME_HEADER_LENGTH,
+        length + FRAME_HEADER_LENGTH,
+        source,
+      );
+    }
+    const { network } = member;
+    if (length > network.mtu) {
+      this.#setup.stats[Stat.DROPPED_LENGTH]++;
+      return;
+    }
+    const etherType = view.getUint32(entry + Result.ETHER_TYPE, true);
+    const macs = MEMBERS_AT + member.slot * MEMBER_BYTES + MEMBER_MACS_AT;
+    if (!network.acceptsAll) {
+      const { filter } = network;
+      filter.frame.load(this.#bytes, at, length, etherType);
+      filter.frame.loadMacs(this.#bytes, macs + 6, macs);
+      const verdict = filter.inbound(member.filterPeer);
+      if (filter.copyCount > 0) {
+        const whole = length + FRAME_HEADER_LENGTH;
+        return this.#setup.escape.opened(at - FRAME_HEADER_LENGTH, whole, source);
+      }
+      if (verdict === Verdict.DROP) {
+        this.#setup.stats[Stat.DROPPED_RULES]++;
+        return;
+      }
+    }
+    if (this.#kernel.deliver(at, length, etherType, macs, network.port) === FULL) {
+      this.#flushFrames();
+      this.#kernel.deliver(at, length, etherType, macs, network.port);
+    }
+  }
+
+  #flushFrames(): void {
+    const count = this.#kernel.rxFramesEnd();
+    if (count > 0) this.#setup.output.frames(count);
+    this.#kernel.rxFramesBegin(TAP_OUT_AT, TAP_OUT_BYTES, WRITES_AT, WRITES_MAX, this.#vnetOut);
+  }
+
+  endUdp(): void {
+    const count = this.#kernel.rxFramesEnd();
+    if (count > 0) this.#setup.output.frames(count);
   }
 }

@@ -4,11 +4,12 @@
  *     offset  bytes   field
  *     0       1       kind
  *     1       1       length of the IP: 4, 16, or 0 where there is none
- *     2       2       UDP port; in REMOVE, REMOVED and LOST the ADD kind of what it is about
+ *     2       2       UDP port; in REMOVE, REMOVED and LOST the ADD kind of what it is about; in ADD_TAP the bytes of
+ *                     virtio header; in TRAFFIC flags
  *     4       4       id: of the socket, the port (TAP) or the signal
- *     8       4       descriptor, in ADD records; ticket, in REMOVE and REMOVED
+ *     8       4       descriptor, in ADD records; ticket, in REMOVE and REMOVED; packets sent, in TRAFFIC
  *     12      16      IP, network byte order
- *     28      n       packet or frame
+ *     28      n       packet or frame; a table record; in TRAFFIC socket (4) and port (2) of the last direct packet
  *
  * Numbers are little-endian: both ends are on one machine. ADD, REMOVE, STOP, SEND and WRITE go to the Worker; the rest
  * comes from it.
@@ -28,6 +29,8 @@ export const RecordKind = {
   SEND: 6,
   /** A frame for a TAP to deliver. */
   WRITE: 7,
+  /** A change of the data plane's tables, see `table_records.ts`. */
+  TABLE: 8,
   /** A datagram a socket received. */
   DATAGRAM: 16,
   /** A frame this machine sent into a TAP. */
@@ -38,8 +41,20 @@ export const RecordKind = {
   REMOVED: 19,
   /** A descriptor broke, e.g. its device was deleted: it is no longer read. */
   LOST: 20,
+  /** A packet the data plane opened and leaves to control. */
+  OPENED: 21,
+  /** What the data plane did for one session (id) since its last word. */
+  TRAFFIC: 22,
 } as const;
 export type RecordKind = typeof RecordKind[keyof typeof RecordKind];
+
+/** Flags of TRAFFIC: something came straight from the peer, or through a relay. */
+export const TRAFFIC_DIRECT = 1;
+export const TRAFFIC_RELAYED = 2;
+/** Bytes behind the header of TRAFFIC. */
+export const TRAFFIC_LENGTH = 8;
+/** In TRAFFIC: the endpoint is not known any more. */
+export const NO_SOCKET = 0xffff_ffff;
 
 export const RECORD_HEADER_LENGTH = 28;
 export const RECORD_IP_AT = 12;

@@ -31,6 +31,21 @@ export function speckSchedule(key: Uint32Array): Uint32Array {
   return round;
 }
 
+/**
+ * Key and counter for the data plane's own ids, as its kernel wants them: 27 round keys, the counter's low and high half,
+ * 32 bits each, little-endian.
+ */
+export function packetIdState(random: Random): Uint8Array {
+  const seed = new Uint8Array(24);
+  random(seed);
+  const words = new Uint32Array(seed.buffer);
+  const state = new DataView(new ArrayBuffer(ROUNDS * 4 + 8));
+  speckSchedule(words.subarray(0, 4)).forEach((word, i) => state.setUint32(i * 4, word, true));
+  state.setUint32(ROUNDS * 4, words[4], true);
+  state.setUint32(ROUNDS * 4 + 4, words[5], true);
+  return new Uint8Array(state.buffer);
+}
+
 /** Hands out ids. */
 export class PacketIds {
   readonly #round: Uint32Array;

@@ -6,12 +6,16 @@ import { linux } from "../../../../ffi/linux/mod.ts";
 import { LinuxSettings } from "../../../../ffi/linux/settings.ts";
 import { createBridge, deleteLink } from "../../../../ffi/linux/netlink_link.ts";
 import type { UdpSocket } from "../../../../ffi/machine.ts";
-import type { Mac } from "../../../../lib/base/ids.ts";
+import type { Address, Mac } from "../../../../lib/base/ids.ts";
 import { type Endpoint, parseIp, parsePrefix } from "../../../../lib/base/ip.ts";
 import { Stat } from "../../../../lib/dataplane/stats.ts";
 import { namespaceTest, tapTest } from "../../ffi/privileged.ts";
 
 const WITHIN_MS = 5_000;
+const SELF = 0x89_e92c_eee5 as Address;
+const random = (bytes: Uint8Array) => {
+  crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+};
 
 interface Datagram {
   readonly socketId: number;
@@ -42,7 +46,7 @@ class Rig {
       onRestart: (reason) => this.restarts.push(reason),
       onFailed: (error) => this.failures.push(error),
     };
-    this.plane = new DataPlane(events);
+    this.plane = new DataPlane(events, { self: SELF, random });
     this.plane.start();
   }
 
@@ -64,7 +68,7 @@ for (const text of ["127.0.0.1", "::1"]) {
     rig.plane.addSocket(1, a.fd);
     rig.plane.addSocket(2, b.fd);
     rig.echo = 2;
-    const lengths = [16, 17, 28, 1432, 2800, 10_000, 10_240, ...Array(300).fill(1400)];
+    const lengths = [17, 18, 28, 1432, 2800, 10_000, 10_240, ...Array(300).fill(1400)];
     const sent = lengths.map((length, i) => new Uint8Array(length).fill(i));
     for (const bytes of sent) equal(rig.plane.send(1, b, bytes), true);
     rig.plane.flush();
@@ -85,10 +89,10 @@ Deno.test("DataPlane drops and counts what cannot be a packet", async () => {
   const rig = new Rig();
   const [a, b] = [loopback(), loopback()];
   rig.plane.addSocket(2, b.fd);
-  for (const length of [0, 15, 10_241]) a.sendTo(new Uint8Array(length), b);
-  a.sendTo(new Uint8Array(16), b);
+  for (const length of [0, 16, 10_241]) a.sendTo(new Uint8Array(length), b);
+  a.sendTo(new Uint8Array(17), b);
   await rig.until("the one good datagram", () => rig.datagrams.length === 1);
-  equal(rig.datagrams[0].bytes.length, 16);
+  equal(rig.datagrams[0].bytes.length, 17);
   equal(rig.plane.stats[Stat.DROPPED_LENGTH], 3);
   throws(() => rig.plane.send(2, a, new Uint8Array(10_241)), RangeError);
   await rig.plane.stop();

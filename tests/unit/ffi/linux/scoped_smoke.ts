@@ -7,6 +7,7 @@ import { DataPlane } from "../../../../cli/engine/data_plane.ts";
 import { readTextFile } from "../../../../ffi/linux/system.ts";
 import { thisMachine } from "../../../../ffi/mod.ts";
 import { assert, SystemError } from "../../../../lib/base/errors.ts";
+import type { Address } from "../../../../lib/base/ids.ts";
 
 const machine = thisMachine();
 const ip = Uint8Array.of(127, 0, 0, 1);
@@ -18,6 +19,9 @@ const echoed = Promise.withResolvers<number>();
 const plane = new DataPlane({
   onDatagram: (_id, _from, bytes) => echoed.resolve(bytes.length),
   onFrame: () => {},
+}, {
+  self: 1 as Address,
+  random: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
 });
 plane.start();
 plane.addSocket(1, socket.fd);

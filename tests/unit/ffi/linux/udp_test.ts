@@ -1,7 +1,13 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { Block } from "../../../../ffi/linux/block.ts";
 import { libc } from "../../../../ffi/linux/libc.ts";
-import { BATCH_COUNT, ReceiveBatch, SendBatch } from "../../../../ffi/linux/mmsg.ts";
+import {
+  BATCH_COUNT,
+  enableGro,
+  ReceiveBatch,
+  SendBatch,
+  supportsGso,
+} from "../../../../ffi/linux/mmsg.ts";
 import { PollSet } from "../../../../ffi/linux/system.ts";
 import { openUdp } from "../../../../ffi/linux/udp.ts";
 import type { UdpSocket } from "../../../../ffi/machine.ts";
@@ -60,8 +66,7 @@ for (const text of LOOPBACKS) {
     const batch = new SendBatch(a.fd);
     const lengths = Array.from({ length: 70 }, (_, i) => i * 13);
     for (const length of lengths) {
-      if (batch.full) batch.send();
-      batch.add(memory, length, length, b.ip, 0, b.ip.length, b.port);
+      batch.add(memory, length, length, length, b.ip, 0, b.ip.length, b.port);
     }
     batch.send();
     deepEqual([batch.sent, batch.failed, batch.count], [70, 0, 0]);
@@ -81,7 +86,7 @@ Deno.test("SendBatch loses only the datagram the system refuses", () => {
   const batch = new SendBatch(a.fd);
   const elsewhere = parseIp("8.8.8.8")!; // not from a loopback address
   for (const to of [ip, elsewhere, ip, parseIp("::1")!, ip]) {
-    batch.add(memory, 0, 64, to, 0, to.length, b.port);
+    batch.add(memory, 0, 64, 64, to, 0, to.length, b.port);
   }
   batch.send();
   deepEqual([batch.sent, batch.failed], [3, 2]);

@@ -1,39 +1,39 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { type Escape, Plane, type Source } from "../../../../lib/dataplane/plane.ts";
+import { UDP_IN_AT } from "../../../../lib/dataplane/arena.ts";
 import { PACKET_ROOM } from "../../../../lib/dataplane/records.ts";
-import { Stat, statsMemory } from "../../../../lib/dataplane/stats.ts";
-
-function rig() {
-  const seen: string[] = [];
-  const escape: Escape = {
-    sealed: (at, length, source) => seen.push(`sealed ${at} ${length} on ${source.socketId}`),
-    frame: (at, length, port) => seen.push(`frame ${at} ${length} on ${port}`),
-  };
-  const stats = new Float64Array(statsMemory());
-  return { seen, stats, plane: new Plane(escape, stats) };
-}
-
-const source = (ipLength: number): Source => ({
-  socketId: 3,
-  ip: new Uint8Array(16),
-  ipAt: 0,
-  ipLength,
-  port: 9993,
-});
+import { Stat } from "../../../../lib/dataplane/stats.ts";
+import { makeFrame } from "../kernel/frames.ts";
+import { noise } from "../kernel/arena.ts";
+import { addressed, ALICE, Bench, BOB, pair, PORT } from "./rig.ts";
 
 Deno.test("Plane.fromUdp() lets out what could be a packet and drops the rest by length", () => {
-  const { seen, stats, plane } = rig();
-  for (const length of [16, 28, PACKET_ROOM]) plane.fromUdp(64, length, source(4));
-  for (const length of [-1, 0, 15, PACKET_ROOM + 1]) plane.fromUdp(64, length, source(16));
-  plane.fromUdp(64, 28, source(0)); // from nobody
-  deepEqual(seen, ["sealed 64 16 on 3", "sealed 64 28 on 3", `sealed 64 ${PACKET_ROOM} on 3`]);
-  deepEqual([stats[Stat.DATAGRAMS_IN], stats[Stat.DROPPED_LENGTH]], [8, 5]);
-  equal(stats[Stat.BYTES_IN], 16 + 28 + PACKET_ROOM);
+  const bench = new Bench(ALICE);
+  for (const length of [17, 28, PACKET_ROOM]) bench.udp(noise(length, length));
+  for (const length of [0, 16, PACKET_ROOM + 1]) bench.udp(noise(length, length));
+  bench.plane.fromUdp(UDP_IN_AT, -1, 1, bench.source); // cut by the system
+  bench.udp(noise(28, 1), 28, { ...bench.source, ipLength: 0 }); // from nobody
+  const escaped = bench.takeEscaped();
+  deepEqual(escaped.map(({ how, bytes }) => [how, bytes.length]), [
+    ["sealed", 17],
+    ["sealed", 28],
+    ["sealed", PACKET_ROOM],
+  ]);
+  deepEqual([bench.stat(Stat.DATAGRAMS_IN), bench.stat(Stat.DROPPED_LENGTH)], [8, 5]);
 });
 
-Deno.test("Plane.fromTap() lets out frames that have a header", () => {
-  const { seen, stats, plane } = rig();
-  for (const length of [0, 13, 14, 1514]) plane.fromTap(0, length, 7);
-  deepEqual(seen, ["frame 0 14 on 7", "frame 0 1514 on 7"]);
-  deepEqual([stats[Stat.FRAMES_IN], stats[Stat.DROPPED_LENGTH]], [4, 2]);
+Deno.test("Plane.fromTap() lets out frames that have a header, of a port without a network", () => {
+  const bench = new Bench(ALICE);
+  const frames = [14, 1514].map((length) => noise(length, length));
+  bench.tap(new Uint8Array(0), new Uint8Array(13), ...frames);
+  deepEqual(bench.takeEscaped(), frames.map((bytes) => ({ how: "frame", bytes, from: PORT })));
+  deepEqual([bench.stat(Stat.FRAMES_IN), bench.stat(Stat.DROPPED_LENGTH)], [4, 2]);
+});
+
+Deno.test("a frame into one plane comes out of another unchanged", () => {
+  const [alice, bob] = pair();
+  const frame = addressed(makeFrame({ body: noise(1_000, 1) }), ALICE, BOB);
+  const [run] = alice.tap(frame).takeRuns();
+  bob.udp(run.bytes, run.segment);
+  deepEqual(bob.takeWritten(), [{ port: PORT, bytes: frame }]);
+  equal(bob.takeEscaped().length, 0);
 });
