@@ -209,6 +209,14 @@ export class Lab implements AsyncDisposable {
     for (const host of this.#hosts.splice(0)) host.close();
   }
 
+  /** Ends every child by force and waits for nothing: for the last moment of a process. */
+  kill(): void {
+    this.#ended = true;
+    for (const child of this.#children) {
+      if (!child.ended) sendSignal(child, "SIGKILL");
+    }
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.end();
   }
@@ -260,17 +268,18 @@ function configurePort(
 
 async function endChild(child: Child): Promise<void> {
   if (child.ended) return;
-  const signal = (name: Deno.Signal) => {
-    try {
-      child.process.kill(name);
-    } catch {
-      // It ended between our looking and our asking; waiting below finds out.
-    }
-  };
-  signal(child.endSignal);
-  const timer = setTimeout(() => signal("SIGKILL"), TERM_MS);
+  sendSignal(child, child.endSignal);
+  const timer = setTimeout(() => sendSignal(child, "SIGKILL"), TERM_MS);
   await child.process.status;
   clearTimeout(timer);
+}
+
+function sendSignal(child: Child, signal: Deno.Signal): void {
+  try {
+    child.process.kill(signal);
+  } catch {
+    // It ended between our looking and our asking.
+  }
 }
 
 function networkOf(given: string | null | undefined, fallback: string): Ip | undefined {

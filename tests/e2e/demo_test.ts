@@ -1,0 +1,84 @@
+import { equal, match, ok } from "node:assert/strict";
+import { linesOf } from "../../cli/engine/demo/lines.ts";
+import { endToEndTest, FOLDER, PROGRAM } from "./stage.ts";
+
+/** `zt demo` with its temporary folders below ours, so that what it leaves can be seen. */
+function demo(tmp: string, ...options: string[]): Deno.Command {
+  Deno.mkdirSync(tmp, { recursive: true });
+  return new Deno.Command(PROGRAM.path, {
+    args: [...PROGRAM.args, "demo", ...options],
+    env: { TMPDIR: tmp },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** Homes left behind, and processes that still use one. */
+function leftovers(tmp: string): string[] {
+  const found = [...Deno.readDirSync(tmp)].map(({ name }) => name);
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (Deno.readTextFileSync(`/proc/${name}/cmdline`).includes(`${tmp}/zt-demo-`)) {
+        found.push(`process ${name}`);
+      }
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return found;
+}
+
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+for (const path of ["direct", "relayed"]) {
+  endToEndTest(`zt demo --json measures a ${path} path and leaves nothing behind`, async () => {
+    const tmp = `${FOLDER}/demo-${path}`;
+    const how = path === "relayed" ? ["--relayed"] : [];
+    const { code, stdout, stderr } = await demo(tmp, "--json", "--seconds", "1", ...how).output();
+    equal(code, 0, decode(stderr));
+    const result = JSON.parse(decode(stdout));
+    const times = [
+      result.onlineMs,
+      result.boundToOnlineMs,
+      result.joinToPingMs,
+      result.freshStartToPingMs,
+      result.rttMs.p50,
+      result.rttMs.p99,
+      result.throughputMbps,
+    ];
+    for (const time of times) ok(time > 0 && Number.isFinite(time), decode(stdout));
+    ok(result.boundToOnlineMs <= result.onlineMs);
+    ok(result.rttMs.p50 <= result.rttMs.p99);
+    equal(result.path, path);
+    equal(decode(stderr).includes("\x1b"), false); // no terminal: plain lines
+    equal(leftovers(tmp).join(), "");
+  });
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  endToEndTest(`zt demo leaves nothing behind when ${signal} ends it`, async () => {
+    const tmp = `${FOLDER}/demo-${signal}`;
+    const child = demo(tmp).spawn();
+    const lines: string[] = [];
+    for await (const line of linesOf(child.stderr)) {
+      lines.push(line);
+      // By then a root, a controller, two agents and a node run, and a second node is on its way.
+      if (line.startsWith("the second node starts")) child.kill(signal);
+    }
+    await child.stdout.cancel();
+    equal((await child.status).code, 1);
+    match(lines.at(-1)!, /^zt: interrupted/);
+    equal(leftovers(tmp).join(), "");
+  });
+}
+
+endToEndTest("zt demo refuses numbers that make no sense, exit 2", async () => {
+  const tmp = `${FOLDER}/demo-usage`;
+  for (const options of [["--repeat", "0"], ["--repeat", "x"], ["--seconds", "-1"]]) {
+    const { code, stderr } = await demo(tmp, ...options).output();
+    equal(code, 2);
+    match(decode(stderr), new RegExp(`^zt: ${options[0]} must be`));
+  }
+});
