@@ -233,5 +233,6 @@ function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied) {
     return "permission denied (run as root, or name another with -D)";
   }
-  return error instanceof Error ? error.message.replace(/^.*: /, "") : String(error);
+  // "Not a directory (os error 20): stat '/path'": the path is in our own words already.
+  return error instanceof Error ? error.message.replace(/: [a-z]+ '.*$/s, "") : String(error);
 }

@@ -104,3 +104,10 @@ Deno.test("Home.create() says what is in the way", () =>
     home.write("file", "x");
     assert.throws(() => new Home(home.pathOf("file/inner")).create(), HomeError);
   }));
+
+Deno.test("Home.readText() tells the system's reason when a folder on the way is a file", () =>
+  inHome((home) => {
+    home.write("file", "");
+    const inFile = new Home(home.pathOf("file"));
+    assert.throws(() => inFile.readText("planet"), /cannot read .*planet: Not a directory/);
+  }));
