@@ -9,8 +9,8 @@ import type { Machine, NetworkSettings as MachineNetwork, NetworkWatch } from ".
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { ApiError } from "../../lib/base/errors.ts";
 import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
-import { contains, type Endpoint } from "../../lib/base/ip.ts";
-import type { Address } from "../../lib/base/ids.ts";
+import { contains, type Endpoint, sameIp, scopeOf } from "../../lib/base/ip.ts";
+import { type Address, formatAddress } from "../../lib/base/ids.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import type { TableRecord } from "../../lib/dataplane/table_records.ts";
 import { PacketKernel } from "../../lib/kernel/mod.ts";
@@ -28,6 +28,9 @@ import type { LiveSettings } from "./live_settings.ts";
 import { renderMetrics } from "./metrics.ts";
 import { NodeHome } from "./node_home.ts";
 import { NodeRunner } from "./node_runner.ts";
+import { wishesOf } from "./port_mapping/gateways.ts";
+import { machineMapper } from "./port_mapping/machine_mapper.ts";
+import { mappingJson, type PortMapper } from "./port_mapping/mapper.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
 import { Sockets } from "./sockets.ts";
@@ -62,6 +65,7 @@ export class Service {
   readonly node: Node;
   readonly sockets: Sockets;
   readonly ports: Ports;
+  readonly mapper: PortMapper;
   readonly log: (line: string) => void;
   readonly stop: () => void;
   /** Milliseconds from bound sockets to the first answer of an upstream. */
@@ -115,6 +119,11 @@ export class Service {
     });
     this.#boundMs = this.nowMs;
     this.ports = this.#makePorts(parts);
+    this.mapper = machineMapper({
+      ...parts,
+      address: formatAddress(parts.identity.address),
+      onChanged: (endpoints) => this.command({ kind: "mapped", endpoints }),
+    });
     const { identity, random } = parts;
     if (parts.store) {
       this.#controller = new Controller({ identity, primitives: machinePrimitives, random });
@@ -201,6 +210,7 @@ export class Service {
     for (const moon of this.#files.moons()) {
       this.command({ kind: "orbit", world: moon.id, seed: 0 as Address, moon });
     }
+    this.#refreshLinks();
     this.#tellLinks(false);
     for (const { id, config } of readNetworks(this.home)) {
       this.command({ kind: "join", network: id, config });
@@ -332,6 +342,17 @@ export class Service {
 
   #refreshLinks(): void {
     if (this.sockets.refresh()) this.#tellLinks(false);
+    this.mapper.update(wishesOf(this.sockets.uplinks, this.sockets.mappable));
+  }
+
+  /** A root sees us at an address no mapping has: the gateway may have got another one, or lost its table. */
+  #checkMappings(): void {
+    const seen = this.node.surface.confirmed(this.nowMs).map(({ ip }) => ip);
+    const isStale = this.mapper.endpoints.some(({ ip }) => {
+      const comparable = seen.filter((one) => one.length === 4 && scopeOf(one) === scopeOf(ip));
+      return ip.length === 4 && comparable.length > 0 && !comparable.some((one) => sameIp(one, ip));
+    });
+    if (isStale) this.mapper.kick();
   }
 
   #tellLinks(woke: boolean): void {
@@ -354,12 +375,14 @@ export class Service {
     if (sleptMs - this.#sleptMs > SLEEP_MS) {
       this.sockets.refresh();
       this.#tellLinks(true);
+      this.mapper.kick();
     }
     this.#sleptMs = sleptMs;
-    this.settings.refresh();
+    if (this.settings.refresh()) this.#refreshLinks();
     if (this.#ticks % GROUPS_TICKS === 0) this.ports.scanAllGroups();
     if (this.#ticks % RECHECK_TICKS === 0) {
       this.#refreshLinks();
+      this.#checkMappings();
       this.ports.applyAll();
     }
     if (this.#ticks % CLEAN_TICKS === 0) this.#files.cleanPeers(Date.now());
@@ -367,6 +390,12 @@ export class Service {
 
   metrics(): string {
     return renderMetrics(this.node, this.#controller);
+  }
+
+  /** Every port gateways are asked to map, and how it stands. */
+  portMapping(): JsonObject {
+    const { portMappingEnabled } = this.settings.current;
+    return { enabled: portMappingEnabled, ports: this.mapper.status.map(mappingJson) };
   }
 
   /** What moves packets, and how it is doing. */
@@ -388,7 +417,7 @@ export class Service {
       if (action.kind === "persist") this.#persist(action);
     }
     this.#runner.stop();
-    await Promise.all([this.sockets.close(), this.ports.close()]);
+    await Promise.all([this.sockets.close(), this.ports.close(), this.mapper.close()]);
     await this.#mover.removeSignal(WATCH_SIGNAL);
     await this.#mover.stop();
     this.#watch.close();

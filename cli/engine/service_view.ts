@@ -82,12 +82,20 @@ export class EngineView implements ServiceView {
         portMappingEnabled: current.portMappingEnabled,
         primaryPort: service.sockets.primaryPort,
         secondaryPort: service.sockets.secondaryPort,
+        tertiaryPort: service.sockets.tertiaryPort,
         softwareUpdate: SOFTWARE_UPDATE,
         softwareUpdateChannel: current.softwareUpdateChannel,
-        surfaceAddresses: this.#node.surface.confirmed(service.nowMs).map(formatEndpoint),
+        surfaceAddresses: this.#surfaceAddresses(),
       }),
       ztVersion: ZT_VERSION,
     };
+  }
+
+  /** Where others see us, and where gateways pass packets on to us. */
+  #surfaceAddresses(): string[] {
+    const { surface, directPaths } = this.#node;
+    const all = [...surface.confirmed(this.service.nowMs), ...directPaths.mapped];
+    return [...new Set(all.map(formatEndpoint))];
   }
 
   networks(): NetworkInfo[] {
@@ -305,6 +313,7 @@ export class EngineView implements ServiceView {
       },
       inPieces: { sent: counters.sentInPieces, received: counters.receivedInPieces },
       drops: Object.fromEntries(counters.drops),
+      portMapping: service.portMapping(),
       data: service.dataStatus(),
     };
   }

@@ -21,12 +21,14 @@ import {
   formatIp,
   type Ip,
   parseIp,
+  sameIp,
   Scope,
   scopeOf,
 } from "../../lib/base/ip.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
 import type { LocalSocket, SocketId } from "../../lib/peer/path.ts";
 import type { PacketMover } from "./packet_mover.ts";
+import { findUplinks, type MappablePorts, type Uplink } from "./port_mapping/gateways.ts";
 import type { Settings } from "./settings.ts";
 
 export const DEFAULT_PORT = 9993;
@@ -72,6 +74,8 @@ export class Sockets {
   /** The port of the API and of the first socket on each address. */
   readonly primaryPort: number;
   readonly secondaryPort: number | undefined;
+  #tertiaryPort: number | undefined;
+  #uplinks: Uplink[] = [];
   readonly #options: SocketsOptions;
   readonly #bound = new Map<string, Bound>();
   readonly #refused = new Set<string>(); // complained about once
@@ -90,6 +94,24 @@ export class Sockets {
     this.refresh();
   }
 
+  /** Port that gateways are asked to map, and that is used for nothing else; undefined while mapping is off. */
+  get tertiaryPort(): number | undefined {
+    const { portMappingEnabled, tertiaryPort } = this.#options.settings();
+    if (!portMappingEnabled) return undefined;
+    return this.#tertiaryPort ??= tertiaryPort || this.#randomPort();
+  }
+
+  /** Addresses with a gateway before them, as of the last refresh. */
+  get uplinks(): readonly Uplink[] {
+    return this.#uplinks;
+  }
+
+  /** What gateways are asked for: the tertiary port on IPv4, an opening for the primary one on IPv6. */
+  get mappable(): MappablePorts {
+    const ipv4 = this.tertiaryPort;
+    return { ipv4, ipv6: ipv4 === undefined ? undefined : this.primaryPort };
+  }
+
   /** Every socket there is now. */
   get all(): LocalSocket[] {
     return [...this.#bound.values()].map(({ id, ip, port }) => ({ id, ip, port }));
@@ -105,8 +127,10 @@ export class Sockets {
   /** Binds what is new and closes what is gone. @returns whether anything changed */
   refresh(): boolean {
     const wanted = new Map<string, { place: Place; port: number }>();
-    for (const place of this.#places()) {
-      for (const port of [this.primaryPort, this.secondaryPort]) {
+    const places = this.#places();
+    this.#uplinks = findUplinks(this.#options.network, places.map(({ ip }) => ip));
+    for (const place of places) {
+      for (const port of this.#portsAt(place)) {
         if (port === undefined || wanted.size >= BINDINGS_MAX) continue;
         const key = `${place.device ?? ""}|${formatEndpoint({ ip: place.ip, port })}`;
         wanted.set(key, { place, port });
@@ -122,6 +146,12 @@ export class Sockets {
       if (!this.#bound.has(key)) changed = this.#bind(key, place, port) || changed;
     }
     return changed;
+  }
+
+  /** The tertiary port is bound only where it can be mapped: every socket costs a HELLO at first contact. */
+  #portsAt({ ip }: Place): (number | undefined)[] {
+    const isTranslated = ip.length === 4 && this.#uplinks.some(({ local }) => sameIp(local, ip));
+    return [this.primaryPort, this.secondaryPort, isTranslated ? this.tertiaryPort : undefined];
   }
 
   #bind(key: string, { ip, device }: Place, port: number): boolean {

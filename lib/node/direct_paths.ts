@@ -22,10 +22,30 @@ const ADDRESSES_MAX = 30; // in one packet of at most 1200 bytes
 const PER_SCOPE_MAX = 8; // probed from one packet, per scope and family; as the reference does
 
 export class DirectPaths {
-  /** Addresses besides the sockets' own: port mappings. */
-  mapped: Endpoint[] = [];
+  #mapped: readonly Endpoint[] = [];
 
   constructor(readonly vl1: Vl1, readonly contact: Contact, readonly surface: Surface) {}
+
+  /** Addresses besides the sockets' own: where gateways pass packets on to us. */
+  get mapped(): readonly Endpoint[] {
+    return this.#mapped;
+  }
+
+  /** Takes the mappings there are now; peers that only reach us by relay are told of new ones at once. */
+  setMapped(endpoints: readonly Endpoint[]): void {
+    const before = new Set(this.#mapped.map(formatEndpoint));
+    this.#mapped = endpoints;
+    if (endpoints.every((endpoint) => before.has(formatEndpoint(endpoint)))) return;
+    const { nowMs } = this.vl1;
+    for (const peer of this.vl1.peers.values()) {
+      if (!peer.isTrusted(nowMs) || peer.best(nowMs)) continue;
+      const route = this.vl1.route(peer);
+      if (!route?.relay) continue;
+      peer.pushesSent = 0;
+      peer.lastPushSentMs = -Infinity;
+      this.maybePush(peer, route.via.path, false);
+    }
+  }
 
   /** Pushes if it is time; by the path the last packet came by, so through the relay while there is no other. */
   maybePush(peer: Peer, path: Path, direct: boolean): void {

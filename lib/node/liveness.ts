@@ -35,6 +35,15 @@ export class Liveness {
     for (const peer of this.vl1.upstreams.peers()) this.vl1.timers.set(peer, this.vl1.nowMs);
   }
 
+  /** Sends a HELLO to every endpoint of every upstream from every socket: who answers, and how it sees us there. */
+  greetUpstreams(): void {
+    for (const peer of this.vl1.upstreams.peers()) {
+      for (const endpoint of this.vl1.upstreams.endpointsOf(peer.address) ?? []) {
+        this.contact.probeFrom(peer, endpoint, undefined, true);
+      }
+    }
+  }
+
   /** Works on the peers that are due. */
   handleTimeout(): void {
     for (;;) {

@@ -61,7 +61,9 @@ export type Command =
   | { kind: "orbit"; world: bigint; seed: Address; moon?: World } // moon: from disk
   | { kind: "deorbit"; world: bigint }
   | { kind: "planet"; planet: World }
-  | { kind: "hint"; peer: Address; endpoints: Endpoint[] }; // addresses to try: cache, local.conf
+  | { kind: "hint"; peer: Address; endpoints: Endpoint[] } // addresses to try: cache, local.conf
+  | { kind: "mapped"; endpoints: Endpoint[] } // where gateways pass packets on to us: all there are now
+  | { kind: "greet-upstreams" }; // ask every upstream from every socket, now: for a diagnosis
 
 /** What should happen outside. Byte arrays are given away: the node never touches them again. */
 export type Action =

@@ -440,6 +440,10 @@ export class Node implements Machine {
         this.contact.hint(command.peer, command.endpoints);
         if (!this.vl1.peers.has(command.peer)) this.whois.ask(command.peer);
         return;
+      case "mapped":
+        return this.directPaths.setMapped(command.endpoints);
+      case "greet-upstreams":
+        return this.liveness.greetUpstreams();
     }
   }
 

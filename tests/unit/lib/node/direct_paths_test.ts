@@ -10,7 +10,7 @@ import {
   decodePushDirectPaths,
   encodePushDirectPaths,
 } from "../../../../lib/wire/push_direct_paths.ts";
-import { ALICE, BOB, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
+import { ALICE, BOB, CAROL, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
 
 function alice() {
   const vl1 = vl1Of(ALICE);
@@ -44,7 +44,7 @@ Deno.test("DirectPaths.maybePush() tells sockets, port mappings and confirmed su
   const { vl1, surface, direct, bob } = alice();
   vl1.sockets.push({ id: 2, ip: parseIp("127.0.0.1")!, port: 9993 });
   vl1.sockets.push({ id: 3, ip: parseIp("0.0.0.0")!, port: 9993 });
-  direct.mapped = [endpoint("44.1.1.1/2000")];
+  direct.setMapped([endpoint("44.1.1.1/2000")]);
   const root = vl1.paths.get(1, endpoint("44.0.0.1/9993"));
   surface.report(ROOT.address, root, endpoint("44.1.1.1/2000"), true, vl1.nowMs);
   surface.report(BOB.address, root, endpoint("44.6.6.6/666"), false, vl1.nowMs);
@@ -55,6 +55,22 @@ Deno.test("DirectPaths.maybePush() tells sockets, port mappings and confirmed su
     formatEndpoint(item.endpoint)
   );
   assert.deepEqual(told, ["44.1.1.1/2000", "192.168.1.2/9993"]);
+});
+
+Deno.test("DirectPaths.setMapped() tells relayed fellow members at once, and the others in their turn", () => {
+  const { vl1, direct, bob } = alice();
+  const root = peerWithPath(vl1, ROOT);
+  const carol = vl1.addPeer(CAROL.publicOnly())!;
+  for (const peer of [bob, carol]) peer.lastTrustedMs = vl1.nowMs;
+  direct.setMapped([endpoint("44.1.1.1/2000")]);
+  const [push, ...others] = sentBy(vl1);
+  assert.deepEqual([push.destination, push.verb], [CAROL.address, Verb.PUSH_DIRECT_PATHS]);
+  assert.deepEqual(push.to, root.paths[0].path.endpoint);
+  assert.deepEqual(others, []);
+  direct.setMapped([endpoint("44.1.1.1/2000")]);
+  direct.setMapped([]);
+  assert.deepEqual(sentBy(vl1), [], "nothing new to tell");
+  assert.deepEqual(direct.mapped, []);
 });
 
 function push(...texts: string[]): Uint8Array {
