@@ -16,7 +16,8 @@ function demo(tmp: string, ...options: string[]): Deno.Command {
 
 /** Homes left behind, and processes that still use one. */
 function leftovers(tmp: string): string[] {
-  const found = [...Deno.readDirSync(tmp)].map(({ name }) => name);
+  const found = [...Deno.readDirSync(tmp)].map(({ name }) => name)
+    .filter((name) => name.startsWith("zt-")); // the compiled runtime caches code there
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     try {
