@@ -3,6 +3,7 @@
  * @module
  */
 export * from "./bytes.ts";
+export * from "./cut_text.ts";
 export * from "./device_name.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";

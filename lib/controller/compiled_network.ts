@@ -31,7 +31,7 @@ import {
 } from "./limits.ts";
 import { toUint32 } from "./member_record.ts";
 import { parseRules } from "./rule_list.ts";
-import { cutText } from "./cut_text.ts";
+import { cutText } from "../base/cut_text.ts";
 
 export interface NetworkRoute {
   readonly target: Prefix;

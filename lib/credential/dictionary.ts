@@ -29,6 +29,7 @@ const UNESCAPES: ReadonlyMap<number, number> = new Map(
 
 const UINT_DIGITS = 16;
 const UINT_MAX = 0xffff_ffff_ffff_ffffn;
+const NUMBER_MAX = 2 ** 64 - 2 ** 11; // the last number of double precision that 64 bits hold
 const ADDRESS_MASK = 0xff_ffff_ffffn;
 
 /** A dictionary to look things up in. */
@@ -94,9 +95,9 @@ export class Dictionary {
     return sign === "-" ? BigInt.asUintN(64, -magnitude) : magnitude;
   }
 
-  /** As {@linkcode getUint}, for times, limits and flags: exact below 2^53. */
+  /** As {@linkcode getUint}, for times, limits and flags: exact below 2^53, and always less than 2^64. */
   getNumber(key: string, otherwise = 0): number {
-    return Number(this.getUint(key, BigInt(otherwise)));
+    return Math.min(Number(this.getUint(key, BigInt(otherwise))), NUMBER_MAX);
   }
 
   /** The low 40 bits of the number; 0 when there is none. */

@@ -10,6 +10,7 @@
  * @module
  */
 import { text, utf8 } from "../base/bytes.ts";
+import { cutText } from "../base/cut_text.ts";
 import { WireError } from "../base/errors.ts";
 import {
   type Address,
@@ -178,8 +179,9 @@ export function decodeNetworkConfig(bytes: Uint8Array): NetworkConfig {
 }
 
 /** Cut where the reference cuts. */
+/** Malformed UTF-8 grows when decoded: it is cut again, so that what was read can be written. */
 function shortText(value: Uint8Array | undefined): string {
-  return value ? text(value.subarray(0, NAME_LENGTH_MAX)) : "";
+  return value ? cutText(text(value.subarray(0, NAME_LENGTH_MAX)), NAME_LENGTH_MAX) : "";
 }
 
 function decodeSso(d: Dictionary): SsoConfig {

@@ -18,6 +18,7 @@
  * @module
  */
 import { Reader, text, utf8, Writer } from "../base/bytes.ts";
+import { cutText } from "../base/cut_text.ts";
 import { WireError } from "../base/errors.ts";
 import type { Address } from "../base/ids.ts";
 import { decodeEndpoint, encodeEndpoint, type Ip, type Prefix } from "../base/ip.ts";
@@ -177,7 +178,8 @@ function readDns(r: Reader): Dns {
     const server = decodeEndpoint(r)?.ip;
     if (server) servers.push(server);
   }
-  return { domain: text(nul < 0 ? domain : domain.subarray(0, nul)), servers };
+  const whole = text(nul < 0 ? domain : domain.subarray(0, nul)); // malformed UTF-8 grows
+  return { domain: cutText(whole, DOMAIN_LENGTH_MAX), servers };
 }
 
 /**

@@ -2,7 +2,7 @@
  * Text that must fit a number of bytes on the wire.
  * @module
  */
-import { utf8 } from "../base/bytes.ts";
+import { utf8 } from "./bytes.ts";
 
 /** Cuts text so that its UTF-8 form has at most `lengthMax` bytes, never inside a character. */
 export function cutText(text: string, lengthMax: number): string {
