@@ -7,6 +7,7 @@
  */
 import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
+import type { Endpoint } from "../base/ip.ts";
 import { TokenBucket } from "../base/rate.ts";
 import { deriveSessionKeys } from "../crypto/session_keys.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -74,15 +75,18 @@ export class Greeter {
   /** @param greeted Called for each HELLO of a known, authenticated peer, before the answer is sent */
   constructor(readonly vl1: Vl1, readonly greeted: (greeting: Greeting) => void) {}
 
-  /** Sends a HELLO to a peer by a path; a probe: the answer proves the path. */
-  hello(peer: Peer, path: Path): void {
-    const packet = this.#build(peer, path);
+  /**
+   * Sends a HELLO to a peer by a path; a probe: the answer proves the path.
+   * @param relayed Whether the path leads to a relay: then there is no address the peer is asked at
+   */
+  hello(peer: Peer, path: Path, relayed = false): void {
+    const packet = this.#build(peer, relayed ? undefined : path.endpoint);
     this.vl1.counters.sent[Verb.HELLO]++;
     peer.lastHelloSentMs = this.vl1.nowMs;
-    this.vl1.emit(peer.address, path, Verb.HELLO, packet, { probe: true });
+    this.vl1.emit(peer.address, path, Verb.HELLO, packet, { probe: !relayed, expect: true });
   }
 
-  #build(peer: Peer, path: Path): Uint8Array {
+  #build(peer: Peer, sentTo: Endpoint | undefined): Uint8Array {
     const { vl1 } = this;
     const { planet } = vl1.upstreams;
     const w = new Writer();
@@ -90,7 +94,7 @@ export class Greeter {
       version: vl1.announced,
       timestampMs: vl1.time.wallMs,
       identity: vl1.identity,
-      sentTo: path.endpoint,
+      sentTo,
       planet: { id: planet.id, timestampMs: Number(planet.timestamp) },
     };
     const tailAt = encodeHello(hello, vl1.upstreams.announced(), w);

@@ -16,6 +16,7 @@ const KEEPALIVE_MS = 15_000; // UDP mappings of common NATs last 30 s or more; r
 const UPSTREAM_KEEPALIVE_MS = 20_000; // each root must hear us well before its NAT mapping goes (item 4)
 const HELLO_MS = 60_000; // versions, worlds and surfaces; reference PEER_PING
 const ROOT_HELLO_MS = 120_000; // the same at roots, where keepalive is ECHO
+const SEED_HELLO_MS = 5_000; // asking for a moon, until it is here; the reference asks every 30 s
 const SPARE_PATHS_PER_FAMILY = 1; // kept alive beside the best one (item 6)
 const FIRST_CONTACT_DELAYS_MS = [0, 250, 500, 1_000, 2_000, 5_000]; // HELLO to a root that has not answered
 
@@ -59,7 +60,7 @@ export class Liveness {
     const { nowMs, upstreams } = this.vl1;
     const isUpstream = upstreams.isUpstream(peer.address);
     const wanted = isUpstream || peer.isActive(nowMs);
-    let nextMs = Infinity;
+    let nextMs = upstreams.isSeed(peer.address) ? this.#askSeed(peer) : Infinity;
     for (const path of [...peer.paths]) {
       if (!this.vl1.hasSocket(path.path.socket) || isDead(path, nowMs)) {
         this.contact.lose(peer, path);
@@ -76,6 +77,17 @@ export class Liveness {
     this.#roots.delete(peer);
     if (!peer.best(nowMs)) return Math.min(nextMs, this.contact.tryHints(peer));
     return nextMs;
+  }
+
+  /** A HELLO lists the moons we want; the answer brings them, also by relay. */
+  #askSeed(peer: Peer): number {
+    const { nowMs } = this.vl1;
+    const dueMs = peer.seedAskedMs + SEED_HELLO_MS;
+    if (nowMs < dueMs) return dueMs;
+    peer.seedAskedMs = nowMs;
+    const route = this.vl1.route(peer);
+    if (route) this.contact.greeter.hello(peer, route.via.path, route.relay !== undefined);
+    return nowMs + SEED_HELLO_MS;
   }
 
   /** First contact: every listed endpoint from every socket, ever more rarely. @param tunnels By TCP too */

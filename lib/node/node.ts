@@ -343,6 +343,7 @@ export class Node implements Machine {
       this.#packet(packet, path);
     }
     this.vl1.flushQueue(peer);
+    if (this.vl1.upstreams.isSeed(peer.address)) this.vl1.timers.set(peer, this.vl1.nowMs);
     this.#verbs.met(peer);
     this.networks.met(peer);
   }
@@ -429,7 +430,7 @@ export class Node implements Machine {
         return this.networks.leave(command.network);
       case "orbit":
         this.vl1.upstreams.orbit(command.world, command.seed, command.moon);
-        if (command.seed !== 0) this.whois.ask(command.seed);
+        this.#askSeeds();
         return this.liveness.contactUpstreams();
       case "deorbit":
         return this.vl1.upstreams.deorbit(command.world);
@@ -470,6 +471,16 @@ export class Node implements Machine {
       if (peer) this.vl1.flushQueue(peer);
       else this.whois.askAgain(address);
     }
+    this.#askSeeds();
+  }
+
+  /** Turns to the seeds of moons we want: who they are, then for the moon. */
+  #askSeeds(): void {
+    for (const { seed } of this.vl1.upstreams.wanted) {
+      const peer = this.vl1.peers.get(seed);
+      if (peer) this.vl1.timers.setEarlier(peer, this.vl1.nowMs);
+      else this.whois.ask(seed);
+    }
   }
 
   #housekeeping(): void {
@@ -477,6 +488,7 @@ export class Node implements Machine {
     const { nowMs } = vl1;
     this.#housekeepingMs = nowMs;
     vl1.queue.expire(nowMs);
+    this.#askSeeds();
     this.surface.expire(nowMs);
     const heardMs = Math.max(...vl1.upstreams.peers().map((peer) => peer.lastReceiveMs));
     if (this.#online && nowMs - heardMs > OFFLINE_AFTER_MS) this.#setOnline(false);

@@ -65,7 +65,12 @@ export class Upstreams {
 
   /** Whether a node's world updates count: an upstream's, or the seed's of a moon we want. */
   mayUpdateWorlds(address: Address): boolean {
-    return this.isUpstream(address) || this.wanted.some((moon) => moon.seed === address);
+    return this.isUpstream(address) || this.isSeed(address);
+  }
+
+  /** Whether a node is to be asked for a moon we want. */
+  isSeed(address: Address): boolean {
+    return this.wanted.some((moon) => moon.seed === address);
   }
 
   isPlanetRoot(address: Address): boolean {

@@ -55,6 +55,8 @@ export class Peer {
   lastNontrivialMs = -Infinity;
   lastTrustedMs = -Infinity;
   lastHelloSentMs = -Infinity;
+  /** Last HELLO that asked for a moon this peer is the seed of. */
+  seedAskedMs = -Infinity;
   lastPushSentMs = -Infinity;
   pushesSent = 0;
   /** Last packet we had no direct path for; decides whether looking for one is worth it. */
