@@ -138,6 +138,8 @@ class Keeper {
   readonly #stop = new AbortController();
   #kicked = new AbortController();
   #current: MappingClient | undefined;
+  /** Asked and not answered yet: it may have granted something all the same. */
+  #asking: MappingClient | undefined;
   #trials: MappingTrial[] = [];
   #pending = true;
   #failures = 0;
@@ -232,8 +234,10 @@ class Keeper {
     const current = this.#current;
     const others = this.#clients.filter((client) => client !== current);
     for (const client of current ? [current, ...others] : others) {
+      this.#asking = client;
       const outcome = await client.map(wire, signal);
       if (signal.aborted) return undefined;
+      this.#asking = undefined;
       const usable = outcome.kind === "mapped" && isUsable(outcome.mapping.external);
       if (outcome.kind === "mapped" && usable) {
         trials.push({ protocol: client.protocol, result: "mapped" });
@@ -282,14 +286,15 @@ class Keeper {
   /** Ends, and gives the mapping back. */
   async end(): Promise<void> {
     this.#stop.abort();
-    const [current, mapping] = [this.#current, this.mapping];
+    const granted = this.mapping && this.#current;
     this.mapping = undefined;
     await this.#running;
-    if (!current || !mapping) return;
+    const client = this.#asking ?? granted;
+    if (!client) return;
     try {
       const wire = this.options.openWire(this.wish);
       try {
-        await current.unmap(wire);
+        await client.unmap(wire);
       } finally {
         wire.close();
       }

@@ -178,6 +178,30 @@ Deno.test("PortMapper.update() keeps what stays and gives back what goes", async
   assert.equal(clients.get(31_000)!.unmapped, 1);
 });
 
+Deno.test("PortMapper.close() gives back what may have been granted while it was asked for", async () => {
+  let unmapped = 0;
+  const slow: MappingClient = {
+    protocol: "pcp",
+    map: (_wire, signal) =>
+      new Promise((resolve) => signal.addEventListener("abort", () => resolve(SILENT))),
+    unmap: () => {
+      unmapped++;
+      return Promise.resolve();
+    },
+  };
+  const mapper = new PortMapper({
+    openWire: silence,
+    clients: () => [slow],
+    nowMs: () => 0,
+    onChanged: () => {},
+    log: () => {},
+  });
+  mapper.update([WISH]);
+  await settled();
+  await mapper.close();
+  assert.equal(unmapped, 1);
+});
+
 Deno.test("PortMapper lives with an address that is gone", async () => {
   const mapper = new PortMapper({
     openWire: () => {
