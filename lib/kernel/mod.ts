@@ -8,7 +8,7 @@ import { PACKET_WASM, WORK_WASM } from "./kernel_wasm.ts";
 import type { PacketCipher } from "./twin.ts";
 
 /** Bytes at the start of the memory that belong to the kernel itself. */
-export const KERNEL_BYTES = 1_024;
+export const KERNEL_BYTES = 12_288;
 /** Most bytes of one packet {@linkcode PacketKernel} takes: what fits behind the kernel's own in its one page. */
 export const KERNEL_PACKET_MAX = 65_536 - KERNEL_BYTES - 64;
 const AT_KEY = KERNEL_BYTES;

@@ -3,14 +3,19 @@
  *
  * Source: spec 01 section 6.2; slow twin `lib/kernel/twin.ts`.
  */
-import { MANGLED, POLY_KEY, STREAM } from "./layout";
-import { poly1305 } from "./poly1305";
+import { keystreamAndMac } from "./fused";
+import { AT_FLAGS, AT_VERB, MANGLED, POLY_KEY, STREAM, STREAM_BYTES } from "./layout";
+import { poly1305, polyBegin, polyEnd } from "./poly1305";
 import { keystream, salsaInit, xorStream } from "./salsa";
 
 const SALSA12: i32 = 6;
-const AT_FLAGS: usize = 18;
 const AT_MAC: usize = 19;
-const AT_VERB: usize = 27;
+/** Bytes of the envelope that the first four blocks of keystream, less the one the Poly1305 key is from, are for. */
+const FIRST: i32 = 192;
+/** Bytes of every four blocks after those. */
+const BATCH: i32 = 256;
+const BLOCKS_OF_FIRST: i32 = 12;
+const BLOCKS_OF_BATCH: i32 = 16;
 
 /** Mixes ids, addresses, flags without the hop count and the size into the key, and derives the first four blocks. */
 function begin(packet: usize, length: i32, key: usize): void {
@@ -20,26 +25,9 @@ function begin(packet: usize, length: i32, key: usize): void {
   store<u8>(MANGLED, load<u8>(MANGLED, 18) ^ (load<u8>(packet, AT_FLAGS) & 0xf8), 18);
   store<u16>(MANGLED, load<u16>(MANGLED, 19) ^ <u16> length, 19);
   salsaInit(MANGLED, packet);
-  keystream(0, SALSA12);
+  keystream(0, SALSA12, STREAM);
   v128.store(POLY_KEY, v128.load(STREAM, 0), 0);
   v128.store(POLY_KEY, v128.load(STREAM, 16), 16);
-}
-
-/** Encrypts or decrypts from the verb byte on, with the keystream from block 1; STREAM holds blocks 0 to 3. */
-function crypt(packet: usize, length: i32): void {
-  let at = packet + AT_VERB;
-  let left = length - <i32> AT_VERB;
-  const first = min(left, 192);
-  xorStream(at, STREAM + 64, first);
-  at += first;
-  left -= first;
-  for (let counter: u32 = 4; left > 0; counter += 4) {
-    keystream(counter, SALSA12);
-    const piece = min(left, 256);
-    xorStream(at, STREAM, piece);
-    at += piece;
-    left -= piece;
-  }
 }
 
 /**
@@ -50,8 +38,27 @@ function crypt(packet: usize, length: i32): void {
  */
 export function seal(packet: usize, length: i32, key: usize, encrypt: bool): void {
   begin(packet, length, key);
-  if (encrypt) crypt(packet, length);
-  store<u64>(packet, poly1305(POLY_KEY, packet + AT_VERB, length - <i32> AT_VERB), AT_MAC);
+  const envelope = packet + AT_VERB;
+  const size = length - <i32> AT_VERB;
+  const mac = encrypt ? encryptAndMac(envelope, size) : poly1305(POLY_KEY, envelope, size);
+  store<u64>(packet, mac, AT_MAC);
+}
+
+/** Each batch of keystream is made while the batch encrypted before it goes into the MAC. */
+function encryptAndMac(envelope: usize, size: i32): u64 {
+  polyBegin();
+  let done = min(size, FIRST);
+  let authenticated = 0;
+  xorStream(envelope, STREAM + 64, done);
+  for (let counter: u32 = 4; done < size; counter += 4) {
+    const more = authenticated == 0 ? 0 : BLOCKS_OF_BATCH - BLOCKS_OF_FIRST;
+    keystreamAndMac(counter, STREAM, envelope + <usize> authenticated, more);
+    authenticated = done;
+    const piece = min(size - done, BATCH);
+    xorStream(envelope + <usize> done, STREAM, piece);
+    done += piece;
+  }
+  return polyEnd(POLY_KEY, envelope + <usize> authenticated, size - authenticated);
 }
 
 /**
@@ -60,9 +67,35 @@ export function seal(packet: usize, length: i32, key: usize, encrypt: bool): voi
  */
 export function open(packet: usize, length: i32, key: usize, encrypted: bool): bool {
   begin(packet, length, key);
-  const tag = poly1305(POLY_KEY, packet + AT_VERB, length - <i32> AT_VERB);
-  if (tag != load<u64>(packet, AT_MAC)) return false;
-  if (encrypted) crypt(packet, length);
+  const envelope = packet + AT_VERB;
+  const size = length - <i32> AT_VERB;
+  if (!encrypted) return poly1305(POLY_KEY, envelope, size) == load<u64>(packet, AT_MAC);
+  if (<usize> size > STREAM_BYTES - 64) return openLong(packet, envelope, size);
+  polyBegin();
+  let authenticated = 0;
+  let counter: u32 = 4;
+  let stream = STREAM + <usize> BATCH;
+  for (let done = FIRST; done < size; done += BATCH, counter += 4, stream += <usize> BATCH) {
+    // More than FIRST bytes are left for the MAC here, since it takes in a batch for every batch done.
+    const blocks = min(BLOCKS_OF_BATCH, (size - authenticated) >> 4);
+    keystreamAndMac(counter, stream, envelope + <usize> authenticated, blocks - BLOCKS_OF_FIRST);
+    authenticated += blocks << 4;
+  }
+  const mac = polyEnd(POLY_KEY, envelope + <usize> authenticated, size - authenticated);
+  if (mac != load<u64>(packet, AT_MAC)) return false;
+  xorStream(envelope, STREAM + 64, size);
+  return true;
+}
+
+/** For what is longer than any packet on the wire: one after the other. */
+function openLong(packet: usize, envelope: usize, size: i32): bool {
+  if (poly1305(POLY_KEY, envelope, size) != load<u64>(packet, AT_MAC)) return false;
+  xorStream(envelope, STREAM + 64, FIRST);
+  let counter: u32 = 4;
+  for (let done = FIRST; done < size; done += BATCH, counter += 4) {
+    keystream(counter, SALSA12, STREAM);
+    xorStream(envelope + <usize> done, STREAM, min(size - done, BATCH));
+  }
   return true;
 }
 
@@ -75,7 +108,7 @@ export function salsa12(data: usize, length: i32, key: usize, nonce: usize): voi
   let at = data;
   let left = length;
   for (let counter: u32 = 0; left > 0; counter += 4) {
-    keystream(counter, SALSA12);
+    keystream(counter, SALSA12, STREAM);
     const piece = min(left, 256);
     xorStream(at, STREAM, piece);
     at += piece;

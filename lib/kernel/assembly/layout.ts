@@ -5,16 +5,19 @@
 
 /** Salsa20 state before the rounds: 16 words, 64 bytes. */
 export const STATE: usize = 0;
-/** Keystream of four consecutive blocks: 256 bytes. */
-export const STREAM: usize = 64;
 /** One-time Poly1305 key: 32 bytes. */
-export const POLY_KEY: usize = 320;
+export const POLY_KEY: usize = 64;
 /** Last, partial block of a Poly1305 message: 16 bytes. */
-export const POLY_BLOCK: usize = 352;
+export const POLY_BLOCK: usize = 96;
+/** Poly1305 between two calls: five limbs of 8 bytes. */
+export const POLY_STATE: usize = 112;
 /** Mangled Salsa20 key: 32 bytes. */
-export const MANGLED: usize = 368;
+export const MANGLED: usize = 160;
+/** Keystream: that of the longest packet, 40 times four blocks. */
+export const STREAM: usize = 1_024;
+export const STREAM_BYTES: usize = 10_240;
 /** End of what the kernel owns. */
-export const KERNEL_BYTES: usize = 1024;
+export const KERNEL_BYTES: usize = 12_288;
 
 /** virtio header in front of a frame, when the TAP has offloads. */
 export const VNET_BYTES: i32 = 10;

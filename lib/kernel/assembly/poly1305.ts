@@ -8,7 +8,7 @@
  *
  * Source: spec 01 section 2, RFC 8439 section 2.5; slow twin `lib/kernel/poly1305.ts`.
  */
-import { POLY_BLOCK } from "./layout";
+import { POLY_BLOCK, POLY_STATE } from "./layout";
 
 const LOW: u64 = 0xffffffff;
 
@@ -17,6 +17,17 @@ const LOW: u64 = 0xffffffff;
  * @returns the first 8 bytes of the tag as a little-endian integer: the protocol uses no more
  */
 export function poly1305(key: usize, message: usize, length: i32): u64 {
+  polyBegin();
+  return polyEnd(key, message, length);
+}
+
+/** Begins a message of which the beginning, in whole blocks, is taken in by `keystreamAndMac()`. */
+export function polyBegin(): void {
+  memory.fill(POLY_STATE, 0, 40);
+}
+
+/** Takes in the rest of the message. @returns as {@link poly1305} */
+export function polyEnd(key: usize, message: usize, length: i32): u64 {
   const r0 = <u64> load<u32>(key, 0) & 0x0fffffff;
   const r1 = <u64> load<u32>(key, 4) & 0x0ffffffc;
   const r2 = <u64> load<u32>(key, 8) & 0x0ffffffc;
@@ -24,7 +35,11 @@ export function poly1305(key: usize, message: usize, length: i32): u64 {
   const s1 = r1 + (r1 >> 2);
   const s2 = r2 + (r2 >> 2);
   const s3 = r3 + (r3 >> 2);
-  let h0: u64 = 0, h1: u64 = 0, h2: u64 = 0, h3: u64 = 0, h4: u64 = 0;
+  let h0 = load<u64>(POLY_STATE, 0);
+  let h1 = load<u64>(POLY_STATE, 8);
+  let h2 = load<u64>(POLY_STATE, 16);
+  let h3 = load<u64>(POLY_STATE, 24);
+  let h4 = load<u64>(POLY_STATE, 32);
 
   let at = message;
   let left = length;

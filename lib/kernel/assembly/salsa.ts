@@ -4,11 +4,9 @@
  *
  * Source: spec 01 section 2.1; slow twin `lib/kernel/salsa20.ts`.
  */
-import { STATE, STREAM } from "./layout";
+import { STATE } from "./layout";
 
-// @ts-ignore: decorator
-
-function rotl(v: v128, n: i32): v128 {
+export function rotl(v: v128, n: i32): v128 {
   return v128.or(i32x4.shl(v, n), i32x4.shr_u(v, 32 - n));
 }
 
@@ -26,32 +24,28 @@ export function salsaInit(key: usize, nonce: usize): void {
   store<u32>(STATE, 0x6b206574, 60);
 }
 
-/** Adds the initial state to four words of four blocks, turns rows into columns, and stores 16 bytes of each block. */
-// @ts-ignore: decorator
-
-function emit(word: usize, a: v128, b: v128, c: v128, d: v128): void {
+/** Turns four words of four blocks from rows into columns and stores them: 16 bytes of each block. */
+export function emit(at: usize, a: v128, b: v128, c: v128, d: v128): void {
   const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
   const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
   const ab2 = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
   const cd2 = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
-  const at = STREAM + word * 4;
   v128.store(at, v128.shuffle<i64>(ab, cd, 0, 2), 0);
   v128.store(at, v128.shuffle<i64>(ab, cd, 1, 3), 64);
   v128.store(at, v128.shuffle<i64>(ab2, cd2, 0, 2), 128);
   v128.store(at, v128.shuffle<i64>(ab2, cd2, 1, 3), 192);
 }
 
-// @ts-ignore: decorator
-
-function word(i: usize): v128 {
+/** A word of the state before the rounds, for all four blocks. */
+export function word(i: usize): v128 {
   return v128.load32_splat(STATE + i * 4);
 }
 
 /**
- * Writes the keystream of blocks `counter` to `counter + 3` to STREAM.
+ * Writes the keystream of blocks `counter` to `counter + 3`, 256 bytes, to `to`.
  * @param doubleRounds 6 for Salsa20/12, 10 for Salsa20/20
  */
-export function keystream(counter: u32, doubleRounds: i32): void {
+export function keystream(counter: u32, doubleRounds: i32, to: usize): void {
   const counters = i32x4.add(i32x4.splat(counter), i32x4(0, 1, 2, 3));
   let x0 = word(0);
   let x1 = word(1);
@@ -104,28 +98,28 @@ export function keystream(counter: u32, doubleRounds: i32): void {
     x15 = v128.xor(x15, rotl(i32x4.add(x14, x13), 18));
   }
   emit(
-    0,
+    to,
     i32x4.add(x0, word(0)),
     i32x4.add(x1, word(1)),
     i32x4.add(x2, word(2)),
     i32x4.add(x3, word(3)),
   );
   emit(
-    4,
+    to + 16,
     i32x4.add(x4, word(4)),
     i32x4.add(x5, word(5)),
     i32x4.add(x6, word(6)),
     i32x4.add(x7, word(7)),
   );
   emit(
-    8,
+    to + 32,
     i32x4.add(x8, counters),
     i32x4.add(x9, word(9)),
     i32x4.add(x10, word(10)),
     i32x4.add(x11, word(11)),
   );
   emit(
-    12,
+    to + 48,
     i32x4.add(x12, word(12)),
     i32x4.add(x13, word(13)),
     i32x4.add(x14, word(14)),

@@ -18,7 +18,7 @@ function fill(): void {
   let a = i64x2.splat(0), b = a, c = a, d = a;
   let at = MEMORY;
   for (let counter: u32 = 0; counter < 32_768; counter += 4) {
-    keystream(counter, SALSA20);
+    keystream(counter, SALSA20, STREAM);
     for (let from = STREAM; from < STREAM + 256; from += 64, at += 64) {
       a = v128.xor(a, v128.load(from, 0));
       b = v128.xor(b, v128.load(from, 16));
@@ -33,8 +33,6 @@ function fill(): void {
 }
 
 /** One iteration: a word of the digest and a word of the memory change places, then the digest is encrypted. */
-// @ts-ignore: decorator
-
 function step(at: usize, stream: usize): void {
   const a = DIGEST + ((<usize> load<u8>(at, 7) & 7) << 3);
   const b = MEMORY + ((<usize> bswap<u32>(load<u32>(at, 12)) & 0x3ffff) << 3);
@@ -57,7 +55,7 @@ export function work(): void {
   fill();
   let counter: u32 = 32_768;
   for (let at = MEMORY; at < MEMORY + MEMORY_BYTES; at += 64) {
-    keystream(counter, SALSA20);
+    keystream(counter, SALSA20, STREAM);
     step(at, STREAM);
     step(at + 16, STREAM + 64);
     step(at + 32, STREAM + 128);

@@ -97,10 +97,10 @@ export class Arena {
   readonly key = noise(32, 77);
 
   constructor() {
-    let at = 8_192;
+    let at = KERNEL_BYTES + 4_096;
     for (const [name, length] of Object.entries(AREAS)) {
       this.at[name as Area] = at;
-      at = (at + length + 8_191) & ~4_095;
+      at = (at + length + 8_191) & ~4_095; // a gap of 4,096 at least
     }
     const pages = Math.ceil(at / 65_536);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });

@@ -62,7 +62,8 @@ Deno.test("PacketKernel.open() opens what the twin seals and the other way round
   const kernel = new PacketKernel();
   const twin = new PacketTwin();
   const key = noise(32, 5);
-  for (const length of [28, 91, 219, 220, 475, 1_427, 2_827, 10_024]) {
+  // Beyond 10,203 bytes the kernel has no room for the whole keystream.
+  for (const length of [28, 91, 219, 220, 475, 1_427, 2_827, 10_024, 10_203, 10_204, 20_000]) {
     const packet = noise(length, length);
     const plain = toHex(packet.subarray(27));
     twin.seal(packet, key, true);
