@@ -16,6 +16,7 @@ import type { TableRecord } from "../../lib/dataplane/table_records.ts";
 import { PacketKernel } from "../../lib/kernel/mod.ts";
 import type { Action, Command, Input, NodeEvent, NodeSettings } from "../../lib/node/machine.ts";
 import { Node } from "../../lib/node/node.ts";
+import { isTunnel } from "../../lib/peer/path.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
 import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
@@ -34,6 +35,7 @@ import { mappingJson, type PortMapper } from "./port_mapping/mapper.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
 import { Sockets } from "./sockets.ts";
+import { TcpTunnels } from "./tcp/tcp_tunnels.ts";
 import { Validator } from "./validator.ts";
 import { ANNOUNCED_VERSION } from "./version.ts";
 
@@ -65,6 +67,7 @@ export class Service {
   readonly node: Node;
   readonly sockets: Sockets;
   readonly ports: Ports;
+  readonly tunnels: TcpTunnels;
   readonly mapper: PortMapper;
   readonly log: (line: string) => void;
   readonly stop: () => void;
@@ -143,6 +146,7 @@ export class Service {
       controller: this.#controller,
       recall: (address) => this.#files.recall(address),
     });
+    this.tunnels = this.#makeTunnels(random);
     this.#runner = new NodeRunner({
       node: this.node,
       clocks: { nowMs: () => this.nowMs, wallMs: () => Date.now() },
@@ -151,6 +155,22 @@ export class Service {
       failed: (error) => this.#fail(error),
     });
     this.#sleptMs = this.nowMs - performance.now();
+  }
+
+  #makeTunnels(random: Random): TcpTunnels {
+    const { major, minor, revision } = ANNOUNCED_VERSION;
+    return new TcpTunnels({
+      node: this.node,
+      settings: () => this.settings.current,
+      random,
+      nowMs: () => this.nowMs,
+      version: [major, minor, revision],
+      udpSockets: () => this.sockets.all,
+      onDatagram: (socket, from, bytes) => this.input({ kind: "datagram", socket, from, bytes }),
+      onHungUp: (socket, from) => this.input({ kind: "hung-up", socket, from }),
+      onSockets: () => this.#tellLinks(false),
+      log: this.log,
+    });
   }
 
   #makePorts(parts: ServiceParts): Ports {
@@ -218,6 +238,7 @@ export class Service {
     for (const { address, try: endpoints } of this.settings.current.peers) {
       if (endpoints.length > 0) this.command({ kind: "hint", peer: address, endpoints });
     }
+    this.tunnels.tick();
     this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -239,7 +260,12 @@ export class Service {
   #perform(action: Action): void {
     switch (action.kind) {
       case "send":
-        if (action.ttl !== undefined || action.whole) {
+        if (isTunnel(action.socket)) {
+          // A short life has no meaning there.
+          if (action.ttl === undefined) {
+            this.tunnels.send(action.socket, action.to, action.bytes);
+          }
+        } else if (action.ttl !== undefined || action.whole) {
           this.sockets.sendNow(action.socket, action.to, action.bytes, action);
         } else {
           this.#mover.send(action.socket, action.to, action.bytes);
@@ -341,7 +367,10 @@ export class Service {
   }
 
   #refreshLinks(): void {
-    if (this.sockets.refresh()) this.#tellLinks(false);
+    if (this.sockets.refresh()) {
+      this.#tellLinks(false);
+      this.tunnels.networkChanged();
+    }
     this.mapper.update(wishesOf(this.sockets.uplinks, this.sockets.mappable));
   }
 
@@ -356,7 +385,7 @@ export class Service {
   }
 
   #tellLinks(woke: boolean): void {
-    const sockets = this.sockets.all;
+    const sockets = [...this.sockets.all, ...this.tunnels.sockets];
     this.input({ kind: "links", sockets, own: this.ports.own(), woke });
   }
 
@@ -375,10 +404,12 @@ export class Service {
     if (sleptMs - this.#sleptMs > SLEEP_MS) {
       this.sockets.refresh();
       this.#tellLinks(true);
+      this.tunnels.networkChanged();
       this.mapper.kick();
     }
     this.#sleptMs = sleptMs;
     if (this.settings.refresh()) this.#refreshLinks();
+    this.tunnels.tick();
     if (this.#ticks % GROUPS_TICKS === 0) this.ports.scanAllGroups();
     if (this.#ticks % RECHECK_TICKS === 0) {
       this.#refreshLinks();
@@ -417,6 +448,7 @@ export class Service {
       if (action.kind === "persist") this.#persist(action);
     }
     this.#runner.stop();
+    this.tunnels.close();
     await Promise.all([this.sockets.close(), this.ports.close(), this.mapper.close()]);
     await this.#mover.removeSignal(WATCH_SIGNAL);
     await this.#mover.stop();

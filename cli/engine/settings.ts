@@ -70,8 +70,11 @@ export interface Settings {
   cipher: CipherChoice;
   /** Ours: relay for others over TCP, when this node is a root. */
   tcpRelay: boolean;
+  /** Ours: the TCP port it does so on. Nodes look for it at 443. */
+  tcpRelayPort: number;
 }
 
+const DEFAULT_RELAY_PORT = 443; // the one port nearly every firewall lets out
 const PATH_MTU_MIN_BYTES = 1_400;
 const PATH_MTU_MAX_BYTES = 10_324;
 
@@ -103,6 +106,7 @@ export function parseSettings(conf: JsonObject): Settings {
     controllerDbPath: at("controllerDbPath").text("") || undefined,
     cipher: at("cipher").parsed(parseCipher, `"auto", "salsa" or "aes"`) ?? "auto",
     tcpRelay: at("tcpRelay").flag(true),
+    tcpRelayPort: at("tcpRelayPort").port(DEFAULT_RELAY_PORT) || DEFAULT_RELAY_PORT,
   };
 }
 

@@ -31,6 +31,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     controllerDbPath: undefined,
     cipher: "auto",
     tcpRelay: true,
+    tcpRelayPort: 443,
   });
   assert.deepEqual(parseSetting("null"), settings);
   assert.deepEqual(parse('{"unknown":[1],"settings":{"unknown":{}}}'), settings);

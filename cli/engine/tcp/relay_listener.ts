@@ -1,0 +1,248 @@
+/**
+ * The TCP port of a root's relay. The first byte says what a connection is: the reference's framing, TLS with a WebSocket
+ * inside, or a WebSocket without TLS, for whoever puts a web server with a real certificate in front.
+ *
+ * Deno serves TLS only on listeners of its own, and can put none over a connection that was read from. So TLS connections are
+ * piped, as they are, through a listener on loopback that only we may use.
+ * @module
+ */
+import { SystemError, WireError } from "../../../lib/base/errors.ts";
+import { type Endpoint, formatIp, parseIp } from "../../../lib/base/ip.ts";
+import { closeConn, ConnStream } from "./byte_stream.ts";
+import type { Certificate } from "./certificate.ts";
+import type { Framing } from "./framing.ts";
+import { REFERENCE_FIRST_BYTE, ReferenceFraming } from "./reference_framing.ts";
+import type { RelayHub } from "./relay_hub.ts";
+import { answerUpgrade, HEAD_LENGTH_MAX, parseHead } from "./upgrade.ts";
+import { WebSocketFraming } from "./websocket_framing.ts";
+
+const TLS_FIRST_BYTE = 0x16; // a handshake record
+const HTTP_FIRST_BYTE = 0x47; // "G" of GET
+const OPENING_MS = 10_000; // until a connection must have become a tunnel
+const OPENING_MAX = 256; // connections on their way to become one: bounds descriptors against who opens and says nothing
+const OPENING_PER_IP_MAX = 32; // of which one address may have so many
+const ORIGIN_MS = 2_000; // a connection to the loopback listener that is not ours by then is somebody else's
+const ACCEPT_PAUSE_MS = 100; // after a failed accept, which is mostly want of descriptors
+const READ_BYTES = 4_096;
+const LOOPBACK = "127.0.0.1";
+
+export class RelayListener {
+  readonly port: number;
+  readonly #hub: RelayHub;
+  readonly #public: Deno.TcpListener;
+  readonly #tls: Deno.TlsListener;
+  readonly #tlsPort: number;
+  readonly #opening = new Map<string, number>();
+  readonly #conns = new Set<Deno.Conn>(); // all that are open, to be closed in the end
+  /** Who is behind a connection to the loopback listener, by its port. */
+  readonly #origins = new Map<number, PromiseWithResolvers<Endpoint | undefined>>();
+  #openingCount = 0;
+  #closed = false;
+
+  private constructor(hub: RelayHub, listener: Deno.TcpListener, tls: Deno.TlsListener) {
+    this.#hub = hub;
+    this.#public = listener;
+    this.#tls = tls;
+    this.port = (listener.addr as Deno.NetAddr).port;
+    this.#tlsPort = (tls.addr as Deno.NetAddr).port;
+    void this.#accept(listener, (conn) => this.#open(conn));
+    void this.#accept(tls, (conn) => this.#openInner(conn));
+  }
+
+  /**
+   * Listens on all addresses.
+   * @param port 0 picks one
+   * @throws {SystemError} when the port is taken or not allowed
+   */
+  static open(port: number, hub: RelayHub, certificate: Certificate): RelayListener {
+    const listener = listen(port);
+    try {
+      const tls = Deno.listenTls({ hostname: LOOPBACK, port: 0, ...certificate });
+      return new RelayListener(hub, listener, tls);
+    } catch (error) {
+      listener.close();
+      throw refusal(port, error);
+    }
+  }
+
+  async #accept(listener: Deno.Listener, serve: (conn: Deno.Conn) => Promise<void>): Promise<void> {
+    while (!this.#closed) {
+      let conn: Deno.Conn;
+      try {
+        conn = await listener.accept();
+      } catch {
+        if (!this.#closed) await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
+        continue;
+      }
+      this.#conns.add(conn);
+      serve(conn).catch(() => this.#drop(conn)); // whatever broke was the far end's or the line's fault
+    }
+  }
+
+  #drop(conn: Deno.Conn): void {
+    this.#conns.delete(conn);
+    closeConn(conn);
+  }
+
+  /** A connection from outside. */
+  async #open(conn: Deno.Conn): Promise<void> {
+    const remote = endpointOf(conn.remoteAddr as Deno.NetAddr);
+    if (!remote || !this.#hub.hasRoomFor(remote)) return this.#drop(conn);
+    const ip = formatIp(remote.ip);
+    const opening = this.#opening.get(ip) ?? 0;
+    if (this.#openingCount >= OPENING_MAX || opening >= OPENING_PER_IP_MAX) {
+      return this.#drop(conn);
+    }
+    this.#openingCount++;
+    this.#opening.set(ip, opening + 1);
+    try {
+      await this.#inTime(conn, () => this.#become(conn, remote));
+    } finally {
+      this.#openingCount--;
+      const left = this.#opening.get(ip)! - 1;
+      if (left > 0) this.#opening.set(ip, left);
+      else this.#opening.delete(ip);
+    }
+  }
+
+  async #inTime(conn: Deno.Conn, work: () => Promise<void>): Promise<void> {
+    const timer = setTimeout(() => this.#drop(conn), OPENING_MS);
+    await work().finally(() => clearTimeout(timer));
+  }
+
+  async #become(conn: Deno.Conn, remote: Endpoint): Promise<void> {
+    const buffer = new Uint8Array(READ_BYTES);
+    const length = await conn.read(buffer);
+    const first = buffer.subarray(0, length ?? 0);
+    switch (first[0]) {
+      case REFERENCE_FIRST_BYTE:
+        return this.#admit(conn, remote, () => new ReferenceFraming(), first);
+      case TLS_FIRST_BYTE:
+        return await this.#pipe(conn, remote, first);
+      case HTTP_FIRST_BYTE:
+        return await this.#upgrade(conn, remote, first);
+      default:
+        return this.#drop(conn);
+    }
+  }
+
+  /** Pipes a TLS connection through our own listener. Returns when that has begun. */
+  async #pipe(conn: Deno.Conn, remote: Endpoint, first: Uint8Array): Promise<void> {
+    const inner = await Deno.connect({ hostname: LOOPBACK, port: this.#tlsPort });
+    this.#conns.add(inner);
+    this.#origin((inner.localAddr as Deno.NetAddr).port).resolve(remote);
+    const writer = inner.writable.getWriter();
+    await writer.write(first);
+    writer.releaseLock();
+    const pipes = [conn.readable.pipeTo(inner.writable), inner.readable.pipeTo(conn.writable)];
+    for (const pipe of pipes) {
+      pipe.catch(() => {}).finally(() => {
+        this.#drop(inner);
+        this.#drop(conn);
+      });
+    }
+  }
+
+  #origin(port: number): PromiseWithResolvers<Endpoint | undefined> {
+    let origin = this.#origins.get(port);
+    if (!origin) this.#origins.set(port, origin = Promise.withResolvers());
+    return origin;
+  }
+
+  /** The same connection where its TLS ends. */
+  async #openInner(conn: Deno.Conn): Promise<void> {
+    const { port } = conn.remoteAddr as Deno.NetAddr;
+    const origin = this.#origin(port);
+    const timer = setTimeout(() => origin.resolve(undefined), ORIGIN_MS);
+    const remote = await origin.promise;
+    clearTimeout(timer);
+    this.#origins.delete(port);
+    if (!remote) return this.#drop(conn);
+    await this.#inTime(conn, () => this.#upgrade(conn, remote, new Uint8Array(0)));
+  }
+
+  /** @param first What was read of it before */
+  async #upgrade(conn: Deno.Conn, remote: Endpoint, first: Uint8Array): Promise<void> {
+    let bytes = first.slice();
+    let head = parseHead(bytes);
+    const buffer = new Uint8Array(READ_BYTES);
+    while (!head) {
+      const length = await conn.read(buffer);
+      if (length === null || bytes.length > HEAD_LENGTH_MAX) return this.#drop(conn);
+      bytes = Uint8Array.of(...bytes, ...buffer.subarray(0, length));
+      head = parseHead(bytes);
+    }
+    const { accepted, answer } = answerUpgrade(head);
+    for (let at = 0; at < answer.length;) at += await conn.write(answer.subarray(at));
+    if (!accepted) return this.#drop(conn);
+    this.#admit(conn, remote, (reply) => new WebSocketFraming({ reply }), head.rest);
+  }
+
+  #admit(
+    conn: Deno.Conn,
+    remote: Endpoint,
+    framingOf: (reply: (bytes: Uint8Array) => void) => Framing,
+    first: Uint8Array,
+  ): void {
+    const stream = new ConnStream(conn, {
+      onData: (bytes) => {
+        if (!tunnel) throw new WireError("tunnel", "no room");
+        this.#hub.take(tunnel, bytes);
+      },
+      onClosed: () => {
+        this.#conns.delete(conn);
+        if (tunnel) this.#hub.remove(tunnel);
+      },
+    });
+    const framing = framingOf((bytes) => stream.write(bytes));
+    const greets = framing instanceof ReferenceFraming;
+    const tunnel = this.#hub.add(remote, stream, framing, greets);
+    if (!tunnel) return stream.close();
+    setNoDelay(conn);
+    stream.start(first);
+  }
+
+  /** Ends the port and every connection. */
+  close(): void {
+    this.#closed = true;
+    this.#public.close();
+    this.#tls.close();
+    this.#hub.close();
+    for (const conn of [...this.#conns]) this.#drop(conn);
+    for (const origin of this.#origins.values()) origin.resolve(undefined);
+  }
+}
+
+/** Both families where there is IPv6, else IPv4 alone. */
+function listen(port: number): Deno.TcpListener {
+  let last: unknown;
+  for (const hostname of ["::", "0.0.0.0"]) {
+    try {
+      return Deno.listen({ hostname, port });
+    } catch (error) {
+      last = error;
+      if (error instanceof Deno.errors.AddrInUse) break;
+      if (error instanceof Deno.errors.PermissionDenied) break;
+    }
+  }
+  throw refusal(port, last);
+}
+
+function refusal(port: number, error: unknown): SystemError {
+  const [code, remedy] = error instanceof Deno.errors.AddrInUse
+    ? ["EADDRINUSE", "another program uses it; choose another with tcpRelayPort"]
+    : error instanceof Deno.errors.PermissionDenied
+    ? ["EACCES", "ports below 1024 need root or cap_net_bind_service"]
+    : [error instanceof Error ? error.message : String(error), undefined];
+  return new SystemError(`listen on TCP port ${port}`, code ?? "", remedy);
+}
+
+/** The other end; IPv4 that came in over an IPv6 socket is IPv4. */
+function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint | undefined {
+  const ip = parseIp(hostname.replace(/^::ffff:(?=\d+\.)/i, ""));
+  return ip && { ip, port };
+}
+
+function setNoDelay(conn: Deno.Conn): void {
+  if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
+}

@@ -1,0 +1,254 @@
+/**
+ * TCP where UDP is blocked: as a node, a tunnel to a root's relay while no root answers by UDP; as a root, the relay. For the
+ * node both are sockets like any other; path choice, probing, keepalive and the way back to UDP are its own.
+ *
+ * Without a relay configured the roots' own addresses are tried, TCP port 443, first TLS with a WebSocket inside and then the
+ * reference's framing, for both pass where the other is stopped.
+ *
+ * Source: spec 03 sections 21 and 28 item 16.
+ * @module
+ */
+import { SystemError } from "../../../lib/base/errors.ts";
+import {
+  contains,
+  type Endpoint,
+  formatEndpoint,
+  formatIp,
+  sameEndpoint,
+} from "../../../lib/base/ip.ts";
+import type { Random } from "../../../lib/crypto/primitives.ts";
+import type { Node } from "../../../lib/node/node.ts";
+import { isAccepted, type LocalSocket, type SocketId } from "../../../lib/peer/path.ts";
+import type { Settings } from "../settings.ts";
+import { makeCertificate } from "./certificate.ts";
+import { Engagement } from "./engagement.ts";
+import type { Relay } from "./outgoing_tunnel.ts";
+import { RelayHub } from "./relay_hub.ts";
+import { RelayListener } from "./relay_listener.ts";
+import { TunnelClient } from "./tunnel_client.ts";
+import { openForwarder } from "./udp_forwarder.ts";
+
+/** Where roots offer their relay: the one port nearly every firewall lets out. */
+export const RELAY_PORT = 443;
+const LISTEN_RETRY_TICKS = 60; // a port that was taken or not allowed is tried again so often
+const SWEEP_TICKS = 5;
+const SERIAL_LENGTH = 8;
+
+/** What tunnels need of the service. */
+export interface TcpTunnelsOptions {
+  readonly node: Node;
+  readonly settings: () => Settings;
+  readonly random: Random;
+  readonly nowMs: () => number;
+  readonly version: readonly [number, number, number];
+  /** The UDP sockets there are. */
+  readonly udpSockets: () => readonly LocalSocket[];
+  /** A datagram for the node. Bytes are lent. */
+  readonly onDatagram: (socket: SocketId, from: Endpoint, bytes: Uint8Array) => void;
+  /** A client of our relay is gone. */
+  readonly onHungUp: (socket: SocketId, from: Endpoint) => void;
+  /** {@linkcode TcpTunnels.sockets} changed: the node has to know. */
+  readonly onSockets: () => void;
+  readonly log: (line: string) => void;
+}
+
+export class TcpTunnels {
+  readonly #options: TcpTunnelsOptions;
+  readonly #engagement: Engagement;
+  readonly #client: TunnelClient;
+  readonly #hub: RelayHub;
+  #listener: RelayListener | undefined;
+  #listenPort: number | undefined; // the setting it was opened, or refused, with
+  #ticks = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  constructor(options: TcpTunnelsOptions) {
+    const { node, random } = options;
+    this.#options = options;
+    this.#engagement = new Engagement(random);
+    this.#client = new TunnelClient({
+      random,
+      version: options.version,
+      isOwn: (ip) => node.vl1.own.some((prefix) => contains(prefix, ip)),
+      isReachedBy: (ids) => this.#isReached((socket) => ids.includes(socket)),
+      onDatagram: options.onDatagram,
+      onSockets: options.onSockets,
+      onChange: (what) => this.#changed(what),
+    });
+    this.#hub = new RelayHub({
+      nowMs: options.nowMs,
+      isSelf: (endpoint) => this.#isSelf(endpoint),
+      isProved: (socket, from) => node.vl1.paths.has(socket, from),
+      isKnown: (endpoint) => node.vl1.paths.knows(endpoint),
+      onDatagram: options.onDatagram,
+      onSocket: options.onSockets,
+      onHungUp: options.onHungUp,
+      forwarder: openForwarder,
+    });
+  }
+
+  /** What the node is to know besides its UDP sockets. */
+  get sockets(): LocalSocket[] {
+    return [...this.#client.sockets, ...this.#hub.sockets];
+  }
+
+  /** Whether a tunnel is all we have. */
+  get isTunneled(): boolean {
+    return this.#client.state === "up";
+  }
+
+  /** The relay in use, in words; undefined without a tunnel. */
+  get relay(): string | undefined {
+    const { relay } = this.#client;
+    return relay && `${formatEndpoint(relay.endpoint)} (${relay.protocol})`;
+  }
+
+  /** Tunnels of others through our relay. */
+  get clientCount(): number {
+    return this.#hub.size;
+  }
+
+  /** Where our relay listens; undefined when it does not. */
+  get port(): number | undefined {
+    return this.#listener?.port;
+  }
+
+  /** Looks at everything. To be called once a second. */
+  tick(): void {
+    this.#listen();
+    if (++this.#ticks % SWEEP_TICKS === 0) this.#hub.sweep();
+    this.#decide();
+  }
+
+  /** Addresses changed, or the machine woke. */
+  networkChanged(): void {
+    this.#engagement.reset();
+    this.#decide();
+  }
+
+  /** Sends for the node. @returns false when it is lost */
+  send(socket: SocketId, to: Endpoint, bytes: Uint8Array): boolean {
+    const owner = isAccepted(socket) ? this.#hub : this.#client;
+    return owner.send(socket, to, bytes);
+  }
+
+  #isReached(accept: (socket: SocketId) => boolean): boolean {
+    return this.#options.node.vl1.upstreams.isReachedBy((path) => accept(path.socket));
+  }
+
+  #decide(): void {
+    if (this.#closed) return;
+    const { node, settings, udpSockets, nowMs } = this.#options;
+    const { allowTcpFallbackRelay, forceTcpRelay } = settings();
+    const { upstreams } = node.vl1;
+    const canTry = forceTcpRelay || udpSockets().length > 0; // else there is no network at all
+    const udp = upstreams.isReachedBy((path) => !path.isTunnel);
+    const verdict = this.#engagement.decide({
+      nowMs: nowMs(),
+      // A root that nobody reaches by UDP is no root: it has to be reached, not to reach.
+      allowed: (allowTcpFallbackRelay || forceTcpRelay) && canTry && !upstreams.amUpstream &&
+        upstreams.addresses.length > 0,
+      forced: forceTcpRelay,
+      udp,
+      tunnel: this.#client.state,
+      tunnelAnswers: this.#client.isAnswered,
+    });
+    if (verdict === "hang-up") {
+      if (this.isTunneled) {
+        this.#options.log(udp ? "UDP works again" : "the TCP tunnel went silent");
+      }
+      this.#client.hangUp();
+    }
+    if (verdict === "dial") this.#client.dial(this.#relays());
+    clearTimeout(this.#timer);
+    const waitMs = this.#engagement.nextMs - nowMs();
+    if (waitMs !== Infinity) this.#timer = setTimeout(() => this.#decide(), Math.max(0, waitMs));
+  }
+
+  #changed(what: "up" | "failed" | "broken"): void {
+    const { nowMs, log } = this.#options;
+    if (what === "up") log(`UDP seems to be blocked: using TCP by ${this.relay}`);
+    else if (what === "failed") this.#engagement.failed(nowMs());
+    else this.#engagement.broke(nowMs());
+    this.#decide();
+  }
+
+  /** Whom to try, in order. */
+  #relays(): Relay[] {
+    const { tcpFallbackRelay } = this.#options.settings();
+    if (tcpFallbackRelay) {
+      return [
+        { endpoint: tcpFallbackRelay, protocol: "reference" },
+        { endpoint: tcpFallbackRelay, protocol: "websocket" },
+      ];
+    }
+    const { upstreams } = this.#options.node.vl1;
+    const found = new Map<string, Endpoint>();
+    for (const address of upstreams.addresses) {
+      for (const { ip } of upstreams.endpointsOf(address) ?? []) {
+        found.set(formatIp(ip), { ip, port: RELAY_PORT });
+      }
+    }
+    const endpoints = shuffled([...found.values()], this.#options.random);
+    return endpoints.flatMap((endpoint) => [
+      { endpoint, protocol: "websocket" as const },
+      { endpoint, protocol: "reference" as const },
+    ]);
+  }
+
+  #isSelf(endpoint: Endpoint): boolean {
+    const { node, udpSockets } = this.#options;
+    const { planet, moons } = node.vl1.upstreams;
+    const listed = [planet, ...moons].flatMap(({ roots }) => roots)
+      .filter(({ identity }) => identity.address === node.address)
+      .flatMap(({ endpoints }) => endpoints);
+    return [...listed, ...udpSockets()].some((own) => own && sameEndpoint(own, endpoint));
+  }
+
+  /** Opens our relay, or closes it, as roles and settings say. */
+  #listen(): void {
+    const { tcpRelay, tcpRelayPort } = this.#options.settings();
+    const wanted = tcpRelay && this.#options.node.vl1.upstreams.amUpstream
+      ? tcpRelayPort
+      : undefined;
+    const retry = wanted !== undefined && !this.#listener && this.#ticks % LISTEN_RETRY_TICKS === 0;
+    if (wanted === this.#listenPort && !retry) return;
+    const complain = wanted !== this.#listenPort;
+    this.#listener?.close();
+    this.#listener = undefined;
+    this.#listenPort = wanted;
+    if (wanted === undefined) return;
+    try {
+      this.#listener = RelayListener.open(wanted, this.#hub, this.#certificate());
+      this.#options.log(`relaying for nodes without UDP on TCP port ${this.#listener.port}`);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (complain) this.#options.log(`no relay for nodes without UDP: ${error.message}`);
+    }
+  }
+
+  #certificate() {
+    const serial = new Uint8Array(SERIAL_LENGTH);
+    this.#options.random(serial);
+    return makeCertificate(Date.now(), serial);
+  }
+
+  /** Ends everything. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#client.hangUp();
+    this.#listener?.close();
+    this.#hub.close();
+  }
+}
+
+/** In an order of chance, so that nodes spread over the relays there are. */
+function shuffled<T>(items: T[], random: Random): T[] {
+  const keys = new Uint8Array(items.length);
+  random(keys);
+  return items.map((item, i) => ({ item, key: keys[i] }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
+}

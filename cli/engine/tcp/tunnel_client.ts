@@ -1,0 +1,172 @@
+/**
+ * One tunnel to a relay, and the attempt that finds it. An attempt starts one connection after the other, each a moment after
+ * the one before, and hands all of them to the node as sockets; the first by which a root's authenticated answer comes is the
+ * tunnel, and the others are closed. So whatever a firewall does to either protocol, the faster way through wins.
+ * @module
+ */
+import type { Endpoint, Ip } from "../../../lib/base/ip.ts";
+import type { Random } from "../../../lib/crypto/primitives.ts";
+import { type LocalSocket, type SocketId, TUNNEL_SOCKET_MIN } from "../../../lib/peer/path.ts";
+import { OutgoingTunnel, type Relay } from "./outgoing_tunnel.ts";
+
+/** Wait before the next connection of an attempt: a near relay has answered by then. */
+const STAGGER_MS = 300;
+const CONNECT_MS = 5_000; // until a connection must be open
+const PROVE_MS = 3_000; // from then until a root must have answered
+/** Most connections of one attempt: bounds descriptors, and what a planet of many roots makes us ask at once. */
+export const CANDIDATES_MAX = 8;
+
+/** What finding a tunnel needs of the node. */
+export interface TunnelClientOptions {
+  readonly random: Random;
+  readonly version: readonly [number, number, number];
+  readonly isOwn: (ip: Ip) => boolean;
+  /** Whether a root answers by one of these sockets. */
+  readonly isReachedBy: (sockets: readonly SocketId[]) => boolean;
+  /** A datagram for the node. */
+  readonly onDatagram: (socket: SocketId, from: Endpoint, bytes: Uint8Array) => void;
+  /** {@linkcode TunnelClient.sockets} changed. */
+  readonly onSockets: () => void;
+  /** The attempt found a tunnel, or came to nothing, or the tunnel broke. */
+  readonly onChange: (what: "up" | "failed" | "broken") => void;
+}
+
+interface Candidate {
+  readonly tunnel: OutgoingTunnel;
+  /** One socket for each family of endpoints. */
+  readonly sockets: readonly LocalSocket[];
+  isOpen: boolean;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+export class TunnelClient {
+  readonly #options: TunnelClientOptions;
+  #candidates: Candidate[] = [];
+  #waiting: Relay[] = []; // of the attempt, not started yet
+  #up: Candidate | undefined;
+  #stagger: ReturnType<typeof setTimeout> | undefined;
+  #nextSocket = TUNNEL_SOCKET_MIN; // never reused, as no socket's id is
+
+  constructor(options: TunnelClientOptions) {
+    this.#options = options;
+  }
+
+  get state(): "none" | "dialing" | "up" {
+    if (this.#up) return "up";
+    return this.#candidates.length > 0 || this.#waiting.length > 0 ? "dialing" : "none";
+  }
+
+  /** The relay in use. */
+  get relay(): Relay | undefined {
+    return this.#up?.tunnel.relay;
+  }
+
+  /** What the node is to know as its sockets. */
+  get sockets(): LocalSocket[] {
+    return this.#candidates.flatMap((candidate) => candidate.isOpen ? candidate.sockets : []);
+  }
+
+  /** Whether a root answers over the tunnel. */
+  get isAnswered(): boolean {
+    return this.#up !== undefined && this.#isReached(this.#up);
+  }
+
+  /** Begins an attempt. @param relays In the order to try them; of many only the first are */
+  dial(relays: readonly Relay[]): void {
+    this.hangUp();
+    this.#waiting = relays.slice(0, CANDIDATES_MAX);
+    if (this.#waiting.length === 0) return this.#options.onChange("failed");
+    this.#next();
+  }
+
+  /** Starts the next connection of the attempt. */
+  #next(): void {
+    clearTimeout(this.#stagger);
+    const relay = this.#waiting.shift();
+    if (!relay) return;
+    const { random, version, isOwn } = this.#options;
+    const ids = [this.#nextSocket++, this.#nextSocket++];
+    const sockets = [4, 16].map((length, i) => ({
+      id: ids[i],
+      ip: new Uint8Array(length),
+      port: 0,
+    }));
+    const tunnel = new OutgoingTunnel(relay, {
+      random,
+      version,
+      isOwn,
+      onOpen: () => this.#opened(candidate),
+      onDatagram: (from, bytes) => this.#datagram(candidate, from, bytes),
+      onClosed: () => this.#closed(candidate),
+    });
+    const timer = setTimeout(() => tunnel.close(), CONNECT_MS);
+    const candidate: Candidate = { tunnel, sockets, isOpen: false, timer };
+    this.#candidates.push(candidate);
+    if (this.#waiting.length > 0) this.#stagger = setTimeout(() => this.#next(), STAGGER_MS);
+  }
+
+  #opened(candidate: Candidate): void {
+    candidate.isOpen = true;
+    clearTimeout(candidate.timer);
+    candidate.timer = setTimeout(() => candidate.tunnel.close(), PROVE_MS);
+    this.#options.onSockets();
+  }
+
+  #datagram(candidate: Candidate, from: Endpoint, bytes: Uint8Array): void {
+    const socket = candidate.sockets.find(({ ip }) => ip.length === from.ip.length)!;
+    this.#options.onDatagram(socket.id, from, bytes);
+    if (!this.#up && this.#candidates.includes(candidate) && this.#isReached(candidate)) {
+      this.#won(candidate);
+    }
+  }
+
+  #isReached(candidate: Candidate): boolean {
+    return this.#options.isReachedBy(candidate.sockets.map(({ id }) => id));
+  }
+
+  #won(winner: Candidate): void {
+    clearTimeout(winner.timer);
+    clearTimeout(this.#stagger);
+    this.#up = winner;
+    this.#waiting = [];
+    const losers = this.#candidates.filter((candidate) => candidate !== winner);
+    this.#candidates = [winner];
+    for (const loser of losers) this.#end(loser);
+    if (losers.some((loser) => loser.isOpen)) this.#options.onSockets();
+    this.#options.onChange("up");
+  }
+
+  #closed(candidate: Candidate): void {
+    clearTimeout(candidate.timer);
+    if (!this.#candidates.includes(candidate)) return; // we closed it
+    this.#candidates = this.#candidates.filter((other) => other !== candidate);
+    const broken = this.#up === candidate;
+    if (broken) this.#up = undefined;
+    if (candidate.isOpen) this.#options.onSockets();
+    if (broken) return this.#options.onChange("broken");
+    this.#next(); // no need to wait for a connection that failed
+    if (this.state === "none") this.#options.onChange("failed");
+  }
+
+  #end(candidate: Candidate): void {
+    clearTimeout(candidate.timer);
+    candidate.tunnel.close();
+  }
+
+  /** Ends tunnel and attempt. */
+  hangUp(): void {
+    clearTimeout(this.#stagger);
+    this.#waiting = [];
+    this.#up = undefined;
+    const ended = this.#candidates;
+    this.#candidates = [];
+    for (const candidate of ended) this.#end(candidate);
+    if (ended.some((candidate) => candidate.isOpen)) this.#options.onSockets();
+  }
+
+  /** Sends for the node. @returns false when it is lost */
+  send(socket: SocketId, to: Endpoint, bytes: Uint8Array): boolean {
+    const owner = this.#candidates.find(({ sockets }) => sockets.some(({ id }) => id === socket));
+    return owner?.tunnel.send(to, bytes) ?? false;
+  }
+}
