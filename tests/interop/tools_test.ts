@@ -132,39 +132,50 @@ interopTest(
   },
 );
 
-for (
-  const [root, maker, nodes] of [["zt", "reference", ["reference", "zt"]], ["reference", "zt", [
-    "zt",
-    "reference",
-  ]]] as const
-) {
-  interopTest(`(e) a moon made by ${maker}, its root ${root}, is orbited by both`, async () => {
-    await using scene = await Scene.prepare({ root, nodes });
-    const { root: moonRoot } = scene;
-    const address = (await Deno.readTextFile(`${moonRoot.home}/identity.public`)).slice(0, 10);
-    const tool = programOf(maker, "zerotier-idtool");
-    const moon = JSON.parse((await moonRoot.run(tool, "initmoon", "identity.public")).stdout);
-    moon.roots[0].stableEndpoints = [`${scene.wires.ipv4(moonRoot.host)}/9993`];
-    await Deno.writeTextFile(`${moonRoot.home}/moon.json`, JSON.stringify(moon));
-    assert.equal((await moonRoot.run(tool, "genmoon", "moon.json")).code, 0);
-    await Deno.mkdir(`${moonRoot.home}/moons.d`);
-    const name = `000000${address}.moon`;
-    await Deno.rename(`${moonRoot.home}/${name}`, `${moonRoot.home}/moons.d/${name}`);
-    await scene.startAll();
-    const ids = async (station: Station) =>
-      (await station.api<{ id: string }[]>("GET", "/moon")).map(({ id }) => id);
-    assert.deepEqual(await ids(moonRoot), [`000000${address}`]);
-    for (const node of scene.nodes) {
-      const orbit = await node.cli("reference", "orbit", address, address);
-      assert.equal(orbit.stdout, "200 orbit OK\n");
-      await node.until("the moon has arrived", async () => (await ids(node)).length === 1);
-      assert.deepEqual(
-        await Deno.readFile(`${node.home}/moons.d/${name}`),
-        await Deno.readFile(`${moonRoot.home}/moons.d/${name}`),
-      );
-      const deorbit = await node.cli("reference", "deorbit", address);
-      assert.equal(deorbit.stdout, "200 deorbit OK\n");
-      assert.deepEqual(await ids(node), []);
-    }
-  });
+/** Whose moon, by whose tool: the seed is no root of the planet. */
+for (const [seedKind, maker] of [["zt", "reference"], ["reference", "zt"]] as const) {
+  interopTest(
+    `(e) a moon made with ${maker}'s tool, its root ${seedKind}, is orbited by both`,
+    async () => {
+      const nodes = [seedKind, "zt", "reference"] as const;
+      await using scene = await Scene.prepare({ root: "reference", nodes });
+      const [seed, ...followers] = scene.nodes;
+      const address = (await Deno.readTextFile(`${seed.home}/identity.public`)).slice(0, 10);
+      const name = await makeMoon(seed, maker, `${scene.wires.ipv4(seed.host)}/9993`);
+      await scene.startAll();
+      assert.deepEqual(await moonIds(seed), [`000000${address}`]);
+      for (const node of followers) {
+        const orbit = await node.cli("reference", "orbit", address, address);
+        assert.equal(orbit.stdout, "200 orbit OK\n");
+        await node.until("the moon has arrived", async () => (await moonIds(node)).length === 1);
+        assert.deepEqual(
+          await Deno.readFile(`${node.home}/moons.d/${name}`),
+          await Deno.readFile(`${seed.home}/moons.d/${name}`),
+        );
+        const role = (await node.peers()).find((peer) => peer.address === address)?.role;
+        assert.equal(role, "MOON");
+        const deorbit = await node.cli("reference", "deorbit", address);
+        assert.equal(deorbit.stdout, "200 deorbit OK\n");
+        assert.deepEqual(await moonIds(node), []);
+      }
+    },
+  );
+}
+
+/** Makes a moon of one root and puts it where that root finds it. @returns its file name */
+async function makeMoon(seed: Station, maker: Kind, endpoint: string): Promise<string> {
+  const tool = programOf(maker, "zerotier-idtool");
+  const moon = JSON.parse((await seed.run(tool, "initmoon", "identity.public")).stdout);
+  moon.roots[0].stableEndpoints = [endpoint];
+  await Deno.writeTextFile(`${seed.home}/moon.json`, JSON.stringify(moon));
+  const made = await seed.run(tool, "genmoon", "moon.json");
+  const name = made.stdout.match(/^wrote (\S+)/)?.[1];
+  assert(name, made.stderr);
+  await Deno.mkdir(`${seed.home}/moons.d`);
+  await Deno.rename(`${seed.home}/${name}`, `${seed.home}/moons.d/${name}`);
+  return name;
+}
+
+async function moonIds(station: Station): Promise<string[]> {
+  return (await station.api<{ id: string }[]>("GET", "/moon")).map(({ id }) => id);
 }
