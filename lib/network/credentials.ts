@@ -187,8 +187,14 @@ export class Credentials {
     );
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
     membership.takeRevocation(revocation);
+    if (revocation.target === this.vl1.address) this.#revoked(network);
     if (isFastPropagating(revocation)) this.#spread(network, revocation, from?.address);
     return "new";
+  }
+
+  /** It is about us: ask where we stand, at once rather than at the next refresh within a minute. */
+  #revoked(network: Network): void {
+    network.requestDueMs = this.vl1.nowMs;
   }
 
   /** Passes a new revocation on to every member we know, except who brought it and who signed it. */

@@ -5,6 +5,7 @@ import { macOf, type NetworkId } from "../../../../lib/base/ids.ts";
 import { parseIp } from "../../../../lib/base/ip.ts";
 import { issueCom } from "../../../../lib/credential/certificate_of_membership.ts";
 import { EMPTY_CONFIG, type NetworkConfig } from "../../../../lib/credential/network_config.ts";
+import { CredentialType, signRevocation } from "../../../../lib/credential/revocation.ts";
 import { RuleType } from "../../../../lib/credential/rule_codec.ts";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
@@ -229,4 +230,25 @@ Deno.test("a frame longer than the network's MTU is not sent, nor delivered", ()
   assert.deepEqual(heardBy(bench, bob), []);
   sendFrame(bench, alice, bob, "y".repeat(2_800));
   assert.equal(heardBy(bench, bob).length, 1);
+});
+
+Deno.test("a revocation of our own membership makes us ask the controller at once", () => {
+  for (const [target, requests] of [[ALICE, 1], [BOB, 0]] as const) {
+    const { bench, alice } = village();
+    const revocation = signRevocation(noblePrimitives, CAROL, {
+      networkId: NETWORK,
+      id: 1,
+      credentialId: 0,
+      thresholdMs: 1_790_000_000_001,
+      flags: 0n,
+      target: target.address,
+      type: CredentialType.COM,
+    });
+    const asked = () => alice.vl1.counters.sent[Verb.NETWORK_CONFIG_REQUEST];
+    const before = asked();
+    const credentials = { coms: [], capabilities: [], tags: [], ownerships: [], complete: true };
+    alice.networks.credentials.receive(undefined, { ...credentials, revocations: [revocation] });
+    bench.run(500);
+    assert.equal(asked() - before, requests);
+  }
 });
