@@ -2,7 +2,7 @@
  * A home router's side of port mapping, run inside a lab host: speaks PCP, NAT-PMP or UPnP IGD, whichever it is told, and
  * prints one line per mapping made ("+ip/port") or taken back ("-ip/port"). It maps nothing: what is asked is the test.
  *
- *     fake_gateway.ts <pcp|nat-pmp|upnp> <its address> <its public address>
+ *     fake_gateway.ts <pcp|pcp6|nat-pmp|upnp> <its address> <its public address>
  *
  * A program of its own because sockets belong to the namespace of the process that opens them.
  * @module
@@ -35,15 +35,20 @@ function pcp(request: Buffer, from: RemoteInfo): Buffer | undefined {
   if (request[0] !== 2 || request.length < 60) return undefined;
   const answer = Buffer.from(request);
   answer[1] |= 128;
+  if (mode === "pcp6") {
+    request.copy(answer, 42, 40, 42); // a hole in the firewall: address and port stay
+    request.copy(answer, 44, 8, 24);
+  } else {
+    answer.writeUInt16BE(EXTERNAL_PORT, 42);
+    answer.set([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...publicBytes], 44);
+  }
   answer.fill(0, 8, 24);
-  answer.writeUInt16BE(EXTERNAL_PORT, 42);
-  answer.set([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...publicBytes], 44);
   say(request.readUInt32BE(4) === 0 ? "-" : "+", from.address, request.readUInt16BE(40));
   return answer;
 }
 
 function serveUdp(answer: (request: Buffer, from: RemoteInfo) => Buffer | undefined): void {
-  const socket = createSocket("udp4");
+  const socket = createSocket(mode === "pcp6" ? "udp6" : "udp4");
   socket.on("message", (request, from) => {
     const reply = answer(request, from);
     if (reply) socket.send(reply, from.port, from.address);
@@ -92,4 +97,4 @@ function serveUpnp(): void {
 }
 
 if (mode === "upnp") serveUpnp();
-else serveUdp(mode === "pcp" ? pcp : natPmp);
+else serveUdp(mode === "nat-pmp" ? natPmp : pcp);

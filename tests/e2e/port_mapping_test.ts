@@ -1,5 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { type Ip, parsePrefix } from "../../lib/base/ip.ts";
 import { linesOf } from "../../cli/engine/demo/lines.ts";
+import type { LabHost } from "../../cli/engine/lab.ts";
 import { createPlanet, endToEndTest, Stage, until } from "./stage.ts";
 
 const GATEWAY = new URL("fake_gateway.ts", import.meta.url).pathname;
@@ -8,7 +10,8 @@ const PUBLIC = "203.0.113.77";
 /** A router that speaks one protocol, and the lines it printed. */
 async function startGateway(stage: Stage, mode: string): Promise<string[]> {
   const host = stage.host("router");
-  const args = ["run", "--no-prompt", "-A", GATEWAY, mode, stage.lan.ipv4(host), PUBLIC];
+  const ip = mode === "pcp6" ? "::" : stage.lan.ipv4(host);
+  const args = ["run", "--no-prompt", "-A", GATEWAY, mode, ip, PUBLIC];
   const child = stage.lab.spawn(host, Deno.execPath(), args, { stdout: "piped" });
   const lines: string[] = [];
   (async () => {
@@ -16,6 +19,11 @@ async function startGateway(stage: Stage, mode: string): Promise<string[]> {
   })();
   await until("the router is ready", 20_000, () => lines.includes("ready"));
   return lines;
+}
+
+function linkLocal(host: LabHost): Ip {
+  const addresses = host.settings.addresses().map(({ prefix }) => prefix.ip);
+  return addresses.find((ip) => ip[0] === 0xfe && ip[1] === 0x80)!;
 }
 
 interface Status {
@@ -58,3 +66,23 @@ for (const mode of ["pcp", "nat-pmp", "upnp"]) {
     await stage.lab.end();
   });
 }
+
+endToEndTest("an IPv6 firewall is opened by PCP, through a link-local gateway", async () => {
+  const stage = new Stage("map-pcp6", ["router", "a"], { ipv4: null, ipv6: null });
+  const [router, a] = ["router", "a"].map((name) => stage.host(name));
+  a.addAddress("eth0", "2a00:9::5/64");
+  const eth0 = router.deviceIndex("eth0");
+  router.settings.replaceRoute({ target: parsePrefix("2a00:9::/64")!, index: eth0 });
+  const gateway = linkLocal(router);
+  const index = a.deviceIndex("eth0");
+  a.settings.replaceRoute({ target: parsePrefix("::/0")!, gateway, index });
+  const lines = await startGateway(stage, "pcp6");
+  const node = stage.node("a");
+  await node.do("planet", "create", "--endpoint", "2a00:9::5/9993");
+  const service = node.start();
+  await service.waitFor(/^2a00:9::5\/9993 is mapped to 2a00:9::5\/9993 by pcp$/, 20_000);
+  ok(lines.some((line) => /^\+.*\/9993$/.test(line)), lines.join("\n"));
+  await service.stop();
+  await until("it is closed again", 5_000, () => lines.at(-1)!.startsWith("-"));
+  await stage.lab.end();
+});
