@@ -11,8 +11,9 @@
 import { parseArgs } from "node:util";
 import { Lab } from "../../cli/engine/lab.ts";
 import { isReferencePresent } from "../interop/reference.ts";
-import { linesOf, rotated, type Round } from "./figures.ts";
+import { linesOf, rotated, type Round, spreadOf } from "./figures.ts";
 import { Prepared } from "./pair.ts";
+import { busyPercent } from "./process.ts";
 import {
   type Outcome,
   runScenario,
@@ -26,6 +27,7 @@ import { renderTable, short } from "./table.ts";
 
 const ROUNDS_MAX = 100;
 const SECONDS_MAX = 60;
+const FOREIGN_MS = 500; // how long others are watched before each scenario
 const SATURATED_FRACTION = 0.9; // who delivers more of what is offered might deliver more still
 const USAGE = `deno task bench [--rounds 5] [--seconds 3] [--json] [--only ${SELECTABLE.join(",")}]
 deno task bench --crypto
@@ -37,6 +39,8 @@ type Run = {
   round: number;
   scenario: string;
   path?: Outcome["path"];
+  /** How busy all processors were with other things just before, in percent. */
+  foreignPercent: number;
   values: Values;
   error?: string;
 };
@@ -104,6 +108,7 @@ class Bench {
     const { name } = scenario;
     const folder = `${this.#folder}/${name}`;
     const timeMs = this.options.seconds * 1_000;
+    const foreignPercent = await busyPercent(FOREIGN_MS);
     await using lab = this.#lab = new Lab();
     try {
       const outcome = await runScenario(lab, scenario, {
@@ -111,10 +116,10 @@ class Bench {
         folder,
         timeMs,
       });
-      return { round, scenario: name, ...outcome };
+      return { round, scenario: name, foreignPercent, ...outcome };
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      return { round, scenario: name, values: {}, error: text };
+      return { round, scenario: name, foreignPercent, values: {}, error: text };
     }
   }
 
@@ -178,6 +183,13 @@ function report(bench: Bench): void {
     `\n${rounds} rounds of ${seconds} s, Deno ${machine.deno}, Linux ${machine.kernel}, ` +
       `${machine.cores} cores\n\n${renderTable(lines, ratioTo)}`,
   );
+  const foreign = spreadOf(bench.runs.map(({ foreignPercent }) => foreignPercent));
+  if (foreign) {
+    console.log(
+      `\nother programs kept the machine ${short(foreign.median)} % busy ` +
+        `(${short(foreign.min)}..${short(foreign.max)}), seen before each scenario`,
+    );
+  }
   const remarks = bench.remarks();
   if (remarks.length > 0) console.log(`\n${remarks.join("\n")}`);
 }
