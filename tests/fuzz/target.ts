@@ -37,6 +37,8 @@ export interface Target {
   readonly examples: readonly Uint8Array[];
   /** Times the usual share of time. */
   readonly weight?: number;
+  /** What an input does depends on those before it: a failure is repeated by its seed, not by its bytes. */
+  readonly stateful?: boolean;
   /** Tries one input; whatever it throws but a `WireError` is a bug. */
   run(bytes: Uint8Array, rng: Rng): void;
 }
@@ -94,11 +96,12 @@ function attempt(target: Target, bytes: Uint8Array): unknown {
 function tryOne(target: Target, bytes: Uint8Array, origin: string): void {
   const failure = attempt(target, bytes);
   if (failure === undefined) return;
-  const shortest = shrunk(target, bytes);
+  const shortest = target.stateful ? bytes : shrunk(target, bytes);
+  const repeat = target.stateful ? `(${origin})` : `--hex ${toHex(shortest)}`;
   const message = failure instanceof Error ? failure.message : String(failure);
   throw new Error(
     `${target.name} (${origin}): ${message}\n  repeat: deno task fuzz -- --target "${target.name}" ` +
-      `--hex ${toHex(shortest)}`,
+      `${repeat}`,
     { cause: failure },
   );
 }
