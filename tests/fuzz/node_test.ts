@@ -2,13 +2,13 @@
  * Whole nodes against bytes gone wrong: nothing may come out of `Node.handle()`, and memory stays bounded.
  * @module
  */
-import { concat, fromHex, utf8 } from "../../lib/base/bytes.ts";
+import { concat, fromHex, Reader, utf8 } from "../../lib/base/bytes.ts";
+import { encodeNetworkConfig } from "../../lib/credential/network_config.ts";
 import { Identity } from "../../lib/identity/identity.ts";
 import type { Action, Input } from "../../lib/node/machine.ts";
 import { Node } from "../../lib/node/node.ts";
 import { destinationOf, sourceOf, verbOf } from "../../lib/wire/packet.ts";
 import { decodeWorld } from "../../lib/identity/world.ts";
-import { Reader } from "../../lib/base/bytes.ts";
 import { machinePrimitives } from "../../cli/engine/primitives.ts";
 import { Rng } from "../sim/rng.ts";
 import { configOf, endpoint } from "../unit/lib/node/harness.ts";
@@ -16,7 +16,7 @@ import { HAND_MADE } from "../unit/lib/wire/round_trips.ts";
 import { loadVectors } from "../vectors/load.ts";
 import { packetVectors, payloadOf } from "../vectors/packets.ts";
 import { fuzzTarget } from "./target.ts";
-import { type AttackerRole, Extra, Victim } from "./victim.ts";
+import { type AttackerRole, Extra, goodConfig, Victim } from "./victim.ts";
 
 const vl2 = loadVectors<{
   credentials: { type: string; hex: string }[];
@@ -32,7 +32,7 @@ const examples = [
   ...captured,
   ...HAND_MADE.map(({ verb, payload }) => of(verb, payload)),
   of(Extra.SIGNED_CONFIG, fromHex(vl2.networkConfig.dictionaryHex)),
-  of(Extra.SIGNED_CONFIG, utf8("v=7\nnwid=4555555555000007\nid=2333333333\nts=1\nml=20\n")),
+  of(Extra.SIGNED_CONFIG, encodeNetworkConfig(goodConfig())),
   of(Extra.JOIN, fromHex(vl2.networkConfig.dictionaryHex)),
   of(
     Extra.FRAME,

@@ -5,19 +5,26 @@
  */
 import assert from "node:assert/strict";
 import { concat, Reader, Writer } from "../../lib/base/bytes.ts";
-import type { NetworkId } from "../../lib/base/ids.ts";
-import { parseIp } from "../../lib/base/ip.ts";
+import { formatNetworkId, macOf, type NetworkId } from "../../lib/base/ids.ts";
+import { parseIp, sixPlane } from "../../lib/base/ip.ts";
 import { Controller } from "../../lib/controller/mod.ts";
-import { decodeCom, issueCom, signCom } from "../../lib/credential/certificate_of_membership.ts";
+import {
+  type CertificateOfMembership,
+  decodeCom,
+  issueCom,
+  signCom,
+} from "../../lib/credential/certificate_of_membership.ts";
 import { encodeChunk } from "../../lib/credential/config_chunk.ts";
 import { signChunks } from "../../lib/credential/config_chunks.ts";
-import { EMPTY_CONFIG } from "../../lib/credential/network_config.ts";
+import { EMPTY_CONFIG, type NetworkConfig } from "../../lib/credential/network_config.ts";
+import { Role } from "../../lib/credential/network_config_binary.ts";
 import { RuleType } from "../../lib/credential/rule_codec.ts";
 import { deriveSessionKeys, type SessionKeys } from "../../lib/crypto/session_keys.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import { agree, sign } from "../../lib/identity/sign.ts";
 import { decodeWorld, encodeWorld, signWorld } from "../../lib/identity/world.ts";
 import type { Action, Input } from "../../lib/node/machine.ts";
+import { putMac } from "../../lib/network/ethernet.ts";
 import { Node } from "../../lib/node/node.ts";
 import { Armor } from "../../lib/wire/armor.ts";
 import { compress } from "../../lib/wire/compress.ts";
@@ -80,6 +87,45 @@ const HONEST_EVERY = 256; // inputs between two checks that an honest peer is se
 const ATTACKER = CAROL;
 const NETWORK = (BigInt(ATTACKER.address) << 24n | 7n) as NetworkId;
 
+/** Of the victim, where it is a controller. */
+const OWN_NETWORK = (BigInt(ALICE.address) << 24n | 9n) as NetworkId;
+const TIMESTAMP_MS = 1_790_000_000_000;
+
+function comFor(member: Identity): CertificateOfMembership {
+  const fields = { networkId: NETWORK, timestampMs: TIMESTAMP_MS, maxDeltaMs: 1e12, member };
+  return issueCom(machinePrimitives, ATTACKER, fields);
+}
+
+/** What a member of the attacker's network may be configured with. */
+export function goodConfig(member: Identity = ALICE): NetworkConfig {
+  return {
+    ...EMPTY_CONFIG,
+    networkId: NETWORK,
+    issuedTo: member.address,
+    timestampMs: TIMESTAMP_MS,
+    multicastLimit: 32,
+    flags: 6,
+    rules: Uint8Array.of(RuleType.ACTION_ACCEPT, 0),
+    staticIps: [{ ip: parseIp("10.9.0.1")!, bits: 24 }, sixPlane(NETWORK, member.address)],
+    specialists: [
+      { address: ATTACKER.address, roles: Role.ACTIVE_BRIDGE | Role.ANCHOR },
+      { address: member.address, roles: Role.MULTICAST_REPLICATOR },
+    ],
+    com: comFor(member),
+  };
+}
+
+/** Verbs whose payload begins with a network's id. */
+const OF_A_NETWORK = new Set<number>([
+  Verb.FRAME,
+  Verb.EXT_FRAME,
+  Verb.MULTICAST_LIKE,
+  Verb.MULTICAST_GATHER,
+  Verb.MULTICAST_FRAME,
+  Verb.NETWORK_CONFIG,
+  Verb.NETWORK_CONFIG_REQUEST,
+]);
+
 export class Victim {
   readonly node: Node;
   nowMs = 1_000_000;
@@ -116,34 +162,25 @@ export class Victim {
     this.hand({ kind: "links", sockets: [{ id: 1, ip, port }], own: [] });
     if (hasController) {
       this.hand({ kind: "controller", input: { kind: "load", networks: [], members: [] } });
+      const pool = { ipRangeStart: "10.8.0.1", ipRangeEnd: "10.8.255.254" };
+      const record = { private: false, v4AssignMode: { zt: true }, ipAssignmentPools: [pool] };
+      const path = `/controller/network/${formatNetworkId(OWN_NETWORK)}`;
+      const request = { method: "POST", path, body: JSON.stringify(record) };
+      this.hand({ kind: "controller", input: { kind: "api", ticket: 1, ...request } });
     }
     for (const identity of [ATTACKER, BOB]) this.node.vl1.addPeer(identity.publicOnly());
     if (this.role !== "controller") return;
     this.hand({ kind: "command", command: { kind: "join", network: NETWORK } });
-    const { vl1, networks } = this.node;
-    const timestampMs = vl1.time.wallMs;
-    const com = (member: Identity) =>
-      issueCom(machinePrimitives, ATTACKER, {
-        networkId: NETWORK,
-        timestampMs,
-        maxDeltaMs: 1e12,
-        member,
-      });
-    const network = networks.find(NETWORK)!;
-    network.apply({
-      ...EMPTY_CONFIG,
-      networkId: NETWORK,
-      issuedTo: this.node.address,
-      timestampMs,
-      multicastLimit: 32,
-      flags: 6,
-      rules: Uint8Array.of(RuleType.ACTION_ACCEPT, 0),
-      staticIps: [{ ip: parseIp("10.9.0.1")!, bits: 24 }],
-      com: com(this.node.vl1.identity),
-    });
+    this.#configure();
+    const network = this.node.networks.find(NETWORK)!;
     for (const member of [ATTACKER, BOB]) {
-      network.membership(member.address).takeCom(com(member));
+      network.membership(member.address).takeCom(comFor(member));
     }
+  }
+
+  /** A good configuration, so that frames are not dropped for ever after a bad one. */
+  #configure(): void {
+    this.node.networks.find(NETWORK)?.apply(goodConfig(this.node.vl1.identity));
   }
 
   /** One input: the first byte says what it is, the rest is its payload. */
@@ -151,6 +188,7 @@ export class Victim {
     this.nowMs += rng.below(rng.chance(0.01) ? 60_000 : 50);
     const kind = bytes[0] ?? 0;
     const payload = bytes.subarray(1);
+    if (rng.chance(0.02)) this.#configure();
     switch (kind) {
       case Extra.SIGNED_CONFIG:
         this.#signedConfig(payload, rng);
@@ -162,7 +200,7 @@ export class Victim {
         this.#signedWorld(payload, rng);
         break;
       case Extra.FRAME:
-        this.hand({ kind: "frame", network: NETWORK, bytes: payload });
+        this.#frame(payload, rng);
         break;
       case Extra.JOIN:
         this.#join(payload, rng);
@@ -197,10 +235,15 @@ export class Victim {
   }
 
   #send(verb: number, payload: Uint8Array, rng: Rng): void {
+    const network = verb === Verb.NETWORK_CONFIG_REQUEST ? OWN_NETWORK : NETWORK;
+    if (OF_A_NETWORK.has(verb) && payload.length >= 8 && rng.chance(0.9)) {
+      payload = payload.slice();
+      new DataView(payload.buffer).setBigUint64(0, network);
+    }
     const packed = rng.chance(0.2) ? compress(payload) : undefined;
     const packet = buildPacket({
       id: rng.bytes(8),
-      destination: this.node.address,
+      destination: rng.chance(0.95) ? this.node.address : BOB.address, // else to be relayed
       source: ATTACKER.address,
       verb: verb as Verb,
     }, (packed ?? payload).subarray(0, PAYLOAD_LENGTH_MAX));
@@ -246,6 +289,16 @@ export class Victim {
     this.#send(Verb.OK, w.finish(), rng);
   }
 
+  /** From the victim's own TAP: mostly with its own MAC, often to a member. */
+  #frame(bytes: Uint8Array, rng: Rng): void {
+    if (bytes.length >= 14 && rng.chance(0.9)) {
+      putMac(bytes, 6, macOf(this.node.address, NETWORK));
+      const to = rng.pick([ATTACKER, BOB, ROOT]);
+      if (rng.chance(0.5)) putMac(bytes, 0, macOf(to.address, NETWORK));
+    }
+    this.hand({ kind: "frame", network: NETWORK, bytes });
+  }
+
   #join(config: Uint8Array, rng: Rng): void {
     const network = (BigInt(ATTACKER.address) << 24n | BigInt(rng.below(4))) as NetworkId;
     this.hand({ kind: "command", command: { kind: "join", network, config } });
@@ -253,7 +306,8 @@ export class Victim {
   }
 
   #api(body: Uint8Array, rng: Rng): void {
-    const path = rng.pick(["", "/network", "/network/ffffffffffffffff/member/1234567890"]);
+    const own = `/network/${formatNetworkId(OWN_NETWORK)}`;
+    const path = rng.pick(["", "/network", own, `${own}/member/4555555555`]);
     const input = {
       kind: "api" as const,
       ticket: rng.u32(),
