@@ -12,6 +12,7 @@ import { type FilterPeer, NetworkFilter, type RemoteMember } from "../network/ru
 import { decodeNetworkCredentials } from "../wire/network_credentials.ts";
 
 const MAC_INDEX_SIZE = 32_768; // twice the members, so that probing stays short
+const MAC_INDEX_MASK = MAC_INDEX_SIZE - 1;
 const NO_MEMBER = -1;
 /** CWR, PSH and FIN: the TCP flags in which the segments of one super-frame differ. */
 const TCP_BITS = 0x89n;
@@ -128,9 +129,10 @@ function lowOf(mac: Mac): number {
 /** Members by slot, by MAC on a port, and by session. */
 export class Members {
   readonly #members: (PlaneMember | undefined)[] = [];
-  #macIndex = new Int32Array(MAC_INDEX_SIZE).fill(NO_MEMBER);
-  #firstOfSession = new Map<number, number[]>();
-  #sessionLists: (Int32Array | undefined)[] = [];
+  /** Slots by MAC: open addressing with linear probing. */
+  readonly #macIndex = new Int32Array(MAC_INDEX_SIZE).fill(NO_MEMBER);
+  /** Slots by session: one for each network it is a member of. */
+  readonly #sessionLists: (Int32Array | undefined)[] = [];
 
   get(slot: number): PlaneMember | undefined {
     return this.#members[slot];
@@ -140,23 +142,17 @@ export class Members {
     this.remove(member.slot);
     this.#members[member.slot] = member;
     this.#enter(member);
-    const slots = this.#firstOfSession.get(member.session) ?? [];
-    slots.push(member.slot);
-    this.#firstOfSession.set(member.session, slots);
-    this.#sessionLists[member.session] = Int32Array.from(slots);
+    const others = this.#sessionLists[member.session] ?? [];
+    this.#sessionLists[member.session] = Int32Array.of(...others, member.slot);
   }
 
   remove(slot: number): void {
     const member = this.#members[slot];
     if (!member) return;
+    this.#leave(member);
     this.#members[slot] = undefined;
-    const slots = (this.#firstOfSession.get(member.session) ?? []).filter((other) =>
-      other !== slot
-    );
-    if (slots.length === 0) this.#firstOfSession.delete(member.session);
-    else this.#firstOfSession.set(member.session, slots);
-    this.#sessionLists[member.session] = slots.length === 0 ? undefined : Int32Array.from(slots);
-    this.#rebuild();
+    const others = this.#sessionLists[member.session]!.filter((other) => other !== slot);
+    this.#sessionLists[member.session] = others.length > 0 ? others : undefined;
   }
 
   /** Members of one network: when its configuration changes each is made anew. */
@@ -164,20 +160,29 @@ export class Members {
     return this.#members.filter((member) => member?.network === network) as PlaneMember[];
   }
 
-  #rebuild(): void {
-    this.#macIndex.fill(NO_MEMBER);
-    for (const member of this.#members) if (member) this.#enter(member);
+  #enter(member: PlaneMember): void {
+    let i = homeOf(member);
+    while (this.#macIndex[i] !== NO_MEMBER) i = (i + 1) & MAC_INDEX_MASK;
+    this.#macIndex[i] = member.slot;
   }
 
-  #enter(member: PlaneMember): void {
-    let i = indexOf(member.network.port, member.macHigh, member.macLow);
-    while (this.#macIndex[i] !== NO_MEMBER) i = (i + 1) & (MAC_INDEX_SIZE - 1);
-    this.#macIndex[i] = member.slot;
+  /** Takes a member out of the index, moving later entries of its run up so that no probe ends too early. */
+  #leave(member: PlaneMember): void {
+    const index = this.#macIndex;
+    let hole = homeOf(member);
+    while (index[hole] !== member.slot) hole = (hole + 1) & MAC_INDEX_MASK;
+    for (let i = (hole + 1) & MAC_INDEX_MASK; index[i] !== NO_MEMBER; i = (i + 1) & MAC_INDEX_MASK) {
+      const distance = (i - homeOf(this.#members[index[i]]!)) & MAC_INDEX_MASK;
+      if (distance < ((i - hole) & MAC_INDEX_MASK)) continue; // it would move before its home
+      index[hole] = index[i];
+      hole = i;
+    }
+    index[hole] = NO_MEMBER;
   }
 
   /** The member with a MAC on the network of a port; allocates nothing. */
   byMac(port: number, macHigh: number, macLow: number): PlaneMember | undefined {
-    for (let i = indexOf(port, macHigh, macLow);; i = (i + 1) & (MAC_INDEX_SIZE - 1)) {
+    for (let i = indexOf(port, macHigh, macLow);; i = (i + 1) & MAC_INDEX_MASK) {
       const slot = this.#macIndex[i];
       if (slot === NO_MEMBER) return undefined;
       const member = this.#members[slot]!;
@@ -199,6 +204,10 @@ export class Members {
   }
 }
 
+function homeOf({ network, macHigh, macLow }: PlaneMember): number {
+  return indexOf(network.port, macHigh, macLow);
+}
+
 function indexOf(port: number, macHigh: number, macLow: number): number {
-  return (Math.imul(macLow ^ port, 0x9e37_79b1 | 0) ^ macHigh) >>> 17 & (MAC_INDEX_SIZE - 1);
+  return (Math.imul(macLow ^ port, 0x9e37_79b1 | 0) ^ macHigh) >>> 17 & MAC_INDEX_MASK;
 }

@@ -68,6 +68,11 @@ import { Stat } from "./stats.ts";
 import type { Route, TableRecord } from "./table_records.ts";
 
 const ETHERNET_HEADER_LENGTH = 14;
+/** Fields of a virtio header; source: spec 07 section 5. */
+const VNET_GSO_TYPE = 1;
+const VNET_GSO_SIZE = 4;
+const VNET_CHECKSUM_START = 6;
+const GSO_UDP = 5;
 /** Network id and ethertype between the verb byte and the frame's payload. */
 const FRAME_HEADER_LENGTH = 38;
 const SALSA_FLAGS = FLAG_ENCRYPTED | (1 << 3);
@@ -276,8 +281,9 @@ export class Plane {
     if (!network || !member || !this.#routes[member.session]) {
       return this.#escapeFrame(at, length, port, vnet);
     }
-    const isSuper = vnet > 0 && this.#bytes[at + 1] !== 0;
-    if (!isSuper && frameLength - ETHERNET_HEADER_LENGTH > network.mtu) {
+    const isSuper = vnet > 0 && this.#bytes[at + VNET_GSO_TYPE] !== 0;
+    const longest = isSuper ? this.#segmentLength(at, frame) : frameLength - ETHERNET_HEADER_LENGTH;
+    if (longest > network.mtu) {
       this.#setup.stats[Stat.DROPPED_LENGTH]++;
       return;
     }
@@ -289,6 +295,15 @@ export class Plane {
       }
     }
     this.#transmit(at, length, vnet, member);
+  }
+
+  /** Longest frame a super-frame stands for, without Ethernet header. */
+  #segmentLength(at: number, frame: number): number {
+    const transport = this.#view.getUint16(at + VNET_CHECKSUM_START, true);
+    const isUdp = this.#bytes[at + VNET_GSO_TYPE] === GSO_UDP;
+    const header = isUdp ? 8 : (this.#bytes[frame + transport + 12] >> 4) * 4;
+    const body = this.#view.getUint16(at + VNET_GSO_SIZE, true);
+    return transport - ETHERNET_HEADER_LENGTH + header + body;
   }
 
   #networkAt(port: number): PlaneNetwork | undefined {

@@ -1,0 +1,132 @@
+import { ok } from "node:assert/strict";
+import { type Address, macOf } from "../../../../lib/base/ids.ts";
+import { RuleType } from "../../../../lib/credential/rule_codec.ts";
+import type { Rule } from "../../../../lib/credential/rule_codec.ts";
+import { ARENA_PAGES, RUNS_AT, TAP_IN_AT, UDP_IN_AT } from "../../../../lib/dataplane/arena.ts";
+import { Plane } from "../../../../lib/dataplane/plane.ts";
+import { statsMemory } from "../../../../lib/dataplane/stats.ts";
+import { packetIdState } from "../../../../lib/node/packet_ids.ts";
+import { noise } from "../kernel/arena.ts";
+import { makeFrame, NO_VNET, withVnet } from "../kernel/frames.ts";
+import {
+  ACCEPT,
+  addressed,
+  ALICE,
+  BOB,
+  dictionary,
+  DROP,
+  keyOf,
+  NETWORK,
+  noCredentials,
+  PORT,
+} from "./rig.ts";
+
+const PACKETS = 100_000;
+const BATCH = 8;
+const TRIES = 7;
+/** The smallest thing V8 allocates has 16 bytes: a packet that made one would show as 16 or more. */
+const BYTES_MAX = 4;
+
+/** A plane whose output is only counted. */
+function quietPlane(self: Address, other: Address, vnet: number, rules: readonly Rule[]) {
+  const memory = new WebAssembly.Memory({ initial: ARENA_PAGES, maximum: ARENA_PAGES });
+  const counts = { runs: 0, frames: 0 };
+  const escaped = () => {
+    throw new Error("nothing of this may escape");
+  };
+  const plane = new Plane({
+    memory,
+    self,
+    ids: packetIdState((bytes) => bytes.set(noise(24, 1))),
+    random: () => 0,
+    escape: { sealed: escaped, opened: escaped, frame: escaped },
+    output: {
+      datagrams: (count) => counts.runs += count,
+      frames: (count) => counts.frames += count,
+    },
+    stats: new Float64Array(statsMemory()),
+  });
+  plane.setPort(PORT, vnet);
+  plane.apply({ kind: "session", slot: 0, address: other, key: keyOf(self, other) });
+  const route = { socket: 3, ip: Uint8Array.of(10, 0, 0, 1), port: 9993, mtu: 1_432 };
+  plane.apply({ kind: "route", session: 0, route });
+  const mac = macOf(self, NETWORK);
+  const config = dictionary(rules);
+  plane.apply({ kind: "network", slot: 0, id: NETWORK, port: PORT, mac, config });
+  const member = { slot: 0, network: 0, session: 0, admitted: true, credentials: noCredentials() };
+  plane.apply({ kind: "member", ...member });
+  return { plane, counts, bytes: new Uint8Array(memory.buffer), memory };
+}
+
+/** Bytes of heap a packet costs: the median of some tries, since collections come when they like. */
+function bytesPerPacket(run: (packets: number) => void): number {
+  run(PACKETS); // warm
+  const tries = Array.from({ length: TRIES }, () => {
+    const before = Deno.memoryUsage().heapUsed;
+    run(PACKETS);
+    return (Deno.memoryUsage().heapUsed - before) / PACKETS;
+  });
+  return tries.sort((a, b) => a - b)[TRIES >> 1];
+}
+
+const portRule = (port: number) =>
+  ({
+    type: RuleType.MATCH_IP_DEST_PORT_RANGE,
+    kind: "range",
+    not: false,
+    or: false,
+    start: port,
+    end: port,
+  }) as unknown as Rule;
+
+for (
+  const [name, rules] of [
+    ["rules that let all pass", [ACCEPT]],
+    ["rules that look at ports", [portRule(1), DROP, portRule(2), DROP, ACCEPT]],
+  ] as const
+) {
+  for (const vnet of [0, 10]) {
+    const what = `with ${name} and ${vnet} bytes of virtio header`;
+    const alice = quietPlane(ALICE, BOB, vnet, rules);
+    const bob = quietPlane(BOB, ALICE, vnet, rules);
+    const plain = addressed(makeFrame({ body: noise(100, 1) }), ALICE, BOB);
+    const frame = vnet > 0 ? withVnet(plain, NO_VNET) : plain;
+    alice.bytes.set(frame, TAP_IN_AT);
+
+    Deno.test(`Plane.fromTap() allocates nothing over ${PACKETS} frames, ${what}`, () => {
+      const cost = bytesPerPacket((packets) => {
+        for (let i = 0; i < packets; i += BATCH) {
+          alice.plane.beginTap(i);
+          for (let k = 0; k < BATCH; k++) alice.plane.fromTap(TAP_IN_AT, frame.length, PORT);
+          alice.plane.endTap();
+        }
+      });
+      ok(alice.counts.runs >= PACKETS / BATCH);
+      ok(cost < BYTES_MAX, `${cost} bytes a frame`);
+    });
+
+    Deno.test(`Plane.fromUdp() allocates nothing over ${PACKETS} datagrams, ${what}`, () => {
+      const view = new DataView(alice.memory.buffer);
+      alice.plane.beginTap(1);
+      alice.plane.fromTap(TAP_IN_AT, frame.length, PORT);
+      alice.plane.endTap();
+      const from = view.getUint32(RUNS_AT, true);
+      const sealed = alice.bytes.slice(from, from + view.getUint32(RUNS_AT + 8, true));
+      // A tag over 31 bits does not fit V8's small integers.
+      const ip = Uint8Array.of(10, 0, 0, 1);
+      const source = { socketId: 3, ip, ipAt: 0, ipLength: 4, port: 9993, tag: 0xf000_0001 };
+      const cost = bytesPerPacket((packets) => {
+        for (let i = 0; i < packets; i += BATCH) {
+          bob.plane.beginUdp(i, vnet);
+          for (let k = 0; k < BATCH; k++) {
+            bob.bytes.set(sealed, UDP_IN_AT); // it is opened in place
+            bob.plane.fromUdp(UDP_IN_AT, sealed.length, sealed.length, source);
+          }
+          bob.plane.endUdp();
+        }
+      });
+      ok(bob.counts.frames >= PACKETS / BATCH);
+      ok(cost < BYTES_MAX, `${cost} bytes a datagram`);
+    });
+  }
+}
