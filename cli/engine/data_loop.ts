@@ -72,7 +72,7 @@ const RECORDS_PER_TURN = 256; // so that control cannot keep the Worker from rea
 const SUPER_FRAMES_PER_TURN = 8; // reads from a TAP that gives super-frames; more did not measure better
 const FRAMES_PER_TURN = 64; // reads from one that does not
 const REPORT_MS = 100; // how often control hears of traffic
-const ENDPOINTS = 256; // remote endpoints remembered by their tag, to name them in reports
+const ENDPOINTS = 4_096; // remote endpoints remembered by their tag, to name them in reports
 const ACKNOWLEDGE_SPARE = 16_384; // room packets leave in the ring for answers to control
 const VNET_HEADER_LENGTH = 10;
 
@@ -117,7 +117,7 @@ function randomWord(): number {
 
 /** Remote endpoints by their tags; the last one with a tag's low bits is kept. Allocates nothing once made. */
 class Endpoints {
-  readonly #tags = new Uint32Array(ENDPOINTS);
+  readonly #tags = new Int32Array(ENDPOINTS);
   readonly #sockets = new Uint32Array(ENDPOINTS);
   readonly #ports = new Uint16Array(ENDPOINTS);
   readonly #lengths = new Uint8Array(ENDPOINTS);
@@ -127,7 +127,7 @@ class Endpoints {
   tag(source: Source): number {
     const { socketId, ip, ipAt, ipLength, port } = source;
     const tag = pathTag(socketId, ip, ipAt, ipLength, port);
-    const i = tag % ENDPOINTS;
+    const i = tag & (ENDPOINTS - 1);
     if (this.#tags[i] === tag) return tag;
     this.#tags[i] = tag;
     this.#sockets[i] = socketId;
@@ -139,7 +139,7 @@ class Endpoints {
 
   /** Adds the endpoint of a tag to a record, if it is still known. */
   put(view: DataView, record: number, tag: number): void {
-    const i = tag % ENDPOINTS;
+    const i = tag & (ENDPOINTS - 1);
     if (this.#tags[i] !== tag) return;
     view.setUint32(record + RECORD_HEADER_LENGTH, this.#sockets[i], true);
     const length = this.#lengths[i];

@@ -21,6 +21,7 @@ const TCP_BITS = 0x89n;
 export interface PlaneNetwork {
   readonly slot: number;
   readonly id: NetworkId;
+  /** Halves of the id, signed: V8 keeps such numbers out of the heap. */
   readonly idHigh: number;
   readonly idLow: number;
   readonly port: number;
@@ -57,8 +58,8 @@ export function planeNetwork(
   return {
     slot: fields.slot,
     id: fields.id,
-    idHigh: Number(fields.id >> 32n),
-    idLow: Number(fields.id & 0xffff_ffffn),
+    idHigh: Number(BigInt.asIntN(32, fields.id >> 32n)),
+    idLow: Number(BigInt.asIntN(32, fields.id)),
     port: fields.port,
     macHigh: highOf(fields.mac),
     macLow: lowOf(fields.mac),
@@ -121,7 +122,6 @@ function highOf(mac: Mac): number {
   return Math.floor(mac / 0x1_0000_0000);
 }
 
-/** Signed, since small integers stay out of the heap. */
 function lowOf(mac: Mac): number {
   return (mac % 0x1_0000_0000) | 0;
 }
@@ -171,7 +171,11 @@ export class Members {
     const index = this.#macIndex;
     let hole = homeOf(member);
     while (index[hole] !== member.slot) hole = (hole + 1) & MAC_INDEX_MASK;
-    for (let i = (hole + 1) & MAC_INDEX_MASK; index[i] !== NO_MEMBER; i = (i + 1) & MAC_INDEX_MASK) {
+    for (
+      let i = (hole + 1) & MAC_INDEX_MASK;
+      index[i] !== NO_MEMBER;
+      i = (i + 1) & MAC_INDEX_MASK
+    ) {
       const distance = (i - homeOf(this.#members[index[i]]!)) & MAC_INDEX_MASK;
       if (distance < ((i - hole) & MAC_INDEX_MASK)) continue; // it would move before its home
       index[hole] = index[i];

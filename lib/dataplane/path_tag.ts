@@ -6,7 +6,7 @@
 const PRIME = 0x0100_0193; // FNV-1a, 32 bits
 const START = 0x811c_9dc5 | 0;
 
-/** Allocates nothing. */
+/** Allocates nothing; signed, since V8 keeps small integers out of the heap. */
 export function pathTag(
   socket: number,
   ip: Uint8Array,
@@ -18,5 +18,5 @@ export function pathTag(
   for (let i = 0; i < ipLength; i++) tag = Math.imul(tag ^ ip[ipAt + i], PRIME);
   tag = Math.imul(tag ^ (port & 0xff), PRIME);
   tag = Math.imul(tag ^ (port >> 8), PRIME);
-  return tag >>> 0;
+  return tag;
 }

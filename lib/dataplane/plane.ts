@@ -88,7 +88,7 @@ export interface Source {
   /** 4 or 16 */
   ipLength: number;
   port: number;
-  /** Names socket and endpoint in 32 bits. */
+  /** Names socket and endpoint in 32 bits, signed. */
   tag: number;
 }
 
@@ -230,8 +230,8 @@ export class Plane {
     this.#putAddress(at + AT_SOURCE, this.#setup.self);
     view.setUint8(at + AT_FLAGS, SALSA_FLAGS);
     view.setUint8(at + AT_VERB, Verb.FRAME);
-    view.setUint32(at + AT_VERB + 1, network.idHigh);
-    view.setUint32(at + AT_VERB + 5, network.idLow);
+    view.setInt32(at + AT_VERB + 1, network.idHigh);
+    view.setInt32(at + AT_VERB + 5, network.idLow);
     view.setUint16(at + MEMBER_MACS_AT, network.macHigh);
     view.setInt32(at + MEMBER_MACS_AT + 2, network.macLow);
     view.setUint16(at + MEMBER_MACS_AT + 6, macHigh);
@@ -457,8 +457,8 @@ export class Plane {
     const view = this.#view;
     const member = this.#members.bySession(
       view.getUint32(entry + Result.SLOT, true),
-      view.getUint32(entry + Result.NETWORK_HIGH, true),
-      view.getUint32(entry + Result.NETWORK_LOW, true),
+      view.getInt32(entry + Result.NETWORK_HIGH, true),
+      view.getInt32(entry + Result.NETWORK_LOW, true),
     );
     if (!member?.admitted) {
       return this.#setup.escape.opened(

@@ -117,6 +117,6 @@ export class Sessions {
 
   /** Tag of the path the last direct packet came by. */
   pathTag(slot: number): number {
-    return this.#view.getUint32(Sessions.at(slot) + Session.DIRECT_PATH, true);
+    return this.#view.getInt32(Sessions.at(slot) + Session.DIRECT_PATH, true);
   }
 }

@@ -75,7 +75,7 @@ Deno.test("Sessions reads the stamps the kernel leaves, and a slot set again beg
   view.setFloat64(Session.BYTES, 2 ** 40, true);
   view.setUint32(Session.DIRECT_TICK, 11, true);
   view.setUint32(Session.RELAYED_TICK, 12, true);
-  view.setUint32(Session.DIRECT_PATH, 0xffff_fff0, true);
+  view.setInt32(Session.DIRECT_PATH, -16, true);
   const read = () => [
     sessions.packets(2),
     sessions.bytes(2),
@@ -83,7 +83,7 @@ Deno.test("Sessions reads the stamps the kernel leaves, and a slot set again beg
     sessions.relayedTick(2),
     sessions.pathTag(2),
   ];
-  deepEqual(read(), [4_000_000_000, 2 ** 40, 11, 12, 0xffff_fff0]);
+  deepEqual(read(), [4_000_000_000, 2 ** 40, 11, 12, -16]);
   sessions.set(2, address, noise(32, 1));
   deepEqual(read(), [0, 0, 0, 0, 0]);
   sessions.remove(2);
