@@ -328,6 +328,8 @@ export class Service {
       case "network":
         for (const wake of [...this.#changeWaiting]) wake();
         return;
+      case "upstream":
+        return this.tunnels.check();
       case "identity-collision":
         return this.#collision();
     }

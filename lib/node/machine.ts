@@ -96,6 +96,7 @@ export type NodeEvent =
   | { name: "online" }
   | { name: "offline" }
   | { name: "identity-collision" }
+  | { name: "upstream"; peer: Address } // it began or stopped to answer, by one of its paths
   | { name: "network"; network: NetworkId }
   | { name: "direct"; peer: Address }
   | { name: "relayed"; peer: Address };

@@ -11,7 +11,7 @@ import { WireError } from "../base/errors.ts";
 import { Waiting } from "../base/waiting.ts";
 import { Networks } from "../network/networks.ts";
 import { isTunnel, type Path, type SocketId } from "../peer/path.ts";
-import { heard, type Peer } from "../peer/peer.ts";
+import { heard, isSuspect, type Peer } from "../peer/peer.ts";
 import { Relay } from "../root/relay.ts";
 import { decompress } from "../wire/compress.ts";
 import { Reassembler } from "../wire/fragment.ts";
@@ -351,6 +351,7 @@ export class Node implements Machine {
   #learned(peer: Peer): void {
     this.publisher.check();
     if (this.vl1.upstreams.isUpstream(peer.address)) {
+      this.#upstreamChanged(peer);
       this.#heardUpstream(peer);
       this.#retryWaiting();
       this.networks.upstreamReached();
@@ -381,12 +382,29 @@ export class Node implements Machine {
 
   /** A direct path just stopped answering: tell the peer by the relay where we are. */
   #suspect(peer: Peer): void {
+    const { nowMs } = this.vl1;
+    // What stopped one path may have stopped them all: or each would be found out only in its turn.
+    for (const path of peer.paths) {
+      const silent = nowMs - path.lastInMs >= DOUBT_SILENT_MS;
+      if (silent && !isSuspect(path) && path.probeSentMs === undefined) {
+        this.contact.probe(peer, path.path);
+      }
+    }
+    if (this.vl1.upstreams.isUpstream(peer.address)) this.#upstreamChanged(peer);
     this.publisher.check();
     if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
     const route = this.vl1.route(peer);
     if (!route?.relay) return;
+    // All depends on the relay now: it must not take another second to find out that it is gone too.
+    if (route.via.probeSentMs === undefined && nowMs - route.via.lastInMs >= DOUBT_SILENT_MS) {
+      this.contact.probe(route.relay, route.via.path);
+    }
     peer.lastPushSentMs = -Infinity;
     this.directPaths.maybePush(peer, route.via.path, false);
+  }
+
+  #upstreamChanged({ address }: Peer): void {
+    this.vl1.outbox.push({ kind: "event", event: { name: "upstream", peer: address } });
   }
 
   /** The machine's sockets or addresses changed, or it woke from sleep. */

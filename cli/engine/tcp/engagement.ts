@@ -1,5 +1,5 @@
 /**
- * When to use TCP: a second after no root answers by UDP any more, and not for longer than UDP needs to come back. Decides
+ * When to use TCP: within a second of no root answering by UDP, and not for longer than UDP needs to come back. Decides
  * from the clock and what was authenticated alone; knows nothing of connections.
  *
  * Source: spec 03 section 28 item 16. The reference waits 60 s and lets any datagram, even junk, send it back to UDP.
@@ -7,8 +7,10 @@
  */
 import type { Random } from "../../../lib/crypto/primitives.ts";
 
-/** No root answers by UDP for this long: three HELLOs went unanswered. A round trip takes less, nearly everywhere. */
+/** No root has answered by UDP yet for this long: three HELLOs went unanswered. A round trip takes less, nearly everywhere. */
 export const ENGAGE_MS = 1_000;
+/** No root answers by UDP any more for this long, after two probes of each path went unanswered. */
+export const ENGAGE_AGAIN_MS = 500;
 /** UDP works again for this long: the tunnel ends. Meanwhile what is on its way in it still arrives. */
 export const LINGER_MS = 3_000;
 /** A tunnel over which no root answers for this long is given up. */
@@ -37,6 +39,7 @@ export class Engagement {
   #lostMs: number | undefined; // since when no root answers by UDP
   #backMs: number | undefined; // since when one does again
   #silentMs: number | undefined; // since when none answers over the tunnel
+  #worked = false; // whether UDP ever did
   #upMs: number | undefined; // since when there is a tunnel
   #failures = 0;
   #retryMs = -Infinity;
@@ -59,6 +62,7 @@ export class Engagement {
 
   #withUdp({ nowMs, tunnel }: Situation): "hang-up" | undefined {
     this.#lostMs = undefined;
+    this.#worked = true;
     this.#backMs ??= nowMs;
     this.#failures = 0;
     this.#retryMs = -Infinity;
@@ -73,7 +77,8 @@ export class Engagement {
     this.#lostMs ??= nowMs;
     if (tunnel === "none") {
       this.#silentMs = this.#upMs = undefined;
-      const dueMs = Math.max(this.#lostMs + (forced ? 0 : ENGAGE_MS), this.#retryMs);
+      const patienceMs = forced ? 0 : this.#worked ? ENGAGE_AGAIN_MS : ENGAGE_MS;
+      const dueMs = Math.max(this.#lostMs + patienceMs, this.#retryMs);
       if (nowMs >= dueMs) return "dial";
       this.nextMs = dueMs;
     } else if (tunnel === "up") {

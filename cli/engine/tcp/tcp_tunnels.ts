@@ -121,6 +121,11 @@ export class TcpTunnels {
     this.#decide();
   }
 
+  /** A root began or stopped to answer. */
+  check(): void {
+    this.#decide();
+  }
+
   /** Addresses changed, or the machine woke. */
   networkChanged(): void {
     this.#engagement.reset();
