@@ -15,6 +15,7 @@ import { type Io, type Program, runProgram } from "./command.ts";
 import { controller } from "./commands/controller.ts";
 import { decode } from "./commands/decode_command.ts";
 import { demo } from "./commands/demo.ts";
+import { doctor } from "./commands/doctor.ts";
 import { id } from "./commands/id_command.ts";
 import { info } from "./commands/info.ts";
 import { join } from "./commands/join.ts";
@@ -45,6 +46,7 @@ export const PROGRAM: Program = {
     info,
     networks,
     peers,
+    doctor,
     planet,
     controller,
     id,

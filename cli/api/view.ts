@@ -6,6 +6,8 @@
  * @module
  */
 import type { Address, NetworkId } from "../../lib/base/ids.ts";
+import type { PeerLink } from "../engine/doctor/peer_link.ts";
+import type { DoctorFacts } from "../engine/doctor/facts.ts";
 import type { Json, JsonObject } from "../engine/json.ts";
 
 /** `GET /status`. */
@@ -116,6 +118,8 @@ export type PeerInfo = {
   versionRev: number;
   /** Ours: why packets to this peer go through a root, in words; absent when they do not. */
   relayReason?: string;
+  /** Ours: how it is reached. */
+  link?: PeerLink;
 };
 
 /** One moon (spec 06 section 4.6). */
@@ -201,6 +205,8 @@ export interface ServiceView {
 
   /** Ours: version, process id, home folder, offloads in use, whatever helps to see what is going on. */
   ztStatus(): JsonObject;
+  /** What `zt doctor` wants to know from inside; takes a few seconds, until the signal aborts at most. */
+  doctor(signal: AbortSignal): Promise<DoctorFacts>;
   /**
    * Resolves when the network is usable, when `timeoutMs` is over or when `signal` aborts, whichever comes first.
    * @returns undefined when the network is not joined

@@ -2,6 +2,7 @@
  * Routes the reference does not have, all under `/zt/`:
  *
  *     GET  /zt/status                         what the service is doing
+ *     GET  /zt/doctor                         facts to diagnose from; takes a few seconds
  *     GET  /zt/network/<id>/wait?timeout=ms   answers when the network is usable or the time is over
  *     GET  /zt/planet                         the planet in use
  *     POST /zt/planet {"world","replace"}     puts another one in use; `world` is base64url
@@ -28,6 +29,8 @@ export function handleZtRoutes(
   switch (`${method} ${words[0]} ${words.length}`) {
     case "GET status 1":
       return json(view.ztStatus());
+    case "GET doctor 1":
+      return view.doctor(request.signal).then((facts) => json(facts));
     case "GET network 3":
       return words[2] === "wait" ? waitForNetwork(words[1], request, view) : undefined;
     case "GET planet 1":

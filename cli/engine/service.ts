@@ -5,7 +5,13 @@
  * Source: DESIGN.md section 3, spec 06 section 1.5.
  * @module
  */
-import type { Machine, NetworkSettings as MachineNetwork, NetworkWatch } from "../../ffi/mod.ts";
+import type {
+  Link,
+  LinkAddress,
+  Machine,
+  NetworkSettings as MachineNetwork,
+  NetworkWatch,
+} from "../../ffi/mod.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { ApiError } from "../../lib/base/errors.ts";
 import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
@@ -31,7 +37,7 @@ import { NodeHome } from "./node_home.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { wishesOf } from "./port_mapping/gateways.ts";
 import { machineMapper } from "./port_mapping/machine_mapper.ts";
-import { mappingJson, type PortMapper } from "./port_mapping/mapper.ts";
+import type { PortMapper } from "./port_mapping/mapper.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
 import { Sockets } from "./sockets.ts";
@@ -91,6 +97,7 @@ export class Service {
   #tickTimer: ReturnType<typeof setInterval> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #sleptMs: number;
+  readonly #clocksApartMs: number; // between the clock on the wall and the one that never jumps
 
   /** @throws {SystemError} when the port is taken */
   constructor(parts: ServiceParts) {
@@ -155,6 +162,7 @@ export class Service {
       failed: (error) => this.#fail(error),
     });
     this.#sleptMs = this.nowMs - performance.now();
+    this.#clocksApartMs = Date.now() - this.nowMs;
   }
 
   #makeTunnels(random: Random): TcpTunnels {
@@ -428,7 +436,17 @@ export class Service {
   /** Every port gateways are asked to map, and how it stands. */
   portMapping(): JsonObject {
     const { portMappingEnabled } = this.settings.current;
-    return { enabled: portMappingEnabled, ports: this.mapper.status.map(mappingJson) };
+    return { enabled: portMappingEnabled, ports: this.mapper.status };
+  }
+
+  /** How far the clock on the wall was moved since the start, in milliseconds; positive: forward. */
+  get clockMovedMs(): number {
+    return Date.now() - this.nowMs - this.#clocksApartMs;
+  }
+
+  /** Devices and addresses of this machine, as they are now. */
+  networkState(): { links: Link[]; addresses: LinkAddress[] } {
+    return { links: this.#network.links(), addresses: this.#network.addresses() };
   }
 
   /** What moves packets, and how it is doing. */

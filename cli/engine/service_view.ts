@@ -20,6 +20,9 @@ import type { Node } from "../../lib/node/node.ts";
 import { isSuspect, type Peer, type PeerPath } from "../../lib/peer/peer.ts";
 import { Cipher } from "../../lib/wire/packet.ts";
 import { toBase64Url } from "./base64.ts";
+import { type LinkContext, linkContext, peerLink } from "./doctor/peer_link.ts";
+import type { DoctorFacts } from "./doctor/facts.ts";
+import { serviceFacts } from "./doctor/service_facts.ts";
 import {
   type ControllerAnswer,
   effectiveConfig,
@@ -180,15 +183,21 @@ export class EngineView implements ServiceView {
   peers(): PeerInfo[] {
     const peers = [...this.#node.vl1.peers.values()];
     peers.sort((a, b) => a.address - b.address);
-    return peers.map((peer) => this.#peerInfo(peer));
+    const context = this.#linkContext();
+    return peers.map((peer) => this.#peerInfo(peer, context));
   }
 
   peer(address: Address): PeerInfo | undefined {
     const peer = this.#node.vl1.peers.get(address);
-    return peer && this.#peerInfo(peer);
+    return peer && this.#peerInfo(peer, this.#linkContext());
   }
 
-  #peerInfo(peer: Peer): PeerInfo {
+  #linkContext(): LinkContext {
+    const { nowMs, settings } = this.service;
+    return linkContext(this.#node, nowMs, settings.current.forceTcpRelay);
+  }
+
+  #peerInfo(peer: Peer, context: LinkContext): PeerInfo {
     const { upstreams } = this.#node.vl1;
     const { nowMs } = this.service;
     const best = peer.best(nowMs);
@@ -216,7 +225,8 @@ export class EngineView implements ServiceView {
       versionMinor: minor,
       versionRev: revision,
     };
-    if (!best) info.relayReason = this.#relayReason(peer);
+    info.link = peerLink(peer, context);
+    if (info.link.reason !== null) info.relayReason = info.link.reason;
     return info;
   }
 
@@ -237,17 +247,6 @@ export class EngineView implements ServiceView {
   /** A time of our own clock as epoch milliseconds; 0 for never. */
   #epochMs(atMs: number): number {
     return atMs === -Infinity ? 0 : Math.round(Date.now() - (this.service.nowMs - atMs));
-  }
-
-  #relayReason(peer: Peer): string {
-    const { upstreams } = this.#node.vl1;
-    if (upstreams.isUpstream(peer.address)) return "this root does not answer";
-    if (!upstreams.best()) return "no root answers, so nobody can introduce us";
-    if (peer.paths.length > 0) return "its direct path stopped answering; it is being probed";
-    if (this.#node.contact.hintsOf(peer.address).length > 0) {
-      return "known addresses are tried and did not answer yet";
-    }
-    return "no address of it is known; waiting for an introduction";
   }
 
   moons(): MoonInfo[] {
@@ -321,6 +320,11 @@ export class EngineView implements ServiceView {
       portMapping: service.portMapping(),
       data: service.dataStatus(),
     };
+  }
+
+  /** Asks the roots and waits for them and for gateways, a few seconds at most. */
+  doctor(signal: AbortSignal): Promise<DoctorFacts> {
+    return serviceFacts(this.service, signal);
   }
 
   async waitNetwork(

@@ -78,7 +78,7 @@ export class Sockets {
   #uplinks: Uplink[] = [];
   readonly #options: SocketsOptions;
   readonly #bound = new Map<string, Bound>();
-  readonly #refused = new Set<string>(); // complained about once
+  readonly #refused = new Map<string, string>(); // complained about once, by place
   #nextId: SocketId = 1;
 
   /** @throws {SystemError} when the primary port is taken */
@@ -142,6 +142,7 @@ export class Sockets {
       this.#close(key, bound);
       changed = true;
     }
+    for (const key of [...this.#refused.keys()]) if (!wanted.has(key)) this.#refused.delete(key);
     for (const [key, { place, port }] of wanted) {
       if (!this.#bound.has(key)) changed = this.#bind(key, place, port) || changed;
     }
@@ -162,10 +163,9 @@ export class Sockets {
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       // An address that has just appeared may not be usable yet; the next change or check tries again.
-      if (!this.#refused.has(key)) {
-        log(`not listening on ${formatEndpoint({ ip, port })}: ${error.message}`);
-      }
-      this.#refused.add(key);
+      const complaint = `${formatEndpoint({ ip, port })}: ${error.message}`;
+      if (!this.#refused.has(key)) log(`not listening on ${complaint}`);
+      this.#refused.set(key, complaint);
       return false;
     }
     this.#refused.delete(key);
@@ -250,6 +250,11 @@ export class Sockets {
     });
     this.#bound.clear();
     await Promise.all(closing);
+  }
+
+  /** "ip/port: reason" of every socket that could not be opened. */
+  get refused(): string[] {
+    return [...this.#refused.values()];
   }
 
   /** "ip/port" of every socket. */

@@ -49,6 +49,11 @@ export class Timers<T> {
     if (dueMs < this.dueMs(item)) this.set(item, dueMs);
   }
 
+  /** Every item with a deadline, in no order. */
+  items(): T[] {
+    return this.#heap.map((entry) => entry.item);
+  }
+
   delete(item: T): void {
     const entry = this.#entries.get(item);
     if (!entry) return;

@@ -7,17 +7,19 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import { type Endpoint, formatEndpoint } from "../base/ip.ts";
+import { type Endpoint, formatEndpoint, sameEndpoint } from "../base/ip.ts";
 import { TokenBucket } from "../base/rate.ts";
 import { Timers } from "../base/timers.ts";
 import { endpointKey, type Path, type SocketId } from "../peer/path.ts";
-import { heard, isSuspect, type Peer, type PeerPath } from "../peer/peer.ts";
+import { heard, isSuspect, noteProbe, type Peer, type PeerPath } from "../peer/peer.ts";
 import { Verb } from "../wire/packet.ts";
 import type { Question } from "./expected.ts";
 import type { Greeter } from "./hello.ts";
 import type { Vl1 } from "./vl1.ts";
 
 const RECONFIRM_MS = 1_000; // one probe of an unknown address of a peer in this time; reference RECONFIRM
+const CONFIRM_DELAYS_MS = [0, 500, 1_500]; // probes of such an address: one lost packet must not leave us without a path
+const CONFIRMATIONS_MAX = 16_384; // addresses being confirmed; a root that restarts has many at once
 const PROBED_MAX = 64; // addresses remembered as probed, a peer
 const ECHO_PROTOCOL_MIN = 5; // older peers do not know ECHO
 const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduction: packets cross, NATs open late
@@ -37,6 +39,14 @@ interface Punch {
   tries: number;
 }
 
+/** An address a peer's packet came from, asked whether the peer is there. */
+interface Confirmation {
+  readonly peer: Address;
+  readonly path: Path;
+  readonly startMs: number;
+  tries: number;
+}
+
 /** Addresses where a peer without a path may still be. */
 interface Hints {
   readonly endpoints: Endpoint[];
@@ -46,6 +56,7 @@ interface Hints {
 
 export class Contact {
   readonly #punches = new Timers<Punch>();
+  readonly #confirmations = new Timers<Confirmation>();
   readonly #hints = new Map<Address, Hints>();
   readonly #targets = new Map<number | string, TokenBucket>();
   readonly #tunnelled = new Map<Path, Peer>(); // who came by a tunnel made to us; as many as there are connections
@@ -53,7 +64,7 @@ export class Contact {
   constructor(readonly vl1: Vl1, readonly greeter: Greeter) {}
 
   get deadlineMs(): number {
-    return this.#punches.nextMs;
+    return Math.min(this.#punches.nextMs, this.#confirmations.nextMs);
   }
 
   /**
@@ -82,7 +93,7 @@ export class Contact {
     }
   }
 
-  /** An authenticated direct packet came by a path we do not know: ask there, once a second at most. */
+  /** An authenticated direct packet came by a path we do not know: ask there, beginning once a second at most. */
   confirm(peer: Peer, path: Path): void {
     if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return;
     const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
@@ -95,6 +106,24 @@ export class Contact {
     }
     peer.probed.set(key, nowMs);
     this.probe(peer, path, peer.version.protocol === 0);
+    if (this.#confirmations.size >= CONFIRMATIONS_MAX) return;
+    const confirmation = { peer: peer.address, path, startMs: nowMs, tries: 1 };
+    this.#confirmations.set(confirmation, nowMs + CONFIRM_DELAYS_MS[1]);
+  }
+
+  /** Asks again where no answer came from. */
+  #confirmAgain(): void {
+    const { nowMs } = this.vl1;
+    for (;;) {
+      const confirmation = this.#confirmations.pop(nowMs);
+      if (!confirmation) return;
+      const { path, startMs } = confirmation;
+      const peer = this.vl1.peers.get(confirmation.peer);
+      if (!peer || reaches(peer, path.endpoint) || !this.vl1.hasSocket(path.socket)) continue;
+      this.probe(peer, path, peer.version.protocol === 0);
+      const nextMs = CONFIRM_DELAYS_MS[++confirmation.tries];
+      if (nextMs !== undefined) this.#confirmations.set(confirmation, startMs + nextMs);
+    }
   }
 
   /** The address asked has answered: take the path up, and see whether the others still answer. */
@@ -103,7 +132,10 @@ export class Contact {
     const { nowMs } = this.vl1;
     path.addLatency(Math.max(0, nowMs - question.sentMs));
     const known = peer.find(path);
-    if (known) return heard(known, nowMs);
+    if (known) {
+      noteProbe(known, false);
+      return heard(known, nowMs);
+    }
     const wasRelayed = peer.best(nowMs) === undefined;
     if (!this.vl1.paths.keep(path) || !peer.learn(path, nowMs)) return;
     if (path.isAccepted) this.#tunnelled.set(path, peer);
@@ -144,12 +176,13 @@ export class Contact {
 
   /** Works off what is due: repeated probes. */
   handleTimeout(): void {
+    this.#confirmAgain();
     const { nowMs } = this.vl1;
     for (;;) {
       const punch = this.#punches.pop(nowMs);
       if (!punch) return;
       const peer = this.vl1.peers.get(punch.peer);
-      if (!peer || peer.best(nowMs)?.path.endpoint === punch.endpoint) continue;
+      if (!peer || reaches(peer, punch.endpoint)) continue;
       if (this.#mayProbe(peer, punch.endpoint)) {
         this.probeFrom(peer, punch.endpoint, punch.socket);
       }
@@ -192,6 +225,17 @@ export class Contact {
 
   hintsOf(address: Address): readonly Endpoint[] {
     return this.#hints.get(address)?.endpoints ?? [];
+  }
+
+  /** When the remembered addresses of a peer are tried next; Infinity when there are none. */
+  hintsDueMs(address: Address): number {
+    return this.#hints.get(address)?.dueMs ?? Infinity;
+  }
+
+  /** The addresses of a peer that are being probed because somebody named them. */
+  punchesTo(address: Address): Endpoint[] {
+    return this.#punches.items().filter((punch) => punch.peer === address)
+      .map((punch) => punch.endpoint);
   }
 
   forgetHints(address: Address): void {
@@ -238,6 +282,13 @@ export class Contact {
       this.vl1.outbox.push({ kind: "event", event: { name: "relayed", peer: peer.address } });
     }
   }
+}
+
+/** Whether a path to this endpoint is known and answers. */
+function reaches(peer: Peer, endpoint: Endpoint): boolean {
+  return peer.paths.some((known) =>
+    !isSuspect(known) && sameEndpoint(known.path.endpoint, endpoint)
+  );
 }
 
 /** An unanswered probe counts as lost after this at least: less than half a second would hit slow peers. */

@@ -51,7 +51,7 @@ export class DirectPaths {
   maybePush(peer: Peer, path: Path, direct: boolean): void {
     const { nowMs } = this.vl1;
     if (direct) peer.pushesSent = 0;
-    const spacingMs = direct ? PUSH_DIRECT_MS : PUSH_BURST_MS[peer.pushesSent] ?? PUSH_RELAYED_MS;
+    const spacingMs = direct ? PUSH_DIRECT_MS : relayedSpacingMs(peer);
     if (nowMs - peer.lastPushSentMs < spacingMs) return;
     const endpoints = this.addresses();
     if (endpoints.length === 0) return;
@@ -61,6 +61,13 @@ export class DirectPaths {
     const paths = endpoints.map((endpoint) => ({ endpoint, forget: false, redirect: false }));
     encodePushDirectPaths(paths, w);
     this.vl1.transmit(peer, path, Verb.PUSH_DIRECT_PATHS, w.finish(), { compress: true });
+  }
+
+  /** When a relayed peer is told again, if anything comes from it then. */
+  nextPushMs(peer: Peer): number {
+    return peer.lastPushSentMs === -Infinity
+      ? this.vl1.nowMs
+      : peer.lastPushSentMs + relayedSpacingMs(peer);
   }
 
   /** What we tell others: sockets' addresses, port mappings, confirmed surfaces; no duplicates. */
@@ -91,4 +98,8 @@ export class DirectPaths {
       this.contact.punch(peer, endpoint, undefined, false);
     }
   }
+}
+
+function relayedSpacingMs(peer: Peer): number {
+  return PUSH_BURST_MS[peer.pushesSent] ?? PUSH_RELAYED_MS;
 }

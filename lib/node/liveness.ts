@@ -6,7 +6,7 @@
  * @module
  */
 import { isTunnel } from "../peer/path.ts";
-import { isDead, isSuspect, type Peer, type PeerPath, QUIET_MS } from "../peer/peer.ts";
+import { isDead, isSuspect, noteProbe, type Peer, type PeerPath, QUIET_MS } from "../peer/peer.ts";
 import { type Contact, PROBE_TIMEOUT_MIN_MS } from "./contact.ts";
 import type { Vl1 } from "./vl1.ts";
 
@@ -43,6 +43,11 @@ export class Liveness {
         this.contact.probeFrom(peer, endpoint, undefined, true);
       }
     }
+  }
+
+  /** When an upstream that does not answer is greeted again; Infinity when it answers. */
+  greetingDueMs(peer: Peer): number {
+    return this.#roots.get(peer)?.dueMs ?? Infinity;
   }
 
   /** Works on the peers that are due. */
@@ -119,6 +124,7 @@ export class Liveness {
       const dueMs = path.probeSentMs + probeTimeoutMs(path);
       if (nowMs < dueMs) return dueMs;
       path.probesLost++;
+      noteProbe(path, true);
       path.probeSentMs = undefined;
       if (isDead(path, nowMs)) {
         this.contact.lose(peer, path);

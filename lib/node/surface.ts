@@ -12,16 +12,20 @@ import type { Path, SocketId } from "../peer/path.ts";
 const SURFACE_LIFE_MS = 600_000; // reference ZT_SELFAWARENESS_ENTRY_TIMEOUT
 const REPORTS_MAX = 512; // bounds memory: peers report as they like; the oldest goes first
 
-interface Report {
+/** How one peer sees one of our sockets. */
+export interface SurfaceReport {
   readonly reporter: Address;
+  /** Where the reporter was when it saw us. */
+  readonly remote: Endpoint;
   readonly socket: SocketId;
   readonly surface: Endpoint;
   readonly atMs: number;
+  /** Whether the reporter is an upstream. */
   readonly trusted: boolean;
 }
 
 export class Surface {
-  readonly #reports = new Map<string, Report>();
+  readonly #reports = new Map<string, SurfaceReport>();
 
   /**
    * Someone told us what our address looks like from there.
@@ -41,7 +45,8 @@ export class Surface {
     const previous = this.#reports.get(key);
     this.#reports.delete(key);
     if (this.#reports.size >= REPORTS_MAX) this.#dropOldest();
-    this.#reports.set(key, { reporter, socket: path.socket, surface, atMs: nowMs, trusted });
+    const { socket, endpoint: remote } = path;
+    this.#reports.set(key, { reporter, remote, socket, surface, atMs: nowMs, trusted });
     const changed = trusted && previous !== undefined &&
       nowMs - previous.atMs < SURFACE_LIFE_MS && !sameIp(previous.surface.ip, surface.ip);
     if (changed) this.#forgetOthers(key, scope);
@@ -84,6 +89,11 @@ export class Surface {
     return [...this.#reports.values()].filter((report) =>
       report.trusted && nowMs - report.atMs < SURFACE_LIFE_MS
     );
+  }
+
+  /** Every report no older than this, whoever made it: for a diagnosis, which nobody is misled by but the user. */
+  reportsSince(atMs: number): SurfaceReport[] {
+    return [...this.#reports.values()].filter((report) => report.atMs >= atMs);
   }
 
   expire(nowMs: number): void {

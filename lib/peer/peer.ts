@@ -44,7 +44,15 @@ export interface PeerPath {
   /** Last probe sent; undefined when it was answered. */
   probeSentMs: number | undefined;
   probesLost: number;
+  /** When it was proved. */
+  readonly sinceMs: number;
+  /** How the last {@linkcode PROBES_REMEMBERED_MAX} probes ended, the latest in the lowest bit; 1 is lost. */
+  probeLosses: number;
+  /** How many of those bits count. */
+  probeCount: number;
 }
+
+const PROBES_REMEMBERED_MAX = 32; // bits there are; at one probe in 15 s the last eight minutes
 
 export class Peer {
   readonly address: Address;
@@ -160,6 +168,9 @@ export class Peer {
       quietSinceMs: undefined,
       probeSentMs: undefined,
       probesLost: 0,
+      sinceMs: nowMs,
+      probeLosses: 0,
+      probeCount: 1, // the one that proved it
     };
     this.paths.push(learned);
     return learned;
@@ -196,6 +207,19 @@ export function heard(path: PeerPath, nowMs: number): void {
   path.quietSinceMs = undefined;
   path.probeSentMs = undefined;
   path.probesLost = 0;
+}
+
+/** A probe was answered, or its time is over. */
+export function noteProbe(path: PeerPath, lost: boolean): void {
+  path.probeLosses = ((path.probeLosses << 1) | (lost ? 1 : 0)) >>> 0;
+  path.probeCount = Math.min(path.probeCount + 1, PROBES_REMEMBERED_MAX);
+}
+
+/** Share of the last probes that were not answered. */
+export function lossFraction(path: PeerPath): number {
+  let lost = 0;
+  for (let bits = path.probeLosses; bits !== 0; bits >>>= 1) lost += bits & 1;
+  return lost / path.probeCount;
 }
 
 /** Something was sent by this path. */

@@ -20,7 +20,7 @@ const PERMISSIONS = [
   "--allow-read",
   "--allow-write",
   "--allow-env",
-  "--allow-sys=uid,hostname,networkInterfaces",
+  "--allow-sys=uid,hostname,networkInterfaces,statfs",
   "--allow-run=/proc/self/exe,unshare",
 ];
 /** The package, by architecture, and the Deno whose base executable it carries. */

@@ -6,7 +6,6 @@
  * the network is noticed at once, and mappings are removed at an orderly stop.
  * @module
  */
-import type { JsonObject } from "../json.ts";
 import { SystemError } from "../../../lib/base/errors.ts";
 import { type Endpoint, formatEndpoint, formatIp, Scope, scopeOf } from "../../../lib/base/ip.ts";
 import type { Mapping, MappingClient, MappingProtocol, MappingWish } from "./mapping.ts";
@@ -20,32 +19,27 @@ const KICK_EVERY_MS = 10_000; // changes of the network come in bursts: bounds w
 const CLOSE_PATIENCE_MS = 800; // an orderly stop waits so long for gateways to take mappings back
 
 /** How one protocol fared with one gateway. */
-export interface MappingTrial {
-  readonly protocol: MappingProtocol;
-  readonly result: "mapped" | "refused" | "silent";
+export type MappingTrial = {
+  protocol: MappingProtocol;
+  result: "mapped" | "refused" | "silent";
   /** The gateway's words, when it refused. */
-  readonly reason?: string;
-}
+  reason?: string;
+};
 
 /** One port and its mapping, as shown to users. */
-export interface MappingStatus {
-  readonly gateway: string;
+export type MappingStatus = {
+  gateway: string;
   /** "ip/port" of ours. */
-  readonly internal: string;
+  internal: string;
   /** "ip/port" the world sees; null while there is none. */
-  readonly external: string | null;
-  readonly protocol: MappingProtocol | null;
+  external: string | null;
+  protocol: MappingProtocol | null;
   /** The first attempt is still under way. */
-  readonly pending: boolean;
-  readonly trials: readonly MappingTrial[];
+  pending: boolean;
+  trials: MappingTrial[];
   /** Milliseconds until the next attempt. */
-  readonly nextTryMs: number;
-}
-
-/** As JSON. */
-export function mappingJson(status: MappingStatus): JsonObject {
-  return { ...status, trials: status.trials.map((trial) => ({ ...trial })) };
-}
+  nextTryMs: number;
+};
 
 /** What a mapper is made with. */
 export interface MapperOptions {

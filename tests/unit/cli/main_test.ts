@@ -244,7 +244,7 @@ Deno.test("leave, networks and peers say what is, in words", () =>
     } as unknown as PeerInfo];
     assert.match(
       (await zt(["peers", "-D", home])).out,
-      /\n7d6fc6c765 +PLANET +- +- +relayed +its firewall drops us\n$/,
+      /\n7d6fc6c765 +PLANET +- +relayed +- +- +- +- +its firewall drops us\n$/,
     );
   }));
 

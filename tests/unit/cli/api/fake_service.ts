@@ -3,6 +3,7 @@
  * @module
  */
 import type { Address, NetworkId } from "../../../../lib/base/ids.ts";
+import type { DoctorFacts } from "../../../../cli/engine/doctor/facts.ts";
 import { formatAddress, formatMac, formatNetworkId, macOf } from "../../../../lib/base/ids.ts";
 import { ApiError } from "../../../../lib/base/errors.ts";
 import type {
@@ -35,6 +36,7 @@ export class FakeService implements ServiceView {
   /** What was done to the service, in order. */
   readonly log: string[] = [];
   wait: NetworkWait | undefined;
+  facts = {} as DoctorFacts;
 
   constructor(status: StatusInfo) {
     this.statusInfo = status;
@@ -138,6 +140,10 @@ export class FakeService implements ServiceView {
 
   ztStatus(): JsonObject {
     return { ztVersion: "0.0.0" };
+  }
+
+  doctor(): Promise<DoctorFacts> {
+    return Promise.resolve(this.facts);
   }
 
   waitNetwork(id: NetworkId, timeoutMs: number): Promise<NetworkWait | undefined> {

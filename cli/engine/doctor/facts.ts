@@ -1,0 +1,79 @@
+/**
+ * What a diagnosis is made from: gathered by the service about itself, and by the command about the machine. Plain JSON;
+ * spans in milliseconds.
+ * @module
+ */
+import type { MappingStatus } from "../port_mapping/mapper.ts";
+import type { NatView } from "./nat_kind.ts";
+
+/** What the process that gathers them may do, and has. */
+export type MachineFacts = {
+  /** Whether virtual interfaces can be made: /dev/net/tun opens. */
+  tun: "ok" | "missing" | "denied";
+  /** cap_net_admin: addresses and routes can be set. */
+  canAdminNetwork: boolean;
+  userId: number;
+  /** Descriptors in use and allowed; null when the system does not say. */
+  openFiles: number | null;
+  openFilesMax: number | null;
+  home: string;
+  /** Why nothing can be written to the home folder; null when it can. */
+  homeTrouble: string | null;
+  /** Null when we may not ask. */
+  homeFreeBytes: number | null;
+  /** Epoch milliseconds. */
+  clockMs: number;
+};
+
+/** One root. */
+export type RootFacts = {
+  address: string;
+  role: "PLANET" | "MOON";
+  /** "ip/port" it is listed with. */
+  endpoints: string[];
+  /** How it is reached, or null when it is not. */
+  link: "udp" | "tcp" | null;
+  /** "ip/port" it answers at. */
+  path: string | null;
+  roundTripMs: number | null;
+  lossFraction: number | null;
+  /** Since it was last heard; null for never. */
+  heardMs: number | null;
+  /** Why there is no direct way to it; null when there is one. */
+  reason: string | null;
+};
+
+/** A device paths run over. */
+export type DeviceFacts = { name: string; mtu: number; running: boolean; addresses: string[] };
+
+/** What a running service says about itself. */
+export type DoctorFacts = {
+  address: string;
+  version: string;
+  online: boolean;
+  machine: MachineFacts;
+  ports: {
+    primary: number;
+    secondary: number | null;
+    tertiary: number | null;
+    /** "ip/port" of every UDP socket. */
+    bound: string[];
+    /** Sockets that could not be opened, with the reason. */
+    refused: string[];
+  };
+  /** `forceTcpRelay` is set. */
+  isUdpForbidden: boolean;
+  /** The TCP relay in use, in words. */
+  tcpRelay: string | null;
+  ipv4: NatView;
+  ipv6: NatView;
+  roots: RootFacts[];
+  portMapping: { enabled: boolean; ports: MappingStatus[] };
+  devices: DeviceFacts[];
+  clock: {
+    /** How far the clock was moved while the service ran; positive: forward. */
+    movedMs: number;
+    /** When the planet was signed: no right clock shows an earlier time. Epoch milliseconds. */
+    planetMs: number;
+  };
+};
