@@ -17,7 +17,8 @@ const BAD_LINK = {
 };
 
 simTest("everything works over links that lose 5 %, reorder and duplicate", {
-  seeds: [1, 2, 3, 4],
+  seeds: [1, 2, 6, 24], // with 6 and 24 a root's only probe of the controller was lost
+
   link: BAD_LINK,
 }, (world) => {
   const { nodes: [a, b, c] } = lab(world, [{ place: "pr" }, { place: "eim" }, { place: "sym" }]);

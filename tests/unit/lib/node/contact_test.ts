@@ -168,3 +168,35 @@ Deno.test("Contact.lose() forgets a path, remembers the address, and says so whe
   ]);
   assert.equal(contact.hintsOf(BOB.address).length, 2);
 });
+
+Deno.test("Contact.confirm() asks three times, until the peer answers", () => {
+  const askedTimes = (answeredAfter: number) => {
+    const { vl1, contact, bob } = alice();
+    const startMs = vl1.nowMs;
+    contact.confirm(bob, vl1.paths.get(1, endpoint("44.0.0.4/1")));
+    const times = [0];
+    sentBy(vl1);
+    while (contact.deadlineMs < Infinity) {
+      vl1.time.nowMs = contact.deadlineMs;
+      if (vl1.nowMs - startMs > answeredAfter && bob.paths.length === 0) {
+        contact.learn(bob, vl1.paths.get(1, endpoint("44.0.0.4/1")), question(vl1));
+      }
+      contact.handleTimeout();
+      times.push(...sentBy(vl1).map(() => vl1.nowMs - startMs));
+    }
+    return times;
+  };
+  assert.deepEqual(askedTimes(Infinity), [0, 500, 1_500]);
+  assert.deepEqual(askedTimes(600), [0, 500]);
+  assert.deepEqual(askedTimes(20), [0]);
+});
+
+Deno.test("Contact.punch() stops once the peer answers there", () => {
+  const { vl1, contact, bob } = alice();
+  contact.punch(bob, endpoint("44.0.0.9/9"), 1, false);
+  contact.learn(bob, vl1.paths.get(1, endpoint("44.0.0.9/9")), question(vl1));
+  sentBy(vl1);
+  vl1.time.nowMs += 5_000;
+  contact.handleTimeout();
+  assert.deepEqual(sentBy(vl1), []);
+});
