@@ -1,7 +1,7 @@
 /**
  * What is hot, in WebAssembly: packet sealing and opening, and the work function of node addresses. Sources are in `assembly/`
- * (AssemblyScript), the built bytes in `kernel_wasm.ts`, the slow and obvious twins in `twin.ts`. Leans on nothing. Read
- * `assembly/packet.ts` first.
+ * (AssemblyScript), the built bytes in `kernel_wasm.ts`, the slow and obvious twins in `twin.ts` and `data_twin.ts`; what the data plane
+ * calls is in `data_kernel.ts`. Leans on nothing. Read `assembly/armor.ts` first.
  * @module
  */
 import { PACKET_WASM, WORK_WASM } from "./kernel_wasm.ts";

@@ -359,3 +359,34 @@ Deno.test("receive() finds sessions wherever they are in the index", () => {
   for (let i = 0; i < 16; i++) arena.view.setUint32(arena.at.index + 4 * i, 1, true);
   assert.equal(arena.receive(makePacket(arena.key, noise(5, 1), { source }), 0)[0].slot, NO_SLOT);
 });
+
+Deno.test("receive() puts together nothing longer than a packet may be", () => {
+  const arena = prepare();
+  for (const [length, results] of [[10_024, 1], [10_025, 0]]) {
+    const packet = noise(length, length);
+    packet.set(makePacket(arena.key, noise(2_000, 1), { source: STRANGER }).subarray(0, 28));
+    const size = 1_446; // of which seven are more than enough
+    const pieces = [packet.subarray(0, size)];
+    for (let at = size; at < length; at += size - 16) {
+      const header = concat(packet.subarray(0, 13), Uint8Array.of(0xff, 0x70 + pieces.length, 0));
+      pieces.push(concat(header, packet.subarray(at, at + size - 16)));
+    }
+    assert.equal(pieces.length, FRAGMENTS_MAX);
+    assert.equal(arena.receive(concat(...pieces), size).length, results, "side by side");
+    const apart = pieces.reverse().flatMap((piece) => arena.receive(piece, 0));
+    assert.equal(apart.length, results, "apart");
+  }
+});
+
+Deno.test("receive() keeps eight packets under assembly for a path, the latest, even with room for more", () => {
+  const arena = prepare();
+  const pairs = Array.from(
+    { length: 9 },
+    (_, i) => split(makePacket(arena.key, frameOf(noise(2_000, i))), 1_432),
+  );
+  for (const [head] of pairs) arena.receive(head, 0, 1);
+  assert.equal(arena.receive(pairs[0][1], 0, 2).length, 0, "the first gave way");
+  for (const [, fragment] of pairs.slice(1)) {
+    assert.equal(arena.receive(fragment, 0, 2).length, 1);
+  }
+});

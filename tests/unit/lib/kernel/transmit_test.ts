@@ -280,6 +280,17 @@ Deno.test("transmit() writes nothing when there is no room for all of a frame, a
   assert.equal(transmit(arena, bytes, 10), MALFORMED, "it never fits");
   arena.txBegin(30_000, 0);
   assert.equal(transmit(arena, bytes, 10), MALFORMED, "nor without runs");
+
+  arena.txBegin();
+  transmit(arena, bytes, 10);
+  const needed = arena.runs(arena.kernel.txEnd()).reduce((sum, run) => sum + run.bytes.length, 0);
+  arena.bytes.fill(0xa5, arena.at.out, arena.at.out + 40_000);
+  arena.txBegin(needed);
+  assert.equal(transmit(arena, bytes, 10), 16, "a room that just suffices");
+  const behind = arena.bytes.subarray(arena.at.out + needed, arena.at.out + 40_000);
+  assert.ok(behind.every((byte) => byte === 0xa5));
+  arena.txBegin(needed - 1);
+  assert.equal(transmit(arena, bytes, 10), MALFORMED);
 });
 
 Deno.test("splitFrame() gives the twin's frames", () => {
@@ -306,4 +317,108 @@ Deno.test("splitFrame() gives the twin's frames", () => {
     }
   }
   arena.assertContained();
+});
+
+Deno.test("transmit() and splitFrame() refuse a frame whose headers or offsets lie", () => {
+  const arena = prepare();
+  const outcome = (frame: Uint8Array, vnet: VnetHeader): number => {
+    const bytes = withVnet(frame, vnet);
+    arena.txBegin();
+    const made = transmit(arena, bytes, 10);
+    const { frame: at, out, list } = arena.at;
+    assert.equal(arena.kernel.splitFrame(at, bytes.length, 10, out, 60_000, list, 100), made);
+    return made;
+  };
+  const changed = (frame: Uint8Array, at: number, byte: number) => {
+    const copy = frame.slice();
+    copy[at] = byte;
+    return copy;
+  };
+  const plain = makeFrame({ body: noise(100, 1) });
+  const checksum = { ...NO_VNET, flags: 1 };
+  const end = plain.length;
+  for (
+    const [checksumStart, checksumOffset, made] of [
+      [14, 0, 1],
+      [13, 0, MALFORMED],
+      [0, 16, MALFORMED],
+      [34, end - 36, 1],
+      [34, end - 35, MALFORMED],
+      [end - 2, 0, 1],
+      [end - 1, 0, MALFORMED],
+      [0xffff, 0xffff, MALFORMED],
+      [34, 0xffff, MALFORMED],
+    ]
+  ) {
+    const vnet = { ...checksum, checksumStart, checksumOffset };
+    assert.equal(outcome(plain, vnet), made, `checksum at ${checksumStart} + ${checksumOffset}`);
+  }
+
+  const v4 = makeFrame({ options: 12, body: noise(100, 1) });
+  const v6 = makeFrame({ ipv6: true, body: noise(100, 1) });
+  const good4 = superHeader(v4, { options: 12 }, 50);
+  const good6 = superHeader(v6, { ipv6: true }, 50);
+  const udp = superHeader(v4, { protocol: UDP }, 50);
+  assert.equal(outcome(v4, good4), 2);
+  assert.equal(outcome(v6, good6), 2);
+  const refused: [string, Uint8Array, VnetHeader][] = [
+    ["no segment size", v4, { ...good4, gsoSize: 0 }],
+    ["IPv4 as IPv6", v4, { ...good4, gsoType: 4 }],
+    ["IPv6 as IPv4", v6, { ...good6, gsoType: 1 }],
+    ["IP fragmentation of UDP", v4, { ...udp, gsoType: 3 }],
+    ["an unknown type", v4, { ...good4, gsoType: 2 }],
+    ["TCP as UDP", v4, udp],
+    ["another start of the transport header", v4, { ...good4, checksumStart: 38 }],
+    ["another one in IPv6", v6, { ...good6, checksumStart: 58 }],
+    ["another EtherType", changed(v4, 13, 6), good4],
+    ["another version", changed(v4, 14, 0x65), good4],
+    ["an IPv4 header of 16 bytes", changed(v4, 14, 0x44), good4],
+    ["a TCP header of 16 bytes", changed(v4, 46, 0x40), good4],
+    ["a TCP header beyond the end", changed(v4.subarray(0, 60), 46, 0xf0), good4],
+    ["half an IPv4 header", v4.subarray(0, 30), good4],
+    ["half a TCP header", v4.subarray(0, 50), good4],
+    ["half an IPv6 header", v6.subarray(0, 50), good6],
+    ["extension headers of unknown length", changed(v6, 20, 0), { ...good6, flags: 0 }],
+  ];
+  for (const [what, frame, vnet] of refused) assert.equal(outcome(frame, vnet), MALFORMED, what);
+  const two = makeFrame({ tags: 2, body: noise(100, 1) });
+  const tagged = concat(two.subarray(0, 12), Uint8Array.of(0x81, 0, 0, 7), two.subarray(12));
+  assert.equal(outcome(tagged, superHeader(tagged, { tags: 3 }, 50)), MALFORMED, "three tags");
+  for (const length of [0, 9, 10, 23]) {
+    arena.txBegin();
+    assert.equal(transmit(arena, noise(length, 1), 10), MALFORMED, `${length} bytes`);
+  }
+  arena.txBegin();
+  assert.equal(transmit(arena, noise(100, 1), 12), MALFORMED, "a virtio header of 12 bytes");
+  assert.equal(transmit(arena, noise(13, 1), 0), MALFORMED);
+  assert.equal(transmit(arena, noise(10_001, 1), 0, 10_324), MALFORMED, "too long a packet");
+  assert.equal(transmit(arena, noise(10_000, 1), 0, 10_324), 1);
+});
+
+Deno.test("transmit() takes the sender's word for where IPv6 extension headers end", () => {
+  const arena = prepare();
+  const shape = { ipv6: true, options: 12 };
+  const frame = makeFrame({ ...shape, body: noise(3_000, 1) });
+  // Eight bytes of hop-by-hop options between IPv6 and TCP.
+  const extended = concat(
+    frame.subarray(0, 54),
+    Uint8Array.of(6, 0, 1, 4, 0, 0, 0, 0),
+    frame.subarray(54),
+  );
+  extended[20] = 0;
+  const vnet = superHeader(frame, shape, 1_000);
+  const bytes = withVnet(extended, { ...vnet, checksumStart: vnet.checksumStart + 8 });
+  const at = arena.put("frame", bytes);
+  const { out, list } = arena.at;
+  assert.equal(arena.kernel.splitFrame(at, bytes.length, 10, out, 60_000, list, 100), 3);
+  for (let i = 0; i < 3; i++) {
+    const from = arena.view.getUint32(list + 8 * i, true);
+    const length = arena.view.getUint32(list + 8 * i + 4, true);
+    const segment = arena.bytes.slice(from, from + length);
+    assert.equal((segment[18] << 8) | segment[19], length - 54, "IPv6 payload length");
+    // Without the extension it is a segment as any other, but for the length.
+    const bare = concat(segment.subarray(0, 54), segment.subarray(62));
+    bare[20] = TCP;
+    assert.ok(checksumsHold(bare));
+  }
 });
