@@ -34,8 +34,8 @@ export type NatView = {
 };
 
 const SURFACES_SHOWN_MAX = 8;
-/** From the worst for others who look for us to the best. */
-const ORDER: readonly NatKind[] = ["symmetric", "translated", "endpoint-independent", "none"];
+/** Which socket's word counts when they differ: one seen from few places knows less than one seen from several. */
+const ORDER: readonly NatKind[] = ["symmetric", "endpoint-independent", "translated", "none"];
 
 /** @param reports Made at about the same time: a mapping that was renewed in between would look like two */
 export function natView(

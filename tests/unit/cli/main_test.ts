@@ -248,6 +248,65 @@ Deno.test("leave, networks and peers say what is, in words", () =>
     );
   }));
 
+Deno.test("peers tells round trip, loss and age, or through whom, why, and when it tries again", () =>
+  withService(async (service, home) => {
+    const link = { roundTripMs: 4.25, lossFraction: 0.0625, probes: 32, heardMs: 1_200 };
+    const direct = { ...link, kind: "direct", sinceMs: 200_000, reason: null, nextTryMs: null };
+    const relayed = {
+      ...{ kind: "relayed", through: "7d6fc6c765", roundTripMs: null, lossFraction: null },
+      ...{ sinceMs: null, heardMs: 61_000, reason: "it hides", nextTryMs: 8_000 },
+    };
+    const peer = { role: "LEAF", latency: 4, paths: [], version: "1.14.1", versionMajor: 1 };
+    const path = { address: "10.0.0.9/9993", preferred: true };
+    service.peerList = [
+      { ...peer, address: "1111111111", paths: [path], link: direct },
+      { ...peer, address: "2222222222", link: relayed, relayReason: "it hides" },
+    ] as unknown as PeerInfo[];
+    const [, first, second] = (await zt(["peers", "-D", home])).out.split("\n");
+    assert.match(first, /^1{10} +LEAF +1.14.1 +direct +4.3 ms +6 % +3 min +1 s +10.0.0.9\/9993$/);
+    assert.match(
+      second,
+      /^2{10} +LEAF +1.14.1 +relayed +- +- +- +1 min +through 7d6fc6c765: it hides; next try in 8 s$/,
+    );
+  }));
+
+Deno.test("doctor asks the service, and ends with 1 when there is a problem", () =>
+  withService(async (service, home) => {
+    const nat = { kind: "none", surfaces: ["10.0.0.1/9993"], witnesses: 1 };
+    service.facts = {
+      ...{ address: "19810bb6a3", version: "0.1.0", online: true },
+      machine: { tun: "ok", canAdminNetwork: true, home, openFilesMax: 1_000, openFiles: 9 },
+      ports: { bound: ["10.0.0.1/9993"], refused: [] },
+      ...{ isUdpForbidden: false, tcpRelay: null, ipv4: nat, ipv6: nat, devices: [] },
+      roots: [{ address: "7d6fc6c765", link: "udp", path: "10.0.0.2/9993", heardMs: 5 }],
+      portMapping: { enabled: false, ports: [] },
+      clock: { movedMs: 0, planetMs: 0 },
+    } as unknown as typeof service.facts;
+    Object.assign(service.facts.machine, {
+      ...{ userId: 0, homeTrouble: null, homeFreeBytes: null, clockMs: 1_790_000_000_000 },
+    });
+    Object.assign(service.facts.roots[0], { roundTripMs: 1, lossFraction: 0, endpoints: [] });
+    const well = await zt(["doctor", "-D", home]);
+    assert.equal(well.exit, 0, well.out);
+    assert.match(well.out, /\nok +UDP +1 of 1 roots answer over UDP\n/);
+    service.facts.machine.tun = "missing";
+    const ill = await zt(["doctor", "-D", home, "--json"]);
+    assert.equal(ill.exit, 1);
+    const { problems, findings, facts } = JSON.parse(ill.out);
+    assert.deepEqual([problems, facts.address], [1, "19810bb6a3"]);
+    assert.equal(findings[1].remedy.split(":")[0], "load it with");
+  }));
+
+Deno.test("doctor says what it can where no service runs", () =>
+  inHome(async (home) => {
+    const { out, exit } = await zt(["doctor", "-D", home]);
+    assert.equal(exit, 1);
+    assert.match(out, /^PROBLEM +service +none has run on .*\n +-> start it with: zt service\n/);
+    assert.match(out, /\nok +home folder +.* is writable/);
+    assert.match(out, /\n\? +roots +needs a running service\n/);
+    assert.match(out, /6 not checked\n$/);
+  }));
+
 Deno.test("controller commands ask the controller for what the words say", () =>
   withService(async (service, home) => {
     service.controllerAnswer = {
