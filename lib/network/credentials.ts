@@ -54,6 +54,9 @@ export interface Intake {
 }
 
 export class Credentials {
+  /** Some member's credentials changed, or were revoked. */
+  onChange: () => void = () => {};
+
   /** @param find The joined network of that id */
   constructor(readonly vl1: Vl1, readonly find: (id: NetworkId) => Network | undefined) {}
 
@@ -143,6 +146,7 @@ export class Credentials {
     );
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
     membership.takeCom(com);
+    this.onChange();
     return "new";
   }
 
@@ -168,6 +172,7 @@ export class Credentials {
     const verdict = this.#verdict(what.verify(this.#keyOf), network.id);
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
     what.take(membership);
+    this.onChange();
     return "new";
   }
 
@@ -187,6 +192,7 @@ export class Credentials {
     );
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
     membership.takeRevocation(revocation);
+    this.onChange();
     if (revocation.target === this.vl1.address) this.#revoked(network);
     if (isFastPropagating(revocation)) this.#spread(network, revocation, from?.address);
     return "new";

@@ -214,7 +214,11 @@ export class Network {
     const added = this.groups().filter((group) => !known.has(groupKey(group)));
     if (added.length > 0) this.onGroups(added);
     if (this.likeDueMs === Infinity) this.likeDueMs = vl1.nowMs;
+    this.onChange();
   }
+
+  /** A configuration is in force, or another one; set by the owner of all networks. */
+  onChange: () => void = () => {};
 
   /** New subscriptions of this machine; set by the owner of multicast. */
   onGroups: (groups: readonly MulticastGroup[]) => void = () => {};

@@ -66,6 +66,8 @@ export class Networks {
   readonly credentials: Credentials;
   readonly multicast: Multicast;
   readonly frames: Frames;
+  /** Who may say what on which network may have changed; set by the node, for the data plane's tables. */
+  onChange: () => void = () => {};
   /** Set on a node that is a controller. */
   authority: Authority | undefined;
   readonly #networks = new Map<NetworkId, Network>();
@@ -75,6 +77,7 @@ export class Networks {
 
   constructor(readonly vl1: Vl1) {
     this.credentials = new Credentials(vl1, (id) => this.#networks.get(id));
+    this.credentials.onChange = () => this.onChange();
     this.multicast = new Multicast(vl1, this.members, this.credentials);
     this.frames = new Frames(vl1, this.credentials, this.multicast);
     this.multicast.mayLeave = (...args) => this.frames.mayLeave(...args);
@@ -103,6 +106,7 @@ export class Networks {
     if (this.#networks.has(id) || this.#networks.size >= NETWORKS_MAX) return;
     const network = new Network(this.vl1, id);
     network.onGroups = (groups) => this.multicast.announce(network, groups);
+    network.onChange = () => this.onChange();
     this.#networks.set(id, network);
     const usable = cached !== undefined && cached.length > 1 &&
       network.takeDictionary(cached, false);
@@ -120,6 +124,7 @@ export class Networks {
     this.vl1.outbox.push({ kind: "unconfigure", network: id });
     const record = { what: "network" as const, network: id, bytes: undefined };
     this.vl1.outbox.push({ kind: "persist", record });
+    this.onChange();
   }
 
   frame(id: NetworkId, bytes: Uint8Array): void {

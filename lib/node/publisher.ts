@@ -10,6 +10,7 @@ import { Writer } from "../base/bytes.ts";
 import type { Address, NetworkId } from "../base/ids.ts";
 import { formatEndpoint, sameEndpoint } from "../base/ip.ts";
 import type { TableRecord } from "../dataplane/table_records.ts";
+import type { Membership } from "../network/membership.ts";
 import type { Network } from "../network/network.ts";
 import type { Networks } from "../network/networks.ts";
 import { type Peer, QUIET_MS, sent } from "../peer/peer.ts";
@@ -24,6 +25,8 @@ const MEMBERS_MAX = 16_384; // as the arena
 const NETWORKS_MAX = 1_024; // as many as can be joined
 const IDLE_MS = 60_000; // without traffic for this long a session is taken back
 const CHECK_MS = 1_000; // how often what is published is compared with what should be, without any event
+/** A slot is not given to another peer sooner: what the data plane still has to report of the first must not count for it. */
+const SLOT_REST_MS = 15_000;
 
 interface Session {
   readonly slot: number;
@@ -32,14 +35,14 @@ interface Session {
   /** What was published; empty for no route. */
   route: string;
   lastUsedMs: number;
-  packetsOut: number;
 }
 
 interface Member {
   readonly slot: number;
   readonly network: Network;
   admitted: boolean;
-  /** What of the membership was published. */
+  /** What was published, of which version; the version is -1 when nothing was. */
+  membership: Membership | undefined;
   version: number;
 }
 
@@ -48,19 +51,21 @@ interface PublishedNetwork {
   config: unknown;
 }
 
-/** Hands out the lowest free number. */
+/** Hands out numbers; those given back rest a while first. */
 class Slots {
-  readonly #free: number[] = [];
+  readonly #free: { slot: number; sinceMs: number }[] = [];
   #next = 0;
 
-  constructor(readonly max: number) {}
+  constructor(readonly max: number, readonly restMs = 0) {}
 
-  take(): number | undefined {
-    return this.#free.pop() ?? (this.#next < this.max ? this.#next++ : undefined);
+  take(nowMs: number): number | undefined {
+    const oldest = this.#free[0];
+    if (oldest && nowMs - oldest.sinceMs >= this.restMs) return this.#free.shift()!.slot;
+    return this.#next < this.max ? this.#next++ : undefined;
   }
 
-  give(slot: number): void {
-    this.#free.push(slot);
+  give(slot: number, nowMs: number): void {
+    this.#free.push({ slot, sinceMs: nowMs });
   }
 }
 
@@ -68,12 +73,14 @@ export class Publisher {
   readonly #sessions = new Map<Address, Session>();
   readonly #bySlot: (Session | undefined)[] = [];
   readonly #networks = new Map<NetworkId, PublishedNetwork>();
-  readonly #sessionSlots = new Slots(SESSIONS_MAX);
+  readonly #sessionSlots = new Slots(SESSIONS_MAX, SLOT_REST_MS);
   readonly #memberSlots = new Slots(MEMBERS_MAX);
   readonly #networkSlots = new Slots(NETWORKS_MAX);
   #checkMs = Infinity;
 
-  constructor(readonly vl1: Vl1, readonly networks: Networks, readonly node: Node) {}
+  constructor(readonly vl1: Vl1, readonly networks: Networks, readonly node: Node) {
+    networks.onChange = () => this.check();
+  }
 
   get deadlineMs(): number {
     return this.#checkMs;
@@ -90,10 +97,10 @@ export class Publisher {
   #addSession(peer: Peer): Session | undefined {
     // The data plane seals with Salsa20/12 only: peers we were told to use AES with stay on the slow path.
     if (this.vl1.settings.cipher === "aes" && peer.version.protocol >= 12) return undefined;
-    const slot = this.#sessionSlots.take();
-    if (slot === undefined) return undefined;
     const { nowMs } = this.vl1;
-    const session = { slot, peer, members: new Map(), route: "", lastUsedMs: nowMs, packetsOut: 0 };
+    const slot = this.#sessionSlots.take(nowMs);
+    if (slot === undefined) return undefined;
+    const session = { slot, peer, members: new Map(), route: "", lastUsedMs: nowMs };
     this.#sessions.set(peer.address, session);
     this.#bySlot[slot] = session;
     this.#publishSession(session);
@@ -123,9 +130,9 @@ export class Publisher {
 
   #addMember(session: Session, network: Network): void {
     if (!this.#publishNetwork(network)) return;
-    const slot = this.#memberSlots.take();
+    const slot = this.#memberSlots.take(this.vl1.nowMs);
     if (slot === undefined) return;
-    const member = { slot, network, admitted: false, version: -1 };
+    const member = { slot, network, admitted: false, membership: undefined, version: -1 };
     session.members.set(network.id, member);
     this.#publishMember(session, member);
   }
@@ -135,7 +142,7 @@ export class Publisher {
     if (!network.config) return false;
     let known = this.#networks.get(network.id);
     if (!known) {
-      const slot = this.#networkSlots.take();
+      const slot = this.#networkSlots.take(this.vl1.nowMs);
       if (slot === undefined) return false;
       this.#networks.set(network.id, known = { slot, config: undefined });
     }
@@ -153,8 +160,10 @@ export class Publisher {
     const membership = member.network.findMembership(peer.address);
     const admitted = member.network.admits(peer);
     const version = membership?.version ?? 0;
-    if (member.admitted === admitted && member.version === version) return;
+    const same = member.admitted === admitted && member.membership === membership;
+    if (same && member.version === version) return;
     member.admitted = admitted;
+    member.membership = membership;
     member.version = version;
     const w = new Writer(256);
     encodeNetworkCredentials({
@@ -172,8 +181,13 @@ export class Publisher {
     });
   }
 
-  /** Compares everything with what was published. Cheap: a few comparisons a session. */
+  /** Something changed: what is published is to be compared before anything else happens, once for all that changed. */
   check(): void {
+    if (this.#networks.size > 0) this.#checkMs = this.vl1.nowMs;
+  }
+
+  /** Compares everything with what was published. Cheap: a few comparisons a session. */
+  #compare(): void {
     const { nowMs } = this.vl1;
     for (const session of this.#sessions.values()) {
       const known = this.vl1.peers.get(session.peer.address) === session.peer;
@@ -191,19 +205,19 @@ export class Publisher {
     for (const [id, { slot }] of this.#networks) {
       if (this.networks.find(id)) continue;
       this.#networks.delete(id);
-      this.#networkSlots.give(slot);
+      this.#networkSlots.give(slot, nowMs);
       this.#publish({ kind: "no-network", slot });
     }
     this.#checkMs = this.#sessions.size > 0 ? nowMs + CHECK_MS : Infinity;
   }
 
   handleTimeout(): void {
-    if (this.vl1.nowMs >= this.#checkMs) this.check();
+    if (this.vl1.nowMs >= this.#checkMs) this.#compare();
   }
 
   #dropMember(session: Session, member: Member): void {
     session.members.delete(member.network.id);
-    this.#memberSlots.give(member.slot);
+    this.#memberSlots.give(member.slot, this.vl1.nowMs);
     this.#publish({ kind: "no-member", slot: member.slot });
   }
 
@@ -211,7 +225,7 @@ export class Publisher {
     for (const member of [...session.members.values()]) this.#dropMember(session, member);
     this.#sessions.delete(session.peer.address);
     this.#bySlot[session.slot] = undefined;
-    this.#sessionSlots.give(session.slot);
+    this.#sessionSlots.give(session.slot, this.vl1.nowMs);
     this.#publish({ kind: "no-session", slot: session.slot });
   }
 
