@@ -6,7 +6,7 @@
 import { FULL, RESULT_BYTES, VNET_BYTES } from "../../lib/kernel/data_kernel.ts";
 import { Arena, noise, PEER, SELF } from "../unit/lib/kernel/arena.ts";
 import { makeFrame, superHeader, withVnet } from "../unit/lib/kernel/frames.ts";
-import { type Address } from "../../lib/base/ids.ts";
+import type { Address } from "../../lib/base/ids.ts";
 import { buildPacket, setCipher, Verb } from "../../lib/wire/packet.ts";
 
 /** What an MTU of 2,800 leaves to TCP with timestamps: 22 segments of it fill a super-frame. */
