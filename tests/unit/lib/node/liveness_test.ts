@@ -3,7 +3,7 @@ import { Contact } from "../../../../lib/node/contact.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
 import { Liveness } from "../../../../lib/node/liveness.ts";
 import type { Peer, PeerPath } from "../../../../lib/peer/peer.ts";
-import { heard, isSuspect, sent } from "../../../../lib/peer/peer.ts";
+import { heard, isSuspect, lossFraction, sent } from "../../../../lib/peer/peer.ts";
 import { Verb } from "../../../../lib/wire/packet.ts";
 import { ALICE, BOB, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
 
@@ -142,4 +142,31 @@ Deno.test("Liveness forgets paths of sockets that are gone", () => {
   scene.vl1.timers.set(scene.bob, scene.vl1.nowMs);
   runFor(scene, 1);
   assert.equal(scene.bob.paths.length, 0);
+});
+
+Deno.test("Liveness counts unanswered probes of a path", () => {
+  const here = alice();
+  sent(here.path, here.vl1.nowMs);
+  here.vl1.timers.set(here.bob, here.vl1.nowMs);
+  runFor(here, 2_000);
+  assert.ok(here.path.probeCount > 1);
+  assert.equal(lossFraction(here.path), (here.path.probeCount - 1) / here.path.probeCount);
+});
+
+Deno.test("Liveness.greetUpstreams() says HELLO to every root from every socket", () => {
+  const { vl1, liveness } = alice();
+  vl1.sockets.push({ id: 2, ip: vl1.sockets[0].ip, port: 20_000 });
+  liveness.greetUpstreams();
+  const hellos = sentBy(vl1).map(({ destination, verb, socket }) => [destination, verb, socket]);
+  assert.deepEqual(hellos, [[ROOT.address, Verb.HELLO, 1], [ROOT.address, Verb.HELLO, 2]]);
+});
+
+Deno.test("Liveness.greetingDueMs() tells when a root that does not answer is greeted again", () => {
+  const here = alice();
+  const root = here.vl1.peers.get(ROOT.address)!;
+  assert.equal(here.liveness.greetingDueMs(root), Infinity);
+  here.liveness.contactUpstreams();
+  here.liveness.handleTimeout();
+  const dueMs = here.liveness.greetingDueMs(root);
+  assert.ok(dueMs > here.vl1.nowMs && dueMs <= here.vl1.nowMs + 400, String(dueMs));
 });

@@ -67,3 +67,17 @@ Deno.test("Surface.report() keeps 512 reports, the latest", () => {
   }
   assert.equal(told(surface, 601).length, 512);
 });
+
+Deno.test("Surface.reportsSince() tells who saw which socket how, from where, and when", () => {
+  const surface = new Surface();
+  surface.report(ROOT.address, path("44.0.0.1/9993", 7), endpoint("44.1.1.1/5"), true, 10);
+  surface.report(BOB.address, path("44.0.0.4/9993", 7), endpoint("44.1.1.1/6"), false, 20);
+  const seen = surface.reportsSince(10).map((
+    { reporter, remote, socket, surface, trusted },
+  ) => [reporter, formatEndpoint(remote), socket, formatEndpoint(surface), trusted]);
+  assert.deepEqual(seen, [
+    [ROOT.address, "44.0.0.1/9993", 7, "44.1.1.1/5", true],
+    [BOB.address, "44.0.0.4/9993", 7, "44.1.1.1/6", false],
+  ]);
+  assert.equal(surface.reportsSince(11).length, 1);
+});

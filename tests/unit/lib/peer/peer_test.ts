@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
 import { Identity } from "../../../../lib/identity/identity.ts";
 import { Path } from "../../../../lib/peer/path.ts";
-import { heard, isDead, isSuspect, Peer, sent } from "../../../../lib/peer/peer.ts";
+import {
+  heard,
+  isDead,
+  isSuspect,
+  lossFraction,
+  noteProbe,
+  Peer,
+  sent,
+} from "../../../../lib/peer/peer.ts";
 import { ALICE, BOB, endpoint } from "../node/harness.ts";
 
 function peer(): Peer {
@@ -116,4 +124,19 @@ Deno.test("Peer.suspectAll() doubts every path, and none less than before", () =
   b.probesLost = 3;
   bob.suspectAll();
   assert.deepEqual([a.probesLost, b.probesLost], [1, 3]);
+});
+
+Deno.test("lossFraction() counts the last 32 probes, the one that proved the path among them", () => {
+  const path = learn(peer(), "44.0.0.1/1", 10, 5);
+  assert.deepEqual([path.sinceMs, lossFraction(path)], [5, 0]);
+  noteProbe(path, true);
+  assert.equal(lossFraction(path), 0.5);
+  for (let i = 0; i < 30; i++) noteProbe(path, false);
+  assert.deepEqual([path.probeCount, lossFraction(path)], [32, 1 / 32]);
+  noteProbe(path, false);
+  assert.equal(lossFraction(path), 1 / 32);
+  noteProbe(path, false);
+  assert.equal(lossFraction(path), 0, "it is more than 32 probes ago");
+  for (let i = 0; i < 40; i++) noteProbe(path, true);
+  assert.deepEqual([path.probeCount, lossFraction(path)], [32, 1]);
 });
