@@ -16,7 +16,7 @@ import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { ApiError } from "../../lib/base/errors.ts";
 import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
 import { contains, type Endpoint, sameIp, scopeOf } from "../../lib/base/ip.ts";
-import { type Address, formatAddress } from "../../lib/base/ids.ts";
+import { type Address, formatAddress, type NetworkId } from "../../lib/base/ids.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import type { TableRecord } from "../../lib/dataplane/table_records.ts";
 import { PacketKernel } from "../../lib/kernel/mod.ts";
@@ -51,6 +51,7 @@ const SETTLE_MS = 100; // several changes of addresses come together: wait for t
 const RECHECK_TICKS = 30; // addresses and routes are looked at anyway, should a notification be missed
 const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
+const NO_PORT = 0; // TAP of a network that could get none; those there are begin at 1
 const WATCH_SIGNAL = 1; // id of the one signal there is
 
 /** What a service is made of. */
@@ -118,6 +119,7 @@ export class Service {
       onFrame: (tapId, bytes) => this.#frame(tapId, bytes),
       onSignal: () => this.#networkChanged(),
       onLost: (what, id) => this.#lost(what, id),
+      onRestart: (reason) => this.log(`the data plane is started again: ${reason}`),
       onFailed: (error) => this.#fail(error),
     }, { self: parts.identity.address, random: parts.random });
     this.#mover.start();
@@ -190,7 +192,7 @@ export class Service {
       isOnline: () => this.node.isOnline,
       readMulticast: () => readTextFileIfAny("/proc/net/dev_mcast"),
       deviceMap: () => this.home.readText("devicemap") ?? "",
-      onPort: (network, failed) => this.input({ kind: "port", network, failed }),
+      onPort: (network, failed) => this.#portChanged(network, failed),
       onGroups: (network, groups) => this.input({ kind: "groups", network, groups }),
       log: parts.log,
     });
@@ -309,8 +311,13 @@ export class Service {
   /** The node does not know TAPs: a network's is filled in here. */
   #publish(record: TableRecord): void {
     if (record.kind !== "network") return this.#mover.apply(record);
-    const port = this.ports.tapOf(record.id);
-    if (port !== undefined) this.#mover.apply({ ...record, port });
+    this.#mover.apply({ ...record, port: this.ports.tapOf(record.id) ?? NO_PORT });
+  }
+
+  /** A TAP was made, perhaps in place of one that was lost. */
+  #portChanged(network: NetworkId, failed: boolean): void {
+    this.input({ kind: "port", network, failed });
+    this.input({ kind: "plane-reset" }); // its tables name the TAP of before
   }
 
   /** A disk that is full must not stop the node: it goes on with what it has in memory. */

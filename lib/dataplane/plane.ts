@@ -194,6 +194,7 @@ export class Plane {
   #setNetwork(network: PlaneNetwork): void {
     const old = this.#networks[network.slot];
     const members = old ? this.#members.of(old) : [];
+    if (old) this.#networkOfPort.delete(old.port);
     this.#networks[network.slot] = network;
     this.#networkOfPort.set(network.port, network);
     this.#lastPort = -1;
