@@ -73,18 +73,31 @@ async function openStore(
   const { readControllerFiles } = await import("../storage/import_files.ts");
   try {
     home.create();
-    const store = openSqliteStore(path ?? home.pathOf("controller.sqlite"));
+    // In the reference's local.conf the path names a folder of files: what is to be taken over, not a database.
+    const isFolder = path !== undefined && isDirectory(path);
+    const store = openSqliteStore(
+      path === undefined || isFolder ? home.pathOf("controller.sqlite") : path,
+    );
     if (store.wantsImport) {
-      const { skipped, ...records } = readControllerFiles(home.pathOf("controller.d"));
+      const folder = isFolder ? path : home.pathOf("controller.d");
+      const { skipped, ...records } = readControllerFiles(folder);
       for (const file of skipped) log(`not imported: ${file.path}: ${file.reason}`);
       const count = records.networks.length;
-      if (store.importOnce(records) && count > 0) log(`imported ${count} networks of controller.d`);
+      if (store.importOnce(records) && count > 0) log(`imported ${count} networks of ${folder}`);
     }
     return store;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     log(`${error.message}; this node is no controller until then`);
     return undefined;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false; // the store says what is wrong with it
   }
 }
 

@@ -142,12 +142,16 @@ async function stream(task: AgentTasks["stream"]["in"]): Promise<AgentTasks["str
   return { received, equal, seconds };
 }
 
-/** A connection each: the reference closes one after five requests, which races with the next. */
+/**
+ * A connection each: the reference closes one after five requests, which races with the next. We close it: the side that
+ * does keeps its port busy for a minute, and another program could not take the service's port over.
+ */
 function http(task: AgentTasks["http"]["in"]): Promise<AgentTasks["http"]["out"]> {
   const { port, method, path, token, body } = task;
   return new Promise((resolve, reject) => {
     const headers = {
       "X-ZT1-Auth": token,
+      "Connection": "keep-alive",
       ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }),
     };
     const options = { host: "127.0.0.1", port, method, path, headers, agent: false };
@@ -156,6 +160,7 @@ function http(task: AgentTasks["http"]["in"]): Promise<AgentTasks["http"]["out"]
       response.on("data", (piece: Buffer) => pieces.push(piece));
       response.on("error", reject);
       response.on("end", () => {
+        asked.destroy();
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString() });
       });
     });

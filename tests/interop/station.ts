@@ -155,8 +155,12 @@ export class Station {
   }
 
   /** Waits until `check` is true. @throws naming what did not happen */
-  async until(what: string, check: () => Promise<boolean>): Promise<void> {
-    const untilMs = performance.now() + PATIENCE_MS;
+  async until(
+    what: string,
+    check: () => Promise<boolean>,
+    patienceMs = PATIENCE_MS,
+  ): Promise<void> {
+    const untilMs = performance.now() + patienceMs;
     while (!(await check())) {
       if (performance.now() > untilMs) throw new Error(`${this.name}: never: ${what}`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -179,8 +183,10 @@ export class Station {
     return await this.addressIn(id);
   }
 
-  async networkStatus(id: string, status: string): Promise<void> {
-    await this.until(`network ${status}`, async () => (await this.network(id)).status === status);
+  /** Waits until a network has that status. */
+  async networkStatus(id: string, status: string, patienceMs = PATIENCE_MS): Promise<void> {
+    const check = async () => (await this.network(id)).status === status;
+    await this.until(`network ${status}`, check, patienceMs);
   }
 
   /** Waits for an IPv4 address in a network. */
