@@ -15,7 +15,7 @@ import { WireError } from "../../lib/base/errors.ts";
 import { Rng } from "../sim/rng.ts";
 import { mutated } from "./mutate.ts";
 
-const DEFAULT_SECONDS = 2; // a target: about a minute in all
+const DEFAULT_SECONDS = 1.5; // a target: about a minute in all
 const CLOCK_EVERY = 64; // inputs between looks at the clock
 const HEAP_MAX_BYTES = 1_500 * 1024 * 1024; // more than any target needs: it grows without end
 const SHRINK_TRIES_MAX = 2_000;
