@@ -26,6 +26,13 @@ const ACCEPT_PAUSE_MS = 100; // after a failed accept, which is mostly want of d
 const READ_BYTES = 4_096;
 const LOOPBACK = "127.0.0.1";
 
+/** The outer end of a connection whose TLS ends at our loopback listener. */
+interface Origin {
+  readonly remote: Endpoint;
+  /** It has become a tunnel, or will not: it no longer counts as opening. */
+  readonly admitted: () => void;
+}
+
 export class RelayListener {
   readonly port: number;
   readonly #hub: RelayHub;
@@ -35,11 +42,16 @@ export class RelayListener {
   readonly #opening = new Map<string, number>();
   readonly #conns = new Set<Deno.Conn>(); // all that are open, to be closed in the end
   /** Who is behind a connection to the loopback listener, by its port. */
-  readonly #origins = new Map<number, PromiseWithResolvers<Endpoint | undefined>>();
+  readonly #origins = new Map<number, PromiseWithResolvers<Origin | undefined>>();
   #openingCount = 0;
   #closed = false;
 
-  private constructor(hub: RelayHub, listener: Deno.TcpListener, tls: Deno.TlsListener) {
+  private constructor(
+    hub: RelayHub,
+    listener: Deno.TcpListener,
+    tls: Deno.TlsListener,
+    readonly openingMs: number,
+  ) {
     this.#hub = hub;
     this.#public = listener;
     this.#tls = tls;
@@ -52,13 +64,19 @@ export class RelayListener {
   /**
    * Listens on all addresses.
    * @param port 0 picks one
+   * @param openingMs Time a connection has to become a tunnel; for tests
    * @throws {SystemError} when the port is taken or not allowed
    */
-  static open(port: number, hub: RelayHub, certificate: Certificate): RelayListener {
+  static open(
+    port: number,
+    hub: RelayHub,
+    certificate: Certificate,
+    openingMs = OPENING_MS,
+  ): RelayListener {
     const listener = listen(port);
     try {
       const tls = Deno.listenTls({ hostname: LOOPBACK, port: 0, ...certificate });
-      return new RelayListener(hub, listener, tls);
+      return new RelayListener(hub, listener, tls, openingMs);
     } catch (error) {
       listener.close();
       throw refusal(port, error);
@@ -105,8 +123,9 @@ export class RelayListener {
     }
   }
 
+  /** Always at the outer end: one in the middle of its TLS handshake is not ended by closing the inner. */
   async #inTime(conn: Deno.Conn, work: () => Promise<void>): Promise<void> {
-    const timer = setTimeout(() => this.#drop(conn), OPENING_MS);
+    const timer = setTimeout(() => this.#drop(conn), this.openingMs);
     await work().finally(() => clearTimeout(timer));
   }
 
@@ -126,11 +145,13 @@ export class RelayListener {
     }
   }
 
-  /** Pipes a TLS connection through our own listener. Returns when that has begun. */
+  /** Pipes a TLS connection through our own listener. Returns when it has become a tunnel, or ended before. */
   async #pipe(conn: Deno.Conn, remote: Endpoint, first: Uint8Array): Promise<void> {
     const inner = await Deno.connect({ hostname: LOOPBACK, port: this.#tlsPort });
     this.#conns.add(inner);
-    this.#origin((inner.localAddr as Deno.NetAddr).port).resolve(remote);
+    const settled = Promise.withResolvers<void>();
+    const { port } = inner.localAddr as Deno.NetAddr;
+    this.#origin(port).resolve({ remote, admitted: settled.resolve });
     const writer = inner.writable.getWriter();
     await writer.write(first);
     writer.releaseLock();
@@ -139,11 +160,13 @@ export class RelayListener {
       pipe.catch(() => {}).finally(() => {
         this.#drop(inner);
         this.#drop(conn);
+        settled.resolve();
       });
     }
+    await settled.promise;
   }
 
-  #origin(port: number): PromiseWithResolvers<Endpoint | undefined> {
+  #origin(port: number): PromiseWithResolvers<Origin | undefined> {
     let origin = this.#origins.get(port);
     if (!origin) this.#origins.set(port, origin = Promise.withResolvers());
     return origin;
@@ -152,13 +175,14 @@ export class RelayListener {
   /** The same connection where its TLS ends. */
   async #openInner(conn: Deno.Conn): Promise<void> {
     const { port } = conn.remoteAddr as Deno.NetAddr;
-    const origin = this.#origin(port);
-    const timer = setTimeout(() => origin.resolve(undefined), ORIGIN_MS);
-    const remote = await origin.promise;
+    const waiting = this.#origin(port);
+    const timer = setTimeout(() => waiting.resolve(undefined), ORIGIN_MS);
+    const origin = await waiting.promise;
     clearTimeout(timer);
     this.#origins.delete(port);
-    if (!remote) return this.#drop(conn);
-    await this.#inTime(conn, () => this.#upgrade(conn, remote, new Uint8Array(0)));
+    if (!origin) return this.#drop(conn);
+    await this.#upgrade(conn, origin.remote, new Uint8Array(0));
+    origin.admitted();
   }
 
   /** @param first What was read of it before */

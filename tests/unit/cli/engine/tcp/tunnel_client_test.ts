@@ -1,0 +1,139 @@
+/** The race for a tunnel, against relays on loopback. */
+import assert from "node:assert/strict";
+import { type Endpoint, parseEndpoint, parseIp } from "../../../../../lib/base/ip.ts";
+import { isAccepted, isTunnel, type SocketId } from "../../../../../lib/peer/path.ts";
+import { makeCertificate } from "../../../../../cli/engine/tcp/certificate.ts";
+import type { Relay } from "../../../../../cli/engine/tcp/outgoing_tunnel.ts";
+import { RelayHub } from "../../../../../cli/engine/tcp/relay_hub.ts";
+import { RelayListener } from "../../../../../cli/engine/tcp/relay_listener.ts";
+import { TunnelClient } from "../../../../../cli/engine/tcp/tunnel_client.ts";
+
+const ROOT = parseEndpoint("44.0.0.1/9993")!;
+const LOOPBACK = parseIp("127.0.0.1")!;
+const PATIENCE_MS = 10_000;
+const random = (bytes: Uint8Array) => {
+  crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+};
+
+/** A relay before a root that answers, or does not. */
+function startRelay(answers = true) {
+  const hub: RelayHub = new RelayHub({
+    nowMs: () => performance.now(),
+    isSelf: () => true,
+    isProved: () => true,
+    isKnown: () => false,
+    onDatagram: (socket, from, bytes) => {
+      if (answers) hub.send(socket, from, bytes.slice());
+    },
+    onSocket: () => {},
+    onHungUp: () => {},
+    forwarder: () => assert.fail("nothing is forwarded"),
+  });
+  const listener = RelayListener.open(0, hub, makeCertificate(Date.now(), new Uint8Array(8)));
+  return { hub, listener, endpoint: { ip: LOOPBACK, port: listener.port } };
+}
+
+/** A client whose node says HELLO by every socket it is given, and trusts every answer. */
+function startClient() {
+  const reached = new Set<SocketId>();
+  const greeted = new Set<SocketId>();
+  const changes: string[] = [];
+  const client: TunnelClient = new TunnelClient({
+    random,
+    version: [1, 14, 1],
+    isOwn: () => false,
+    isReachedBy: (sockets) => sockets.some((id) => reached.has(id)),
+    onDatagram: (socket) => reached.add(socket),
+    onSockets: () => {
+      for (const { id, ip } of client.sockets) {
+        if (ip.length !== 4 || greeted.has(id)) continue;
+        greeted.add(id);
+        client.send(id, ROOT, new Uint8Array(64));
+      }
+    },
+    onChange: (what) => changes.push(what),
+  });
+  return { client, changes };
+}
+
+async function until(what: string, isTrue: () => boolean): Promise<void> {
+  const untilMs = performance.now() + PATIENCE_MS;
+  while (!isTrue()) {
+    assert.ok(performance.now() < untilMs, `never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const relay = (endpoint: Endpoint, protocol: Relay["protocol"]): Relay => ({ endpoint, protocol });
+
+Deno.test("TunnelClient takes the first relay by which a root answers, and closes the others", async () => {
+  const mute = startRelay(false); // opens, but no root is behind it
+  const good = startRelay();
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 }); // takes connections and says nothing
+  const silentEndpoint = { ip: LOOPBACK, port: (silent.addr as Deno.NetAddr).port };
+  const { client, changes } = startClient();
+  client.dial([
+    relay(silentEndpoint, "websocket"),
+    relay(mute.endpoint, "reference"),
+    relay(good.endpoint, "reference"),
+    relay(good.endpoint, "websocket"),
+  ]);
+  assert.equal(client.state, "dialing");
+  await until("up", () => client.state === "up");
+  assert.deepEqual(client.relay, relay(good.endpoint, "reference"));
+  assert.deepEqual(changes, ["up"]);
+  assert.equal(client.isAnswered, true);
+  assert.deepEqual(client.sockets.map(({ ip }) => ip.length), [4, 16]);
+  assert.ok(client.sockets.every(({ id }) => isTunnel(id) && !isAccepted(id)));
+  await until("the mute one is closed", () => mute.hub.size === 0);
+  good.listener.close();
+  await until("broken", () => client.state === "none");
+  assert.deepEqual(changes, ["up", "broken"]);
+  assert.deepEqual(client.sockets, []);
+  mute.listener.close();
+  silent.close();
+});
+
+Deno.test("TunnelClient fails once when no relay is any good, without waiting for those that refuse", async () => {
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const nobody = { ip: LOOPBACK, port: (taken.addr as Deno.NetAddr).port };
+  taken.close();
+  const { client, changes } = startClient();
+  client.dial([relay(nobody, "websocket"), relay(nobody, "reference")]);
+  await until("failed", () => changes.length > 0);
+  assert.deepEqual(changes, ["failed"]);
+  assert.equal(client.state, "none");
+  client.dial([]);
+  assert.deepEqual(changes, ["failed", "failed"]);
+});
+
+Deno.test("TunnelClient gives up a relay behind which no root answers", async () => {
+  const mute = startRelay(false);
+  const { client, changes } = startClient();
+  client.dial([relay(mute.endpoint, "reference")]);
+  await until("failed", () => changes.length > 0);
+  assert.deepEqual(changes, ["failed"]);
+  await until("closed", () => mute.hub.size === 0);
+  mute.listener.close();
+});
+
+Deno.test("TunnelClient.hangUp() ends an attempt and a tunnel without a word", async () => {
+  const good = startRelay();
+  const { client, changes } = startClient();
+  client.dial([relay(good.endpoint, "websocket"), relay(good.endpoint, "reference")]);
+  client.hangUp();
+  assert.equal(client.state, "none");
+  client.dial([relay(good.endpoint, "reference")]);
+  await until("up", () => client.state === "up");
+  const first = client.sockets.map(({ id }) => id);
+  client.hangUp();
+  assert.deepEqual(client.sockets, []);
+  assert.equal(client.send(first[0], ROOT, new Uint8Array(64)), false);
+  client.dial([relay(good.endpoint, "reference")]);
+  await until("up again", () => client.state === "up");
+  assert.ok(client.sockets.every(({ id }) => !first.includes(id)), "ids are never used twice");
+  client.hangUp();
+  assert.deepEqual(changes, ["up", "up"]);
+  good.listener.close();
+  await until("closed", () => good.hub.size === 0);
+});
