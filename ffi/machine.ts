@@ -17,6 +17,9 @@ export interface TapOptions {
   readonly vnetHeader?: boolean;
 }
 
+/** What a port's system leaves to us, each with all before it: nothing, checksums, cutting of TCP, cutting of UDP. */
+export type TapOffload = "none" | "checksum" | "tcp" | "udp";
+
 /** A virtual Ethernet port. It vanishes, addresses and routes included, when closed. */
 export interface Tap {
   readonly fd: number;
@@ -24,6 +27,8 @@ export interface Tap {
   /** The system's number for the port. */
   readonly index: number;
   readonly mtu: number;
+  /** "none" unless opened with a virtio header. */
+  readonly offload: TapOffload;
   setMtu(mtu: number): void;
   /** Hands one frame to the system. @returns false when it was not taken: port down, queue full */
   write(frame: Uint8Array): boolean;

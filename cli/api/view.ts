@@ -32,6 +32,8 @@ export type StatusInfo = {
   config: JsonObject;
   /** Version of this program; absent in the reference. */
   ztVersion?: string;
+  /** Which of GSO, GRO, TSO and USO the data plane uses, e.g. "GSO GRO TSO"; absent in the reference. */
+  ztDataPlane?: string;
 };
 
 /** Why a network is or is not usable. */

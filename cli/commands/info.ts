@@ -33,9 +33,19 @@ function infoText(status: StatusInfo): string {
     ["planet", BigInt(status.planetWorldId).toString(16).padStart(16, "0")],
     ["listening", listText(settings.listeningOn)],
     ["seen as", listText(settings.surfaceAddresses)],
+    ...dataPlaneRow(status),
     ["home", String(settings.homeDir ?? "?")],
     ["identity", status.publicIdentity],
   ]);
+}
+
+/** Without any of the system's help it still works, only slower: a hint where to look. */
+function dataPlaneRow({ ztDataPlane }: StatusInfo): [string, string][] {
+  if (ztDataPlane === undefined) return [];
+  return [[
+    "data plane",
+    ztDataPlane || "one packet at a time; see settings.dataPlane in local.conf",
+  ]];
 }
 
 function listText(value: Json | undefined): string {

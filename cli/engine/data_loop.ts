@@ -11,7 +11,7 @@
 import { Block } from "../../ffi/linux/block.ts";
 import { EAGAIN, EINTR, errno } from "../../ffi/linux/errno.ts";
 import { libc } from "../../ffi/linux/libc.ts";
-import { enableGro, ReceiveBatch, SendBatch, supportsGso } from "../../ffi/linux/mmsg.ts";
+import { ReceiveBatch, SendBatch } from "../../ffi/linux/mmsg.ts";
 import { bootTimeMs, EventFd, POLLIN, POLLNVAL, PollSet } from "../../ffi/linux/system.ts";
 import { assert } from "../../lib/base/errors.ts";
 import {
@@ -39,6 +39,9 @@ import {
   recordKind,
   recordPort,
   recordValue,
+  SOCKET_CUTS,
+  TAP_HEADERS,
+  TAP_JOINS_UDP,
   TRAFFIC_DIRECT,
   TRAFFIC_LENGTH,
   TRAFFIC_RELAYED,
@@ -58,9 +61,6 @@ export interface DataSetup {
   readonly self: number;
   /** Key and counter of the packet ids, see the kernel: 116 bytes. */
   readonly ids: Uint8Array;
-  /** What may be used where the kernel offers it; for diagnosis. */
-  readonly gso: boolean;
-  readonly gro: boolean;
 }
 
 /** Longest wait: how often an idle Worker shows that it lives. */
@@ -175,9 +175,7 @@ export class DataLoop implements Escape, Output {
   #descriptors: Descriptor[] = []; // index + 1 is the index in the poll set; 0 is the eventfd
   readonly #sockets = new Map<number, Descriptor>();
   readonly #taps = new Map<number, Descriptor>();
-  readonly #setup: DataSetup;
   #nowMs = 0;
-  #vnetOut = 0;
   #reportDueMs = Infinity;
   #stopped = false;
 
@@ -188,7 +186,6 @@ export class DataLoop implements Escape, Output {
     this.#toControl = new RingWriter(setup.toControl);
     this.#stats = new Float64Array(setup.stats);
     this.#wake = new EventFd(setup.wakeFd);
-    this.#setup = setup;
     this.#plane = new Plane({
       memory: this.#memory,
       self: setup.self as Address,
@@ -253,7 +250,7 @@ export class DataLoop implements Escape, Output {
     const count = received.receive(descriptor.fd);
     if (count === 0) return;
     source.socketId = descriptor.id;
-    this.#plane.beginUdp(tickOf(this.#nowMs), this.#vnetOut);
+    this.#plane.beginUdp(tickOf(this.#nowMs));
     for (let i = 0; i < count; i++) {
       source.ipAt = received.ipAt(i);
       source.ipLength = received.ipLength(i);
@@ -291,20 +288,20 @@ export class DataLoop implements Escape, Output {
   /** Part of {@linkcode Output}. */
   datagrams(count: number): void {
     const { view } = this.#arena;
-    let last: SendBatch | undefined; // runs of one batch mostly go to one socket
+    let last: Descriptor | undefined; // runs of one batch mostly go to one socket
     for (let i = 0; i < count; i++) {
       const run = RUNS_AT + i * RUN_BYTES;
       const route = this.#plane.route(view.getUint32(run + 12, true));
-      const batch = route && this.#sockets.get(route.socket)?.batch;
-      if (!batch) {
+      const descriptor = route && this.#sockets.get(route.socket);
+      if (!descriptor) {
         this.#stats[Stat.DROPPED_GONE]++;
         continue;
       }
-      if (last && last !== batch) this.#sendBatch(last);
-      last = batch;
+      if (last && last !== descriptor) this.#sendBatch(last);
+      last = descriptor;
       const length = view.getUint32(run + 8, true);
       this.#stats[Stat.BYTES_OUT] += length;
-      batch.add(
+      descriptor.batch!.add(
         this.#arena,
         view.getUint32(run, true),
         length,
@@ -431,7 +428,7 @@ export class DataLoop implements Escape, Output {
       this.#take(at, commands.length);
     }
     for (const descriptor of this.#sockets.values()) {
-      if (descriptor.batch!.count > 0) this.#sendBatch(descriptor.batch!);
+      if (descriptor.batch!.count > 0) this.#sendBatch(descriptor);
     }
     commands.release(); // only now: the kernel read the datagrams from the ring itself
   }
@@ -497,8 +494,11 @@ export class DataLoop implements Escape, Output {
     if (index >= 0) this.#reports.splice(index, 1);
   }
 
-  #sendBatch(batch: SendBatch): void {
+  #sendBatch(descriptor: Descriptor): void {
+    const batch = descriptor.batch!;
+    const couldCut = batch.gso;
     batch.send();
+    if (couldCut && !batch.gso) this.#answer(RecordKind.UNCUT, descriptor, 0);
     this.#stats[Stat.DATAGRAMS_OUT] += batch.sent; // also what went when the batch was full
     this.#stats[Stat.DROPPED_SEND] += batch.failed;
     batch.sent = 0;
@@ -520,24 +520,17 @@ export class DataLoop implements Escape, Output {
     this.#stats[taken < 0 ? Stat.DROPPED_WRITE : Stat.FRAMES_OUT]++;
   }
 
-  /** @param vnet Bytes of virtio header, of a TAP */
-  #add(kind: AddKind, id: number, fd: number, vnet: number): void {
+  #add(kind: AddKind, id: number, fd: number, flags: number): void {
     assert(this.#descriptors.length < DESCRIPTORS_MAX, "control bounds the number of descriptors");
-    const batch = kind === RecordKind.ADD_SOCKET ? this.#openBatch(fd) : undefined;
+    const isSocket = kind === RecordKind.ADD_SOCKET;
+    const batch = isSocket ? new SendBatch(fd, (flags & SOCKET_CUTS) !== 0) : undefined;
+    const isTap = kind === RecordKind.ADD_TAP;
+    const vnet = isTap && (flags & TAP_HEADERS) !== 0 ? VNET_HEADER_LENGTH : 0;
+    if (isTap) this.#plane.setPort(id, vnet, (flags & TAP_JOINS_UDP) !== 0);
     const descriptor = { kind, id, fd, batch, vnet };
-    if (kind === RecordKind.ADD_TAP) {
-      this.#plane.setPort(id, vnet);
-      // All ports take the header or none does: they are opened alike.
-      this.#vnetOut = vnet;
-    }
     this.#descriptors = [...this.#descriptors, descriptor];
     this.#tableOf(kind)?.set(id, descriptor);
     this.#rebuildPoll();
-  }
-
-  #openBatch(fd: number): SendBatch {
-    if (this.#setup.gro) enableGro(fd);
-    return new SendBatch(fd, this.#setup.gso && supportsGso(fd));
   }
 
   #remove(kind: AddKind, id: number, ticket: number): void {
@@ -553,7 +546,7 @@ export class DataLoop implements Escape, Output {
   }
 
   #forget(descriptor: Descriptor): void {
-    if (descriptor.batch && descriptor.batch.count > 0) this.#sendBatch(descriptor.batch);
+    if (descriptor.batch && descriptor.batch.count > 0) this.#sendBatch(descriptor);
     this.#descriptors = this.#descriptors.filter((one) => one !== descriptor);
     this.#tableOf(descriptor.kind)?.delete(descriptor.id);
     this.#rebuildPoll();

@@ -14,6 +14,7 @@
  */
 import { clearImmediate, setImmediate } from "node:timers";
 import type { Endpoint } from "../../lib/base/ip.ts";
+import { enableGro, supportsGso } from "../../ffi/linux/mmsg.ts";
 import { EventFd } from "../../ffi/linux/system.ts";
 import type { Address } from "../../lib/base/ids.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
@@ -32,6 +33,9 @@ import {
   recordKind,
   recordPort,
   recordValue,
+  SOCKET_CUTS,
+  TAP_HEADERS,
+  TAP_JOINS_UDP,
   TRAFFIC_DIRECT,
   TRAFFIC_RELAYED,
 } from "../../lib/dataplane/records.ts";
@@ -39,7 +43,12 @@ import { Stat, statsMemory } from "../../lib/dataplane/stats.ts";
 import { assert } from "../../lib/base/errors.ts";
 import { type DataSetup, DESCRIPTORS_MAX } from "./data_loop.ts";
 import type { WorkerWord } from "./data_worker.ts";
-import type { PacketEvents, PacketMover } from "./packet_mover.ts";
+import {
+  type PacketEvents,
+  type PacketMover,
+  PLAIN_FRAMES,
+  type TapFrames,
+} from "./packet_mover.ts";
 import { ringMemory, RingReader, RingWriter } from "./ring.ts";
 
 const RING_BYTES = 4_194_304; // each way; near 3,000 full datagrams, for when this thread is busy a while
@@ -62,6 +71,12 @@ const KIND_NAMES = {
   [RecordKind.ADD_TAP]: "tap",
   [RecordKind.ADD_SIGNAL]: "signal",
 } as const;
+
+/** A descriptor the Worker reads, and flags of its ADD record. */
+interface Added {
+  readonly fd: number;
+  readonly flags: number;
+}
 
 /** What the data plane needs to know from the start. */
 export interface DataPlaneOptions {
@@ -88,12 +103,13 @@ export class DataPlane implements PacketMover {
   readonly #events: PacketEvents;
   readonly #statsMemory = statsMemory();
   readonly #options: DataPlaneOptions;
-  readonly #vnetBytes = new Map<number, number>(); // by TAP id
-  readonly #added = new Map<AddKind, Map<number, number>>([
+  readonly #added = new Map<AddKind, Map<number, Added>>([
     [RecordKind.ADD_SOCKET, new Map()],
     [RecordKind.ADD_TAP, new Map()],
     [RecordKind.ADD_SIGNAL, new Map()],
   ]);
+  readonly #cutting = new Set<number>(); // sockets on which the system cuts, and joins, super-datagrams
+  readonly #joining = new Set<number>();
   readonly #removals = new Map<number, () => void>(); // ticket to who waits
   readonly #backlog: Uint8Array[] = []; // commands that found no room; bounded by the number of descriptors
   readonly #packet = new Uint8Array(PACKET_ROOM); // what is lent to events: shared memory is refused by many APIs
@@ -121,16 +137,31 @@ export class DataPlane implements PacketMover {
   }
 
   addSocket(id: number, fd: number): void {
-    this.#add(RecordKind.ADD_SOCKET, id, fd);
+    const { gso = true, gro = true } = this.#options;
+    if (gro && enableGro(fd)) this.#joining.add(id);
+    if (gso && supportsGso(fd)) this.#cutting.add(id);
+    this.#add(RecordKind.ADD_SOCKET, id, fd, this.#cutting.has(id) ? SOCKET_CUTS : 0);
   }
 
   removeSocket(id: number): Promise<void> {
+    this.#joining.delete(id);
+    this.#cutting.delete(id);
     return this.#remove(RecordKind.ADD_SOCKET, id);
   }
 
-  addTap(id: number, fd: number, vnetBytes = 0): void {
-    this.#vnetBytes.set(id, vnetBytes);
-    this.#add(RecordKind.ADD_TAP, id, fd);
+  /** Whether the system cuts super-datagrams for us, on any socket. */
+  get cuts(): boolean {
+    return this.#cutting.size > 0;
+  }
+
+  /** Whether it joins what one sender sends. */
+  get joins(): boolean {
+    return this.#joining.size > 0;
+  }
+
+  addTap(id: number, fd: number, frames: TapFrames = PLAIN_FRAMES): void {
+    const flags = (frames.headers ? TAP_HEADERS : 0) | (frames.joinsUdp ? TAP_JOINS_UDP : 0);
+    this.#add(RecordKind.ADD_TAP, id, fd, flags);
   }
 
   removeTap(id: number): Promise<void> {
@@ -138,25 +169,21 @@ export class DataPlane implements PacketMover {
   }
 
   addSignal(id: number, fd: number): void {
-    this.#add(RecordKind.ADD_SIGNAL, id, fd);
+    this.#add(RecordKind.ADD_SIGNAL, id, fd, 0);
   }
 
   removeSignal(id: number): Promise<void> {
     return this.#remove(RecordKind.ADD_SIGNAL, id);
   }
 
-  #add(kind: AddKind, id: number, fd: number): void {
+  #add(kind: AddKind, id: number, fd: number, flags: number): void {
     const table = this.#added.get(kind)!;
     assert(!table.has(id), `${KIND_NAMES[kind]} ${id} is added once`);
     let count = 0;
     for (const { size } of this.#added.values()) count += size;
     if (count >= DESCRIPTORS_MAX) throw new RangeError(`more than ${DESCRIPTORS_MAX} descriptors`);
-    table.set(id, fd);
-    this.#command(kind, id, fd, this.#aboutOf(kind, id));
-  }
-
-  #aboutOf(kind: AddKind, id: number): number {
-    return kind === RecordKind.ADD_TAP ? this.#vnetBytes.get(id) ?? 0 : 0;
+    table.set(id, { fd, flags });
+    this.#command(kind, id, fd, flags);
   }
 
   /** A table record is a command: it must arrive, and in order. */
@@ -276,7 +303,7 @@ export class DataPlane implements PacketMover {
     this.#backlog.length = 0;
     this.#unchanged = 0;
     current.events.sleep(); // empty: from here on the Worker's first record wakes us
-    const { self, random, gso = true, gro = true } = this.#options;
+    const { self, random } = this.#options;
     const setup: DataSetup = {
       toWorker,
       toControl,
@@ -284,12 +311,10 @@ export class DataPlane implements PacketMover {
       wakeFd: wake.fd,
       self,
       ids: packetIdState(random),
-      gso,
-      gro,
     };
     worker.postMessage(setup);
     for (const [kind, table] of this.#added) {
-      for (const [id, fd] of table) this.#command(kind, id, fd, this.#aboutOf(kind, id));
+      for (const [id, { fd, flags }] of table) this.#command(kind, id, fd, flags);
     }
     if (!first) this.#events.onReset?.();
   }
@@ -339,6 +364,9 @@ export class DataPlane implements PacketMover {
         this.#added.get(kind)!.delete(id);
         return this.#events.onLost?.(KIND_NAMES[kind], id);
       }
+      case RecordKind.UNCUT:
+        this.#cutting.delete(id);
+        return this.#events.onNote?.(`socket ${id}: the system does not cut super-datagrams (GSO)`);
       case RecordKind.REMOVED:
         return this.#settle(recordValue(view, at));
       default:

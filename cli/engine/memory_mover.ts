@@ -5,7 +5,7 @@
 import type { MemoryMachine } from "../../ffi/memory/mod.ts";
 import { assert } from "../../lib/base/errors.ts";
 import type { Endpoint } from "../../lib/base/ip.ts";
-import type { PacketEvents, PacketMover } from "./packet_mover.ts";
+import type { PacketEvents, PacketMover, TapFrames } from "./packet_mover.ts";
 
 /** {@linkcode PacketMover} that calls straight through. */
 export class MemoryMover implements PacketMover {
@@ -35,7 +35,7 @@ export class MemoryMover implements PacketMover {
     return this.#remove(this.#sockets, id);
   }
 
-  addTap(id: number, fd: number): void {
+  addTap(id: number, fd: number, _frames?: TapFrames): void {
     assert(!this.#taps.has(id), `tap ${id} is added once`);
     this.#taps.set(id, fd);
     this.machine.read(fd, (bytes) => {

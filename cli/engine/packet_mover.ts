@@ -32,9 +32,22 @@ export interface PacketEvents {
   onLost?(what: "socket" | "tap" | "signal", id: number): void;
   /** Whatever moves packets died and is being replaced. @param reason For the log; may have lines */
   onRestart?(reason: string): void;
+  /** Something works less well than it could. @param what For the log */
+  onNote?(what: string): void;
   /** Packets cannot be moved any more: the data Worker died too often. */
   onFailed?(error: Error): void;
 }
+
+/** How a TAP gives and takes frames. */
+export interface TapFrames {
+  /** Each has a virtio header of 10 bytes in front. */
+  readonly headers: boolean;
+  /** It takes several UDP frames as one. */
+  readonly joinsUdp: boolean;
+}
+
+/** Plain frames, one at a time. */
+export const PLAIN_FRAMES: TapFrames = { headers: false, joinsUdp: false };
 
 /** Moves packets between this thread and sockets and TAPs. Ids are the caller's, unique per kind. */
 export interface PacketMover {
@@ -44,8 +57,7 @@ export interface PacketMover {
   addSocket(id: number, fd: number): void;
   /** @returns when nothing of it follows and its descriptor may be closed */
   removeSocket(id: number): Promise<void>;
-  /** @param vnetBytes Length of the virtio header in front of each frame: 0 or 10 */
-  addTap(id: number, fd: number, vnetBytes?: number): void;
+  addTap(id: number, fd: number, frames: TapFrames): void;
   /** @returns when nothing of it follows and its descriptor may be closed */
   removeTap(id: number): Promise<void>;
   /** Watches a descriptor until it is readable, once. */

@@ -5,7 +5,7 @@
  * Source: spec 04 section 13, spec 06 section 9.
  * @module
  */
-import type { Machine, NetworkSettings as MachineNetwork, Tap } from "../../ffi/mod.ts";
+import type { Machine, NetworkSettings as MachineNetwork, Tap, TapOffload } from "../../ffi/mod.ts";
 import { deviceName } from "../../lib/base/device_name.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import { formatNetworkId, type NetworkId, parseMac } from "../../lib/base/ids.ts";
@@ -20,7 +20,6 @@ import type { LocalNetworkSettings } from "./home_files.ts";
 import { type Managed, managedFor, type ManagedRoute } from "./managed.ts";
 import type { PacketMover } from "./packet_mover.ts";
 
-const VNET_HEADER_LENGTH = 10; // of the virtio header that says how a super-frame is to be cut
 const NAME_TRIALS = 256; // other names tried when a device of the usual one exists
 
 /** One network's port. */
@@ -37,6 +36,8 @@ export interface PortsOptions {
   readonly machine: Machine;
   readonly network: MachineNetwork;
   readonly mover: PacketMover;
+  /** Whether to exchange super-frames with the system where it can. */
+  readonly offload: boolean;
   readonly settings: (id: NetworkId) => LocalNetworkSettings;
   readonly isOnline: () => boolean;
   /** Text of `/proc/net/dev_mcast`; undefined where there is none. */
@@ -72,13 +73,13 @@ export class Ports {
   }
 
   #open(id: NetworkId, config: PortConfig): Port {
-    const { machine, mover, onPort } = this.#options;
+    const { machine, mover, offload, onPort } = this.#options;
     const tapId = this.#nextTapId++;
     let tap: Tap | undefined;
     try {
       const { mac, mtu } = config;
-      tap = machine.openTap({ name: this.#nameFor(id), mac, mtu, vnetHeader: true });
-      mover.addTap(tapId, tap.fd, VNET_HEADER_LENGTH);
+      tap = machine.openTap({ name: this.#nameFor(id), mac, mtu, vnetHeader: offload });
+      mover.addTap(tapId, tap.fd, { headers: offload, joinsUdp: tap.offload === "udp" });
       this.#byTap.set(tapId, id);
     } catch (error) {
       this.#complain(error, `no interface for network ${formatNetworkId(id)}: `);
@@ -196,6 +197,12 @@ export class Ports {
   deliver(id: NetworkId, frame: Uint8Array): boolean {
     const port = this.#ports.get(id);
     return port?.tap !== undefined && this.#options.mover.writeFrame(port.tapId, frame);
+  }
+
+  /** What the system leaves to us on our ports, which are opened alike; undefined when there are none. */
+  get offload(): TapOffload | undefined {
+    for (const { tap } of this.#ports.values()) if (tap) return tap.offload;
+    return undefined;
   }
 
   deviceOf(id: NetworkId): string {

@@ -18,6 +18,7 @@ import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
 import { contains, type Endpoint, sameIp, scopeOf } from "../../lib/base/ip.ts";
 import { type Address, formatAddress, type NetworkId } from "../../lib/base/ids.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
+import { Stat } from "../../lib/dataplane/stats.ts";
 import type { TableRecord } from "../../lib/dataplane/table_records.ts";
 import { PacketKernel } from "../../lib/kernel/mod.ts";
 import type { Action, Command, Input, NodeEvent, NodeSettings } from "../../lib/node/machine.ts";
@@ -121,7 +122,12 @@ export class Service {
       onLost: (what, id) => this.#lost(what, id),
       onRestart: (reason) => this.log(`the data plane is started again: ${reason}`),
       onFailed: (error) => this.#fail(error),
-    }, { self: parts.identity.address, random: parts.random });
+      onNote: (what) => this.log(what),
+    }, {
+      self: parts.identity.address,
+      random: parts.random,
+      ...parts.settings.current.dataPlane,
+    });
     this.#mover.start();
     this.sockets = new Sockets({
       ...parts,
@@ -188,6 +194,7 @@ export class Service {
       machine: parts.machine,
       network: this.#network,
       mover: this.#mover,
+      offload: parts.settings.current.dataPlane.offload,
       settings: (id) => readLocalNetwork(this.home, id),
       isOnline: () => this.node.isOnline,
       readMulticast: () => readTextFileIfAny("/proc/net/dev_mcast"),
@@ -243,7 +250,7 @@ export class Service {
     this.#refreshLinks();
     this.#tellLinks(false);
     for (const { id, config } of readNetworks(this.home)) {
-      this.command({ kind: "join", network: id, config });
+      this.command({ kind: "join", network: id, config, members: this.#files.members(id) });
     }
     for (const { address, try: endpoints } of this.settings.current.peers) {
       if (endpoints.length > 0) this.command({ kind: "hint", peer: address, endpoints });
@@ -458,7 +465,20 @@ export class Service {
 
   /** What moves packets, and how it is doing. */
   dataStatus(): JsonObject {
-    return { worker: "poll", statistics: [...this.#mover.stats] };
+    const statistics = Object.entries(Stat).map(([name, index]) =>
+      [name.toLowerCase(), this.#mover.stats[index]] as const
+    );
+    return { uses: this.offloads, statistics: Object.fromEntries(statistics) };
+  }
+
+  /** Which of the system's ways to take many packets at once are in use. */
+  get offloads(): string[] {
+    const frames = { none: [], checksum: [], tcp: ["TSO"], udp: ["TSO", "USO"] };
+    return [
+      ...this.#mover.cuts ? ["GSO"] : [],
+      ...this.#mover.joins ? ["GRO"] : [],
+      ...frames[this.ports.offload ?? "none"],
+    ];
   }
 
   #fail(error: unknown): void {

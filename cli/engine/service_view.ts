@@ -91,6 +91,7 @@ export class EngineView implements ServiceView {
         surfaceAddresses: this.#surfaceAddresses(),
       }),
       ztVersion: ZT_VERSION,
+      ztDataPlane: service.offloads.join(" "),
     };
   }
 

@@ -39,6 +39,16 @@ export interface PeerSettings {
 /** Which cipher we send with; every one is accepted. */
 export type CipherChoice = "auto" | "salsa" | "aes";
 
+/** What the data plane may use where the system offers it; all of it unless one looks for the cause of a trouble. */
+export interface DataPlaneSettings {
+  /** Super-datagrams out: the system cuts them. */
+  gso: boolean;
+  /** Super-datagrams in: the system joins what one sender sends. */
+  gro: boolean;
+  /** Super-frames and unfinished checksums between the system and our interfaces. */
+  offload: boolean;
+}
+
 /** Everything `local.conf` says, with defaults for what it does not. */
 export interface Settings {
   /** In the order matching goes: sorted by text, the first that contains an address wins. */
@@ -68,6 +78,8 @@ export interface Settings {
   controllerDbPath?: string;
   /** Ours. */
   cipher: CipherChoice;
+  /** Ours. Read at start. */
+  dataPlane: DataPlaneSettings;
   /** Ours: relay for others over TCP, when this node is a root. */
   tcpRelay: boolean;
   /** Ours: the TCP port it does so on. Nodes look for it at 443. */
@@ -105,6 +117,7 @@ export function parseSettings(conf: JsonObject): Settings {
     enableWebServer: at("enableWebServer").flag(false),
     controllerDbPath: at("controllerDbPath").text("") || undefined,
     cipher: at("cipher").parsed(parseCipher, `"auto", "salsa" or "aes"`) ?? "auto",
+    dataPlane: parseDataPlane(settings.dataPlane),
     tcpRelay: at("tcpRelay").flag(true),
     tcpRelayPort: at("tcpRelayPort").port(DEFAULT_RELAY_PORT) || DEFAULT_RELAY_PORT,
   };
@@ -112,6 +125,13 @@ export function parseSettings(conf: JsonObject): Settings {
 
 function parseCipher(text: string): CipherChoice | undefined {
   return text === "auto" || text === "salsa" || text === "aes" ? text : undefined;
+}
+
+function parseDataPlane(value: Json | undefined): DataPlaneSettings {
+  const fields = value ?? {};
+  if (!isObject(fields)) throw new HomeError("local.conf: settings.dataPlane must be an object");
+  const flag = (key: string) => new Value(`settings.dataPlane.${key}`, fields[key]).flag(true);
+  return { gso: flag("gso"), gro: flag("gro"), offload: flag("offload") };
 }
 
 function parsePhysical(key: string, value: JsonObject): PhysicalSettings {

@@ -264,8 +264,9 @@ export class SendBatch {
         continue;
       }
       if (this.#refusesGso(next, number)) {
-        this.gso = false; // this device or path cannot: the same datagrams go one by one, now and from now on
         this.#sendApart(next);
+        // A size is too large for one path only, until its MTU is found; anything else is true of the device.
+        if (number !== EINVAL && number !== EMSGSIZE) this.gso = false;
         next++;
         continue;
       }

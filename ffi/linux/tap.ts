@@ -7,7 +7,7 @@
  * Source: spec 04 section 13.1, spec 06 section 9.1, spec 07 section 5.
  * @module
  */
-import type { Tap, TapOptions } from "../machine.ts";
+import type { Tap, TapOffload, TapOptions } from "../machine.ts";
 import { Block } from "./block.ts";
 import { check, type Remedies } from "./errno.ts";
 import { libc } from "./libc.ts";
@@ -21,8 +21,14 @@ const IFF_TAP = 0x2;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 const TUNSETOFFLOAD = 0x400454d0n;
-/** Checksums, TCP segmentation for both families and with ECN; each next choice asks for less. */
-const OFFLOADS = [0x0fn, 0x07n, 0x01n, 0n];
+/** Checksums, TCP for both families, TCP with ECN, UDP for both families; each next choice asks for less. */
+const OFFLOADS: readonly (readonly [flags: bigint, offload: TapOffload])[] = [
+  [0x6fn, "udp"],
+  [0x0fn, "tcp"],
+  [0x07n, "tcp"],
+  [0x01n, "checksum"],
+  [0n, "none"],
+];
 const SIOCGIFINDEX = 0x8933n;
 const IFREQ_LENGTH = 40;
 const NAME_LENGTH_MAX = 15;
@@ -65,17 +71,17 @@ export function openTap(options: TapOptions): Tap {
     new DataView(request.buffer).setUint16(16, flags, true);
     const operation = `create network device ${options.name}`;
     check(operation, libc().ioctl(fd, TUNSETIFF, request), CREATE_REMEDIES);
-    if (options.vnetHeader) setOffloads(fd);
-    return LinuxTap.configure(fd, options);
+    return LinuxTap.configure(fd, options, options.vnetHeader ? setOffloads(fd) : "none");
   } catch (error) {
     closeFd(fd);
     throw error;
   }
 }
 
-/** Asks for super-frames, and for less where the kernel does not know them. */
-function setOffloads(fd: number): void {
-  for (const flags of OFFLOADS) if (libc().ioctlValue(fd, TUNSETOFFLOAD, flags) === 0) return;
+/** Asks for super-frames, and for less where the kernel does not know them. @returns what it took */
+function setOffloads(fd: number): TapOffload {
+  const taken = OFFLOADS.find(([flags]) => libc().ioctlValue(fd, TUNSETOFFLOAD, flags) === 0);
+  return taken?.[1] ?? "none";
 }
 
 function checkMtu(mtu: number): void {
@@ -92,6 +98,7 @@ class LinuxTap implements Tap {
     readonly fd: number,
     readonly name: string,
     readonly index: number,
+    readonly offload: TapOffload,
     mtu: number,
     netlink: Netlink,
   ) {
@@ -99,7 +106,7 @@ class LinuxTap implements Tap {
     this.#netlink = netlink;
   }
 
-  static configure(fd: number, options: TapOptions): LinuxTap {
+  static configure(fd: number, options: TapOptions, offload: TapOffload): LinuxTap {
     // The netlink socket stays with the port: it speaks for the namespace the port was made in.
     const netlink = Netlink.open();
     try {
@@ -108,7 +115,7 @@ class LinuxTap implements Tap {
       setLink(netlink, index, { mac });
       setLink(netlink, index, { up: true, multicast: true });
       setLink(netlink, index, { mac, mtu: options.mtu });
-      return new LinuxTap(fd, options.name, index, options.mtu, netlink);
+      return new LinuxTap(fd, options.name, index, offload, options.mtu, netlink);
     } catch (error) {
       netlink.close();
       throw error;

@@ -182,6 +182,7 @@ class MemoryUdp implements UdpSocket {
 
 /** A port whose far side is the test. */
 export class MemoryTap implements Tap {
+  readonly offload = "none";
   /** Called with every frame written; lent. */
   onWrite: (frame: Uint8Array) => void = () => {};
   #closed = false;

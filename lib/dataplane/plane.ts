@@ -254,9 +254,15 @@ export class Plane {
     return this.#sentPackets[session];
   }
 
-  /** @param vnetBytes Virtio header in front of every frame of this port: 0 or 10 */
-  setPort(port: number, vnetBytes: number): void {
+  /**
+   * All ports are opened alike: what one can, all can.
+   * @param vnetBytes Virtio header in front of every frame of this port: 0 or 10
+   * @param joinsUdp Whether it takes several UDP frames as one; TCP it takes so whenever it has a header
+   */
+  setPort(port: number, vnetBytes: number, joinsUdp = false): void {
     this.#vnet[port] = vnetBytes;
+    this.#vnetOut = vnetBytes;
+    this.#kernel.setUso(joinsUdp ? 1 : 0);
   }
 
   // --- batches
@@ -403,11 +409,10 @@ export class Plane {
     if (runs > 0) this.#setup.output.datagrams(runs);
   }
 
-  /** @param tick As for {@linkcode beginTap} @param vnetOut Virtio header the ports take: 0 or 10 */
-  beginUdp(tick: number, vnetOut: number): void {
+  /** @param tick As for {@linkcode beginTap} */
+  beginUdp(tick: number): void {
     this.#kernel.setTick(tick);
-    this.#vnetOut = vnetOut;
-    this.#kernel.rxFramesBegin(TAP_OUT_AT, TAP_OUT_BYTES, WRITES_AT, WRITES_MAX, vnetOut);
+    this.#kernel.rxFramesBegin(TAP_OUT_AT, TAP_OUT_BYTES, WRITES_AT, WRITES_MAX, this.#vnetOut);
   }
 
   /**

@@ -4,8 +4,8 @@
  *     offset  bytes   field
  *     0       1       kind
  *     1       1       length of the IP: 4, 16, or 0 where there is none
- *     2       2       UDP port; in REMOVE, REMOVED and LOST the ADD kind of what it is about; in ADD_TAP the bytes of
- *                     virtio header; in TRAFFIC flags
+ *     2       2       UDP port; in REMOVE, REMOVED and LOST the ADD kind of what it is about; in ADD_SOCKET, ADD_TAP and
+ *                     TRAFFIC flags
  *     4       4       id: of the socket, the port (TAP) or the signal
  *     8       4       descriptor, in ADD records; ticket, in REMOVE and REMOVED; packets sent, in TRAFFIC
  *     12      16      IP, network byte order
@@ -45,9 +45,16 @@ export const RecordKind = {
   OPENED: 21,
   /** What the data plane did for one session (id) since its last word. */
   TRAFFIC: 22,
+  /** The system does not cut super-datagrams on this socket after all. */
+  UNCUT: 23,
 } as const;
 export type RecordKind = typeof RecordKind[keyof typeof RecordKind];
 
+/** Flag of ADD_SOCKET: the system cuts super-datagrams. */
+export const SOCKET_CUTS = 1;
+/** Flags of ADD_TAP: frames have a virtio header; the system takes UDP frames joined together. */
+export const TAP_HEADERS = 1;
+export const TAP_JOINS_UDP = 2;
 /** Flags of TRAFFIC: something came straight from the peer, or through a relay. */
 export const TRAFFIC_DIRECT = 1;
 export const TRAFFIC_RELAYED = 2;

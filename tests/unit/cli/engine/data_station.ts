@@ -16,7 +16,6 @@ import { dictionary, keyOf, NETWORK, noCredentials } from "../../lib/dataplane/r
 
 const SOCKET = 1;
 const TAP = 4;
-const VNET_BYTES = 10;
 const SLOT_BYTES = 2_048;
 
 /** A datagram that a program on a station got. */
@@ -65,7 +64,8 @@ export class Station {
     });
     this.plane.start();
     this.plane.addSocket(SOCKET, this.socket.fd);
-    this.plane.addTap(TAP, this.#tap.fd, VNET_BYTES);
+    const joinsUdp = this.#tap.offload === "udp";
+    this.plane.addTap(TAP, this.#tap.fd, { headers: true, joinsUdp });
   }
 
   #write(frame: Uint8Array): void {

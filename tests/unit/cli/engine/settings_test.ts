@@ -30,6 +30,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     enableWebServer: false,
     controllerDbPath: undefined,
     cipher: "auto",
+    dataPlane: { gso: true, gro: true, offload: true },
     tcpRelay: true,
     tcpRelayPort: 443,
   });
@@ -136,5 +137,18 @@ Deno.test("LiveSettings.refresh() takes a changed file and keeps the old setting
     assert.throws(() => new LiveSettings(home, () => {}), /local\.conf/);
   } finally {
     Deno.removeSync(path, { recursive: true });
+  }
+});
+
+Deno.test("parseSettings() lets parts of the data plane be switched off, and names what is wrong", () => {
+  const { dataPlane } = parseSetting('{"dataPlane":{"gso":false,"gro":"false","other":1}}');
+  assert.deepEqual(dataPlane, { gso: false, gro: false, offload: true });
+  assert.deepEqual(parseSetting('{"dataPlane":null}').dataPlane.offload, true);
+  const cases: [string, RegExp][] = [
+    ['{"dataPlane":false}', /^local\.conf: settings\.dataPlane must be an object$/],
+    ['{"dataPlane":{"offload":[]}}', /settings\.dataPlane\.offload must be true or false/],
+  ];
+  for (const [text, message] of cases) {
+    assert.throws(() => parseSetting(text), (error: Error) => message.test(error.message));
   }
 });

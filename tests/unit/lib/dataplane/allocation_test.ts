@@ -122,7 +122,7 @@ for (
       const source = { socketId: 3, ip, ipAt: 0, ipLength: 4, port: 9993, tag };
       const cost = bytesPerPacket((packets) => {
         for (let i = 0; i < packets; i += BATCH) {
-          bob.plane.beginUdp(i, vnet);
+          bob.plane.beginUdp(i);
           for (let k = 0; k < BATCH; k++) {
             bob.bytes.set(sealed, UDP_IN_AT); // it is opened in place
             bob.plane.fromUdp(UDP_IN_AT, sealed.length, sealed.length, source);

@@ -198,7 +198,7 @@ export class Bench {
 
   /** Hands in one received super-datagram. */
   udp(bytes: Uint8Array, segment = Math.max(1, bytes.length), source = this.source): this {
-    this.plane.beginUdp(TICK, this.vnet);
+    this.plane.beginUdp(TICK);
     this.bytes.set(bytes, UDP_IN_AT);
     this.plane.fromUdp(UDP_IN_AT, bytes.length, segment, source);
     this.plane.endUdp();
