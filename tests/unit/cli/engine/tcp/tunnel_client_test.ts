@@ -66,32 +66,37 @@ async function until(what: string, isTrue: () => boolean): Promise<void> {
 
 const relay = (endpoint: Endpoint, protocol: Relay["protocol"]): Relay => ({ endpoint, protocol });
 
-Deno.test("TunnelClient takes the first relay by which a root answers, and closes the others", async () => {
-  const mute = startRelay(false); // opens, but no root is behind it
-  const good = startRelay();
-  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 }); // takes connections and says nothing
-  const silentEndpoint = { ip: LOOPBACK, port: (silent.addr as Deno.NetAddr).port };
-  const { client, changes } = startClient();
-  client.dial([
-    relay(silentEndpoint, "websocket"),
-    relay(mute.endpoint, "reference"),
-    relay(good.endpoint, "reference"),
-    relay(good.endpoint, "websocket"),
-  ]);
-  assert.equal(client.state, "dialing");
-  await until("up", () => client.state === "up");
-  assert.deepEqual(client.relay, relay(good.endpoint, "reference"));
-  assert.deepEqual(changes, ["up"]);
-  assert.equal(client.isAnswered, true);
-  assert.deepEqual(client.sockets.map(({ ip }) => ip.length), [4, 16]);
-  assert.ok(client.sockets.every(({ id }) => isTunnel(id) && !isAccepted(id)));
-  await until("the mute one is closed", () => mute.hub.size === 0);
-  good.listener.close();
-  await until("broken", () => client.state === "none");
-  assert.deepEqual(changes, ["up", "broken"]);
-  assert.deepEqual(client.sockets, []);
-  mute.listener.close();
-  silent.close();
+Deno.test({
+  name: "TunnelClient takes the first relay by which a root answers, and closes the others",
+  // Deno 2.4 keeps a connection that was ended in the middle of its TLS handshake until the far end closes it.
+  sanitizeResources: false,
+  fn: async () => {
+    const mute = startRelay(false); // opens, but no root is behind it
+    const good = startRelay();
+    const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 }); // takes connections and says nothing
+    const silentEndpoint = { ip: LOOPBACK, port: (silent.addr as Deno.NetAddr).port };
+    const { client, changes } = startClient();
+    client.dial([
+      relay(silentEndpoint, "websocket"),
+      relay(mute.endpoint, "reference"),
+      relay(good.endpoint, "reference"),
+      relay(good.endpoint, "websocket"),
+    ]);
+    assert.equal(client.state, "dialing");
+    await until("up", () => client.state === "up");
+    assert.deepEqual(client.relay, relay(good.endpoint, "reference"));
+    assert.deepEqual(changes, ["up"]);
+    assert.equal(client.isAnswered, true);
+    assert.deepEqual(client.sockets.map(({ ip }) => ip.length), [4, 16]);
+    assert.ok(client.sockets.every(({ id }) => isTunnel(id) && !isAccepted(id)));
+    await until("the mute one is closed", () => mute.hub.size === 0);
+    good.listener.close();
+    await until("broken", () => client.state === "none");
+    assert.deepEqual(changes, ["up", "broken"]);
+    assert.deepEqual(client.sockets, []);
+    mute.listener.close();
+    silent.close();
+  },
 });
 
 Deno.test("TunnelClient fails once when no relay is any good, without waiting for those that refuse", async () => {
