@@ -7,7 +7,13 @@
  */
 import { Reader } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
-import { type Address, formatAddress } from "../../lib/base/ids.ts";
+import {
+  type Address,
+  formatAddress,
+  formatNetworkId,
+  type NetworkId,
+  parseAddress,
+} from "../../lib/base/ids.ts";
 import type { Primitives } from "../../lib/crypto/primitives.ts";
 import { defaultPlanet } from "../../lib/identity/default_planet.ts";
 import { decodeWorld, replaces, type World, WorldType } from "../../lib/identity/world.ts";
@@ -71,6 +77,12 @@ export class NodeHome {
     }
   }
 
+  /** Whom an earlier run exchanged frames with on a network. */
+  members(network: NetworkId): Address[] {
+    const lines = (this.home.readText(membersFile(network)) ?? "").split("\n");
+    return lines.flatMap((line) => parseAddress(line.trim()) ?? []);
+  }
+
   /** Forgets peers not seen for a month. */
   cleanPeers(wallMs: number): void {
     for (const name of this.home.list("peers.d")) {
@@ -95,11 +107,21 @@ export class NodeHome {
       case "network":
         if (record.bytes) writeNetworkConfig(this.home, record.network, record.bytes);
         else removeNetwork(this.home, record.network);
+        if (!record.bytes) this.home.remove(membersFile(record.network));
         return;
+      case "members":
+        return this.home.write(
+          membersFile(record.network),
+          record.members.map((address) => `${formatAddress(address)}\n`).join(""),
+        );
       case "peer":
         return this.home.write(peerFile(record.address), record.bytes);
     }
   }
+}
+
+function membersFile(network: NetworkId): string {
+  return `networks.d/${formatNetworkId(network)}.members`;
 }
 
 function peerFile(address: Address): string {

@@ -250,7 +250,7 @@ export class Service {
     this.#refreshLinks();
     this.#tellLinks(false);
     for (const { id, config } of readNetworks(this.home)) {
-      this.command({ kind: "join", network: id, config });
+      this.command({ kind: "join", network: id, config, members: this.#files.members(id) });
     }
     for (const { address, try: endpoints } of this.settings.current.peers) {
       if (endpoints.length > 0) this.command({ kind: "hint", peer: address, endpoints });

@@ -166,6 +166,7 @@ export class Multicast {
     const pending = { network, frame, group, bridged, sinceMs, gatherLimit, sentTo };
     const recipients = [
       ...network.specialists(Role.ACTIVE_BRIDGE),
+      ...(known.length === 0 ? this.#reachableMembers(network) : []),
       ...this.#shuffled(known.filter((address) => !network.isActiveBridge(address))),
     ];
     for (const address of recipients) this.#copy(pending, address, limit);
@@ -178,6 +179,13 @@ export class Multicast {
     }
     state.pending.push(pending);
     if (state.pending.length > PENDING_PER_GROUP_MAX) state.pending.shift();
+  }
+
+  /** Nobody is known in a group and no upstream can be asked: members we reach directly get the frame. */
+  #reachableMembers(network: Network): Address[] {
+    const { upstreams, peers, nowMs } = this.vl1;
+    if (upstreams.amUpstream || upstreams.best()?.best(nowMs)) return [];
+    return [...network.members()].filter((address) => peers.get(address)?.best(nowMs));
   }
 
   #copy(pending: Pending, to: Address, limit: number): void {

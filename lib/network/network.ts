@@ -86,6 +86,8 @@ export class Network {
   /** Dictionary the controller sent with AUTHENTICATION_REQUIRED. */
   authentication: Uint8Array | undefined;
   portFailed = false;
+  /** The members last kept for the next run, as one text. */
+  rememberedMembers = "";
   /** When to ask the controller next. */
   requestDueMs: number;
   /** When to tell upstreams and controller of our groups next. */

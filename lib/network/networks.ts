@@ -47,6 +47,8 @@ import { Multicast } from "./multicast.ts";
 import { EMPTY_DICTIONARY, Network } from "./network.ts";
 
 const NETWORKS_MAX = 1_024; // joined at a time: bounds TAPs and timers
+const REMEMBERED_MAX = 256; // members kept across restarts, a network
+const REACHED_AGAIN_MS = 1_000; // several paths to upstreams open at a time: one round of announcements will do
 const REFUSAL_EVERY_MS = 1_000; // one ERROR per member and network in this time (spec 03 section 28 item 23)
 const EXPIRE_EVERY_MS = 30_000; // reference ZT_HOUSEKEEPING_PERIOD
 const AUTHORIZED_MS = 180_000; // a member the controller just served may ask it about groups
@@ -74,6 +76,7 @@ export class Networks {
   readonly #held = new Waiting<string, Received>(HELD);
   readonly #authorized = new Map<string, number>();
   #expireMs = -Infinity;
+  #reachedMs = -Infinity;
 
   constructor(readonly vl1: Vl1) {
     this.credentials = new Credentials(vl1, (id) => this.#networks.get(id));
@@ -102,7 +105,11 @@ export class Networks {
   // --- commands and the machine
 
   /** @param cached The dictionary of an earlier run: in force until the controller answers */
-  join(id: NetworkId, cached: Uint8Array | undefined): void {
+  join(
+    id: NetworkId,
+    cached: Uint8Array | undefined,
+    members: readonly Address[] = [],
+  ): void {
     if (this.#networks.has(id) || this.#networks.size >= NETWORKS_MAX) return;
     const network = new Network(this.vl1, id);
     network.onGroups = (groups) => this.multicast.announce(network, groups);
@@ -115,8 +122,27 @@ export class Networks {
       const record = { what: "network" as const, network: id, bytes: EMPTY_DICTIONARY };
       if (cached === undefined && !isAdHoc(id)) this.vl1.outbox.push({ kind: "persist", record });
     }
+    for (const member of members.slice(0, REMEMBERED_MAX)) {
+      network.membership(member);
+      this.vl1.whois(member);
+    }
+    network.rememberedMembers = members.join();
     network.requestDueMs = this.vl1.nowMs;
     this.handleTimeout();
+  }
+
+  /** Keeps whom we exchange frames with: after a restart they are found again without root and controller. */
+  rememberMembers(): void {
+    for (const network of this.#networks.values()) {
+      const members = [...network.members()]
+        .filter((address) => this.vl1.peers.get(address)?.isActive(this.vl1.nowMs))
+        .slice(0, REMEMBERED_MAX);
+      const key = members.join();
+      if (members.length === 0 || key === network.rememberedMembers) continue;
+      network.rememberedMembers = key;
+      const record = { what: "members" as const, network: network.id, members };
+      this.vl1.outbox.push({ kind: "persist", record });
+    }
   }
 
   leave(id: NetworkId): void {
@@ -153,6 +179,7 @@ export class Networks {
       this.#expireMs = nowMs;
       this.members.expire(nowMs);
       this.multicast.expire();
+      this.rememberMembers();
       this.#held.expire(nowMs);
       for (const [key, atMs] of this.#authorized) {
         if (nowMs - atMs >= AUTHORIZED_MS) this.#authorized.delete(key);
@@ -169,6 +196,8 @@ export class Networks {
 
   /** A way to an upstream opened: requests that could not be sent go now. */
   upstreamReached(): void {
+    if (this.vl1.nowMs - this.#reachedMs < REACHED_AGAIN_MS) return;
+    this.#reachedMs = this.vl1.nowMs;
     for (const network of this.#networks.values()) {
       if (!network.isUsable) network.requestDueMs = this.vl1.nowMs;
       network.likeDueMs = Math.min(network.likeDueMs, this.vl1.nowMs);

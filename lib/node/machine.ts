@@ -56,7 +56,8 @@ export type Input =
 
 /** What the user asked for. */
 export type Command =
-  | { kind: "join"; network: NetworkId; config?: Uint8Array } // config: the cached dictionary
+  // config: the cached dictionary; members: whom an earlier run exchanged frames with
+  | { kind: "join"; network: NetworkId; config?: Uint8Array; members?: readonly Address[] }
   | { kind: "leave"; network: NetworkId }
   | { kind: "orbit"; world: bigint; seed: Address; moon?: World } // moon: from disk
   | { kind: "deorbit"; world: bigint }
@@ -89,6 +90,7 @@ export type Persistent =
   | { what: "planet"; bytes: Uint8Array }
   | { what: "moon"; world: bigint; bytes: Uint8Array | undefined }
   | { what: "network"; network: NetworkId; bytes: Uint8Array | undefined }
+  | { what: "members"; network: NetworkId; members: readonly Address[] }
   | { what: "peer"; address: Address; bytes: Uint8Array };
 
 /** What a user might want to hear of. */

@@ -443,7 +443,7 @@ export class Node implements Machine {
   #command(command: Command): void {
     switch (command.kind) {
       case "join":
-        return this.networks.join(command.network, command.config);
+        return this.networks.join(command.network, command.config, command.members);
       case "leave":
         return this.networks.leave(command.network);
       case "orbit":
@@ -535,6 +535,7 @@ export class Node implements Machine {
   /** What should survive a restart: call before stopping. */
   shutdown(): void {
     for (const peer of this.vl1.peers.values()) this.#verbs.remember(peer);
+    this.networks.rememberMembers();
   }
 }
 

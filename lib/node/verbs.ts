@@ -196,6 +196,8 @@ export class VerbHandlers {
   greeted({ peer, path, hops, hello }: Greeting): void {
     if (hops === 0 && hello.sentTo) this.#reportSurface(peer, path, hello.sentTo);
     this.node.received({ peer, path, hops, verb: Verb.HELLO }, false);
+    // A root greets when it met us anew, after a restart: it may have forgotten our groups.
+    if (this.node.vl1.upstreams.isUpstream(peer.address)) this.node.networks.upstreamReached();
   }
 
   /** Hands a peer out to be kept across restarts. */

@@ -75,7 +75,7 @@ export class SimHost {
   readonly traffic: Traffic = { packetsOut: 0, bytesOut: 0, packetsIn: 0, bytesIn: 0 };
   readonly stacks = new Map<NetworkId, Stack>();
   /** Files of the home folder, by what they are. */
-  disk = new Map<string, Persistent & { bytes: Uint8Array }>();
+  disk = new Map<string, Kept>();
   store = new SimStore();
   node!: Node;
   isUp = false;
@@ -128,7 +128,7 @@ export class SimHost {
     const saved = this.disk.get("planet");
     this.node = new Node({
       identity,
-      planet: saved ? decodeWorld(new Reader(saved.bytes, "planet")) : planet,
+      planet: saved?.what === "planet" ? decodeWorld(new Reader(saved.bytes, "planet")) : planet,
       primitives,
       random: fill,
       kernel,
@@ -146,13 +146,22 @@ export class SimHost {
     for (const record of [...this.disk.values()]) {
       if (record.what !== "network") continue;
       const { network, bytes } = record;
-      this.hand({ kind: "command", command: { kind: "join", network, config: bytes } });
+      const members = this.disk.get(`members ${network}`);
+      this.hand({
+        kind: "command",
+        command: {
+          kind: "join",
+          network,
+          config: bytes,
+          members: members?.what === "members" ? members.members : [],
+        },
+      });
     }
   }
 
   #recall(address: Address): CachedPeer | undefined {
     const record = this.disk.get(`peer ${address}`);
-    return record && decodeCachedPeer(record.bytes);
+    return record?.what === "peer" ? decodeCachedPeer(record.bytes) : undefined;
   }
 
   /**
@@ -363,8 +372,12 @@ export class SimHost {
 
   #persist(record: Persistent): void {
     const name = fileOf(record);
+    if (record.what === "members") {
+      this.disk.set(name, record);
+      return;
+    }
     if (record.bytes === undefined) this.disk.delete(name);
-    else this.disk.set(name, record as Persistent & { bytes: Uint8Array });
+    else this.disk.set(name, record as Kept);
   }
 
   /** Runs later, unless the process has ended by then; when asleep, on waking. */
@@ -443,6 +456,9 @@ export class SimHost {
   }
 }
 
+/** A record on the disk: what was deleted is not. */
+type Kept = Persistent & ({ what: "members" } | { bytes: Uint8Array });
+
 /** The file a record is kept in. */
 function fileOf(record: Persistent): string {
   switch (record.what) {
@@ -452,6 +468,8 @@ function fileOf(record: Persistent): string {
       return `moon ${record.world}`;
     case "network":
       return `network ${record.network}`;
+    case "members":
+      return `members ${record.network}`;
     case "peer":
       return `peer ${record.address}`;
   }

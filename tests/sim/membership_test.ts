@@ -86,11 +86,6 @@ simTest("members find each other by their caches when root and controller are de
     node.boot(world.planet());
   }
   world.run(100);
-  // Who subscribes to what only root and controller know, so ARP would not get through: static entries.
-  for (const [node, other] of [[a, b], [b, a]]) {
-    const { ip, port } = other.stack(network)!;
-    node.stack(network)!.addNeighbour(ip!, port!.mac);
-  }
   measured("no root, no controller, both restarted: first ping", connect(world, a, b), "ms");
 });
 

@@ -62,6 +62,7 @@ function compileArgs(): string[] {
   return [
     "compile",
     "--no-check",
+    "--no-code-cache", // it would lie at a predictable path in /tmp, where others may plant one
     "--config",
     CONFIG,
     "--no-lock",
