@@ -6,6 +6,7 @@ import { ctr, ecb, gcm } from "@noble/ciphers/aes.js";
 import { ed25519, x25519 } from "@noble/curves/ed25519.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha384, sha512 } from "@noble/hashes/sha2.js";
+import { openGmacSiv, sealGmacSiv } from "./gmac_siv.ts";
 import type { AesPair, Primitives } from "./primitives.ts";
 
 class NobleAesPair implements AesPair {
@@ -26,6 +27,14 @@ class NobleAesPair implements AesPair {
 
   ctr(counter: Uint8Array, data: Uint8Array): Uint8Array {
     return ctr(this.k1, counter).encrypt(data);
+  }
+
+  seal(packet: Uint8Array): void {
+    sealGmacSiv(packet, this);
+  }
+
+  open(packet: Uint8Array): boolean {
+    return openGmacSiv(packet, this);
   }
 }
 

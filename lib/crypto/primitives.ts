@@ -6,16 +6,33 @@
  * @module
  */
 
-/** AES-256 with two keys, the way AES-GMAC-SIV uses it (spec 01 section 6.3). */
-export interface AesPair {
+/** AES-256 with two keys: the pieces of AES-GMAC-SIV. */
+export interface AesBlocks {
   /** GMAC under K0: 12-byte nonce, any data; returns the 16-byte tag. */
   gmac(nonce: Uint8Array, data: Uint8Array): Uint8Array;
   /** One 16-byte block encrypted under K1; a new array. */
   encryptBlock(block: Uint8Array): Uint8Array;
   /** One 16-byte block decrypted under K1; a new array. */
   decryptBlock(block: Uint8Array): Uint8Array;
-  /** AES-256-CTR under K1 from a 16-byte initial counter block; a new array as long as `data`. */
+  /**
+   * AES-256-CTR under K1 from a 16-byte initial counter block; a new array as long as `data`. The last 32 bits of the block count and
+   * must not come round: whether more of it counts is left open.
+   */
   ctr(counter: Uint8Array, data: Uint8Array): Uint8Array;
+}
+
+/** The same, and AES-GMAC-SIV on whole packets (spec 01 section 6.3). */
+export interface AesPair extends AesBlocks {
+  /**
+   * Encrypts from the verb byte on and writes the tag over the MAC and the packet id, in place.
+   * @param packet 28 bytes or more; its header must be final
+   */
+  seal(packet: Uint8Array): void;
+  /**
+   * Checks and decrypts in place; the header stays as received.
+   * @returns false when it is not authentic; the packet is then unchanged
+   */
+  open(packet: Uint8Array): boolean;
 }
 
 /** What an engine or a simulator hands to the protocol at construction. */

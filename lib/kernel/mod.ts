@@ -1,7 +1,7 @@
 /**
  * What is hot, in WebAssembly: packet sealing and opening, and the work function of node addresses. Sources are in `assembly/`
  * (AssemblyScript), the built bytes in `kernel_wasm.ts`, the slow and obvious twins in `twin.ts` and `data_twin.ts`; what the data plane
- * calls is in `data_kernel.ts`. Leans on nothing. Read `assembly/armor.ts` first.
+ * calls is in `data_kernel.ts`, AES-GMAC-SIV in `aes_kernel.ts`. Leans on nothing. Read `assembly/armor.ts` first.
  * @module
  */
 import { PACKET_WASM, WORK_WASM } from "./kernel_wasm.ts";
@@ -31,7 +31,8 @@ export interface PacketExports {
 let packetModule: WebAssembly.Module | undefined; // compiled at first use, shared by every instance of a thread
 let workModule: WebAssembly.Module | undefined;
 
-function compile(base64: string): WebAssembly.Module {
+/** @param base64 A constant of `kernel_wasm.ts` */
+export function compileKernel(base64: string): WebAssembly.Module {
   const binary = atob(base64);
   return new WebAssembly.Module(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
 }
@@ -41,7 +42,7 @@ function compile(base64: string): WebAssembly.Module {
  * @param memory One page or more, never grown; its first {@linkcode KERNEL_BYTES} are the kernel's
  */
 export function packetExports(memory: WebAssembly.Memory): PacketExports {
-  packetModule ??= compile(PACKET_WASM);
+  packetModule ??= compileKernel(PACKET_WASM);
   const instance = new WebAssembly.Instance(packetModule, { env: { memory } });
   return instance.exports as unknown as PacketExports;
 }
@@ -114,7 +115,7 @@ export class WorkKernel {
 
   /** @param sha512 From the primitives at hand */
   constructor(readonly sha512: (message: Uint8Array) => Uint8Array) {
-    workModule ??= compile(WORK_WASM);
+    workModule ??= compileKernel(WORK_WASM);
     const exports = new WebAssembly.Instance(workModule).exports as unknown as WorkExports;
     this.#digest = new Uint8Array(exports.memory.buffer, exports.DIGEST.value, 64);
     this.#run = exports.work;

@@ -6,25 +6,9 @@
  * @module
  */
 import { assert } from "../base/errors.ts";
-import { equalSecret } from "../base/bytes.ts";
 import type { AesPair } from "../crypto/primitives.ts";
 import type { PacketCipher } from "../kernel/twin.ts";
-import {
-  AT_DESTINATION,
-  AT_FLAGS,
-  AT_MAC,
-  AT_VERB,
-  Cipher,
-  cipherOf,
-  HEADER_LENGTH,
-  hopsOf,
-  MASK_HOPS,
-  setCipher,
-} from "./packet.ts";
-
-const AT_AES_ENVELOPE = 16; // envelope behind the padded additional data
-const BLOCK_BYTES = 16;
-const GMAC_NONCE_BYTES = 12;
+import { AT_MAC, Cipher, cipherOf, HEADER_LENGTH, hopsOf, setCipher } from "./packet.ts";
 
 /** The part of `SessionKeys` armor needs. */
 export interface ArmorKeys {
@@ -59,7 +43,7 @@ export class Armor {
         break;
       case Cipher.AES_GMAC_SIV:
         assert(keys.aes, "who seals with AES has AES keys");
-        sealAes(packet, keys.aes);
+        keys.aes.seal(packet);
         break;
       default:
         throw new RangeError(`cipher ${cipher} does not seal`);
@@ -79,7 +63,7 @@ export class Armor {
       case Cipher.POLY1305_SALSA2012:
         return this.#kernel.open(packet, keys.salsa, true);
       case Cipher.AES_GMAC_SIV:
-        return keys.aes !== undefined && openAes(packet, keys.aes);
+        return keys.aes?.open(packet) ?? false;
       default:
         return false;
     }
@@ -104,51 +88,4 @@ export class Armor {
 export function sealTrusted(packet: Uint8Array, trustedPathId: bigint): void {
   setCipher(packet, Cipher.TRUSTED_PATH);
   new DataView(packet.buffer, packet.byteOffset).setBigUint64(AT_MAC, trustedPathId);
-}
-
-function sealAes(packet: Uint8Array, aes: AesPair): void {
-  const envelope = packet.subarray(AT_VERB);
-  const block = new Uint8Array(BLOCK_BYTES);
-  block.set(packet.subarray(0, 8));
-  block.set(authenticate(packet, envelope, block, aes), 8);
-  const tag = aes.encryptBlock(block);
-  envelope.set(aes.ctr(counterOf(tag), envelope));
-  packet.set(tag.subarray(0, 8));
-  packet.set(tag.subarray(8), AT_MAC);
-}
-
-function openAes(packet: Uint8Array, aes: AesPair): boolean {
-  const envelope = packet.subarray(AT_VERB);
-  const tag = new Uint8Array(BLOCK_BYTES);
-  tag.set(packet.subarray(0, 8));
-  tag.set(packet.subarray(AT_MAC, AT_VERB), 8);
-  const plain = aes.ctr(counterOf(tag), envelope);
-  const block = aes.decryptBlock(tag);
-  if (!equalSecret(authenticate(packet, plain, block, aes), block.subarray(8))) return false;
-  envelope.set(plain);
-  return true;
-}
-
-/** GMAC of addresses, flags without hops, and the plain envelope, folded to 8 bytes; the nonce starts `block`. */
-function authenticate(
-  packet: Uint8Array,
-  plain: Uint8Array,
-  block: Uint8Array,
-  aes: AesPair,
-): Uint8Array {
-  const nonce = new Uint8Array(GMAC_NONCE_BYTES);
-  nonce.set(block.subarray(0, 8));
-  const data = new Uint8Array(AT_AES_ENVELOPE + plain.length);
-  data.set(packet.subarray(AT_DESTINATION, AT_FLAGS));
-  data[AT_FLAGS - AT_DESTINATION] = packet[AT_FLAGS] & ~MASK_HOPS;
-  data.set(plain, AT_AES_ENVELOPE);
-  const gmac = aes.gmac(nonce, data);
-  return Uint8Array.from({ length: 8 }, (_, i) => gmac[i] ^ gmac[8 + i]);
-}
-
-/** The tag with the top bit of its counter word cleared, so that counting never carries out of it. */
-function counterOf(tag: Uint8Array): Uint8Array {
-  const counter = tag.slice();
-  counter[12] &= 0x7f;
-  return counter;
 }

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { fromHex, toHex } from "../../../../lib/base/bytes.ts";
 import { AssertionError } from "../../../../lib/base/errors.ts";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
+import type { Primitives } from "../../../../lib/crypto/primitives.ts";
 import { deriveSessionKeys } from "../../../../lib/crypto/session_keys.ts";
 import { agree } from "../../../../lib/identity/sign.ts";
 import { Identity } from "../../../../lib/identity/identity.ts";
+import { AesKernel } from "../../../../lib/kernel/aes_kernel.ts";
 import { PacketKernel } from "../../../../lib/kernel/mod.ts";
 import { mangledKey, type PacketCipher, PacketTwin } from "../../../../lib/kernel/twin.ts";
 import { Salsa20 } from "../../../../lib/crypto/salsa20.ts";
@@ -55,20 +57,24 @@ const CIPHERS: Record<string, Cipher> = {
   poly1305_none: Cipher.POLY1305_NONE,
   aes_gmac_siv: Cipher.AES_GMAC_SIV,
 };
-const KERNELS: [string, () => PacketCipher][] = [
-  ["kernel", () => new PacketKernel()],
-  ["twin", () => new PacketTwin()],
+const KERNELS: [string, () => PacketCipher, Primitives][] = [
+  ["kernel", () => new PacketKernel(), {
+    ...noblePrimitives,
+    aesPair: (k0, k1) => new AesKernel(k0, k1),
+  }],
+  ["twin", () => new PacketTwin(), noblePrimitives],
 ];
 
-function sessionKeys(v: Keyed) {
-  const keys = deriveSessionKeys(noblePrimitives, fromHex(v.key));
+function sessionKeysOf(primitives: Primitives, v: Keyed) {
+  const keys = deriveSessionKeys(primitives, fromHex(v.key));
   assert.equal(toHex(keys.k0), v.aes_k0);
   assert.equal(toHex(keys.k1), v.aes_k1);
   return keys;
 }
 
-for (const [name, makeKernel] of KERNELS) {
+for (const [name, makeKernel, primitives] of KERNELS) {
   const armor = new Armor(makeKernel());
+  const sessionKeys = (v: Keyed) => sessionKeysOf(primitives, v);
 
   Deno.test(`Armor.seal() and open() give the recorded packets (${name})`, () => {
     for (const v of vectors.packets) {
@@ -145,7 +151,7 @@ for (const [name, makeKernel] of KERNELS) {
   Deno.test(`Armor.open() refuses every truncation (${name})`, () => {
     for (const v of vectors.packets.filter(({ size }) => size < 100)) {
       const whole = fromHex(v.armored);
-      const keys = deriveSessionKeys(noblePrimitives, fromHex(v.key));
+      const keys = sessionKeys(v);
       for (let length = 0; length < whole.length; length++) {
         assert.equal(armor.open(whole.slice(0, length), keys), false, `${v.name}, ${length} bytes`);
       }
