@@ -124,6 +124,30 @@ Deno.test("only cli/command.ts imports the argument parser", () => {
   assert.deepEqual(users, ["cli/command.ts"]);
 });
 
+/** Everything a file pulls in by values, at once or later, itself included. */
+function pulledIn(starts: string[]): Set<string> {
+  const byPath = new Map(all.map((source) => [source.path, source]));
+  const reached = new Set<string>();
+  const queue = [...starts];
+  for (let path = queue.pop(); path; path = queue.pop()) {
+    const source = byPath.get(path);
+    if (reached.has(path) || !source) continue;
+    reached.add(path);
+    queue.push(...valueImports(source));
+    for (const match of source.text.matchAll(/await import\("(\.[^"]+)"\)/g)) {
+      queue.push(new URL(match[1], `file:///${path}`).pathname.slice(1));
+    }
+  }
+  return reached;
+}
+
+Deno.test("the program loads no twin: @noble/* takes 16 MB", () => {
+  const reached = pulledIn(STARTED.filter((path) => path.startsWith("cli/")));
+  assert.ok(reached.has("cli/engine/service.ts"));
+  const users = all.filter(({ path, text }) => reached.has(path) && /from "@noble\//.test(text));
+  assert.deepEqual(users.map(({ path }) => path), []);
+});
+
 Deno.test("no source file is dead: each is imported, started, run or a twin that tests use", () => {
   const reached = new Set<string>();
   const queue = [...STARTED];

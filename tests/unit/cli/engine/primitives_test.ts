@@ -24,7 +24,7 @@ function same(what: (primitives: Primitives) => Uint8Array | boolean | undefined
 Deno.test("machinePrimitives hash as noblePrimitives do", () => {
   for (const length of LENGTHS) {
     const message = random(length);
-    const key = random(48);
+    const key = random(length % 200); // shorter, as long as, and longer than a block of the hash
     const input = toHex(key) + " " + toHex(message);
     same((p) => p.sha512(message), input);
     same((p) => p.sha384(message), input);
@@ -83,6 +83,7 @@ Deno.test("machinePrimitives run AES as noblePrimitives do", () => {
     const data = random(length);
     const nonce = random(12);
     const block = random(16);
+    block[12] &= 0x7f; // the counter must not come round
     assert.deepEqual(fast.gmac(nonce, data), slow.gmac(nonce, data));
     assert.deepEqual(fast.encryptBlock(block), slow.encryptBlock(block));
     assert.deepEqual(fast.decryptBlock(block), slow.decryptBlock(block));
