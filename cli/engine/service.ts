@@ -466,6 +466,11 @@ export class Service {
     return { links: this.#network.links(), addresses: this.#network.addresses() };
   }
 
+  /** One number of the data Worker's page. */
+  dataCount(stat: Stat): number {
+    return this.#mover.stats[stat];
+  }
+
   /** What moves packets, and how it is doing. */
   dataStatus(): JsonObject {
     const statistics = Object.entries(Stat).map(([name, index]) =>

@@ -14,6 +14,7 @@ import {
   type NetworkId,
 } from "../../lib/base/ids.ts";
 import { formatEndpoint, formatIp, formatPrefix } from "../../lib/base/ip.ts";
+import { Stat } from "../../lib/dataplane/stats.ts";
 import { type World, worldBytes } from "../../lib/identity/world.ts";
 import type { Network } from "../../lib/network/network.ts";
 import type { Node } from "../../lib/node/node.ts";
@@ -308,10 +309,9 @@ export class EngineView implements ServiceView {
       relayedPackets: counters.relayedPackets,
       relayedBytes: counters.relayedBytes,
       ciphers: {
-        sent: byCipher(counters.sentByCipher),
-        received: byCipher(counters.receivedByCipher),
+        sent: byCipher(counters.sentByCipher, service.dataCount(Stat.PACKETS_SEALED)),
+        received: byCipher(counters.receivedByCipher, service.dataCount(Stat.PACKETS_OPENED)),
       },
-      inPieces: { sent: counters.sentInPieces, received: counters.receivedInPieces },
       tcp: {
         relay: service.tunnels.relay ?? null,
         listening: service.tunnels.port ?? null,
@@ -371,10 +371,13 @@ export class EngineView implements ServiceView {
   }
 }
 
-/** Packets of peers by the cipher they are sealed with, except HELLO, which is not encrypted. */
-function byCipher(counts: Float64Array): JsonObject {
+/**
+ * Packets of peers by the cipher they are sealed with, except HELLO, which is not encrypted.
+ * @param byWorker Those the data Worker opened or sealed by itself: Salsa20/12
+ */
+function byCipher(counts: Float64Array, byWorker: number): JsonObject {
   return {
-    salsa: counts[Cipher.POLY1305_SALSA2012],
+    salsa: counts[Cipher.POLY1305_SALSA2012] + byWorker,
     aes: counts[Cipher.AES_GMAC_SIV],
     none: counts[Cipher.POLY1305_NONE] + counts[Cipher.TRUSTED_PATH],
   };

@@ -369,8 +369,12 @@ export class Plane {
       this.#flushDatagrams();
       made = this.#kernel.transmit(at, length, vnet, template, key, mtu, session);
     }
-    if (made < 0) this.#setup.stats[Stat.DROPPED_LENGTH]++;
-    else this.#sentPackets[session] += made;
+    if (made < 0) {
+      this.#setup.stats[Stat.DROPPED_LENGTH]++;
+      return;
+    }
+    this.#sentPackets[session] += made;
+    this.#setup.stats[Stat.PACKETS_SEALED] += made;
   }
 
   #flushDatagrams(): void {
@@ -445,8 +449,10 @@ export class Plane {
     const length = view.getUint32(entry + Result.LENGTH, true);
     switch (view.getUint8(entry + Result.KIND)) {
       case ResultKind.FRAME:
+        this.#setup.stats[Stat.PACKETS_OPENED]++;
         return this.#frame(entry, at, length, source);
       case ResultKind.OPENED:
+        this.#setup.stats[Stat.PACKETS_OPENED]++;
         return this.#setup.escape.opened(at, length, source);
       case ResultKind.SEALED:
       case ResultKind.FOREIGN:

@@ -28,10 +28,14 @@ export const Stat = {
   DROPPED_RULES: 12,
   /** Not sealed with the key of whom it claims to be from. */
   DROPPED_UNAUTHENTIC: 13,
+  /** Packets sealed here, with Salsa20/12: others are control's. */
+  PACKETS_SEALED: 14,
+  /** Packets opened here, with Salsa20/12: others are control's. */
+  PACKETS_OPENED: 15,
 } as const;
 export type Stat = typeof Stat[keyof typeof Stat];
 
-const STAT_COUNT = 14;
+const STAT_COUNT = 16;
 
 /** Shared memory for a page of statistics. */
 export function statsMemory(): SharedArrayBuffer {

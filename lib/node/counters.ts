@@ -23,8 +23,6 @@ export class Counters {
   readonly sent = new Float64Array(32); // packets sealed, by verb
   readonly receivedByCipher = new Float64Array(8); // packets opened, by the cipher they were sealed with
   readonly sentByCipher = new Float64Array(8); // packets sealed, by cipher
-  receivedInPieces = 0; // packets put together from several datagrams
-  sentInPieces = 0; // packets cut into several datagrams
   readonly drops = new Map<DropReason, number>();
   relayedPackets = 0;
   relayedBytes = 0;

@@ -211,9 +211,7 @@ export class Node implements Machine {
     this.#pieceOrigins.set(key, path);
     const whole = this.#reassembler.add(key, bytes, this.vl1.nowMs);
     const origin = whole && this.#pieceOrigins.get(whole.source);
-    if (!whole || !origin) return;
-    this.vl1.counters.receivedInPieces++;
-    this.#packet(whole.packet, origin);
+    if (whole && origin) this.#packet(whole.packet, origin);
   }
 
   /** A whole packet for us, still sealed. It is opened in place, so it must be ours to change. */

@@ -246,7 +246,6 @@ export class Vl1 {
     this.armor.seal(packet, peer.keys, cipher);
     this.counters.sent[verb]++;
     this.counters.sentByCipher[cipher]++;
-    if (pieces > 1) this.counters.sentInPieces++;
     return this.emit(peer.address, path, verb, packet, options);
   }
 

@@ -23,7 +23,7 @@ const TUNNEL_HEADERS_BYTES = 28; // IPv4 and UDP
 /** What `GET /zt/status` says of packets. */
 export interface PacketCounts {
   ciphers: Record<"sent" | "received", { salsa: number; aes: number; none: number }>;
-  inPieces: { sent: number; received: number };
+  data: { statistics: { datagrams_in: number; datagrams_out: number } };
   drops: Record<string, number>;
 }
 

@@ -77,11 +77,13 @@ Deno.test("datagrams of one packet find together in any order, from different re
   const frames = [2_700, 2_600, 2_500].map((length) => frameOf(length));
   const pieces = datagrams(alice.tap(...frames).takeRuns());
   equal(pieces.length, 6);
+  equal(alice.stat(Stat.PACKETS_SEALED), 3);
   for (const i of [5, 0, 3, 1, 2, 4]) bob.udp(pieces[i]);
   deepEqual(
     bob.takeWritten().map(({ bytes }) => bytes.length).sort(),
     frames.map(({ length }) => length).sort(),
   );
+  equal(bob.stat(Stat.PACKETS_OPENED), 3);
 });
 
 for (const ipv6 of [false, true]) {

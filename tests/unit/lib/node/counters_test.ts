@@ -58,14 +58,5 @@ Deno.test("Counters count packets by the cipher they are sealed with, at both en
     expected[cipher] = 1;
     assert.deepEqual(from.vl1.counters.sentByCipher, expected);
     assert.deepEqual(to.vl1.counters.receivedByCipher, expected);
-    assert.equal(from.vl1.counters.sentInPieces, 0);
-    assert.equal(to.vl1.counters.receivedInPieces, 0);
   }
-});
-
-Deno.test("Counters count a packet of several datagrams once, at both ends", () => {
-  const [from, to] = sendEcho("auto", 3_000);
-  assert.equal(from.vl1.counters.sentInPieces, 1);
-  assert.equal(to.vl1.counters.receivedInPieces, 1);
-  assert.equal(to.vl1.counters.received[Verb.ECHO], 1);
 });
