@@ -1,4 +1,8 @@
-/** The reference as client of our TCP relay, its UDP swallowed by a router. @module */
+/**
+ * The reference as client of our TCP relay, and we as client of the reference's, UDP swallowed by a router. The latter needs
+ * its `tcp-proxy`, named by `ZT_REFERENCE_PROXY`.
+ * @module
+ */
 import assert from "node:assert/strict";
 import { Lab } from "../../cli/engine/lab.ts";
 import { UdpFirewall } from "../e2e/udp_firewall.ts";
@@ -13,26 +17,35 @@ const IDENTITIES = loadVectors<IdentityVectors>("identity.json").identities
 /** The reference thinks of TCP after a minute without UDP, and connects at one of its next passes (spec 03 section 27). */
 const FALLBACK_PATIENCE_MS = 110_000;
 
+const PROXY = Deno.env.get("ZT_REFERENCE_PROXY") ?? "";
+
 /** Our root on the Internet, public addresses only: the reference tunnels to no other. */
 class Scene implements AsyncDisposable {
   readonly lab = new Lab();
   readonly root: Station;
   readonly node: Station;
   readonly firewall: UdpFirewall;
+  /** A host of its own for the reference's relay, 44.1.1.3. */
+  readonly proxy = this.lab.host("proxy");
 
   private constructor(readonly folder: string, kind: Kind) {
     this.root = new Station(this.lab, "root (zt)", "zt", `${folder}/root`);
     this.node = new Station(this.lab, `node (${kind})`, kind, `${folder}/node`);
     const router = this.lab.host("router");
-    const internet = this.lab.switch([this.root.host, router], { ipv4: "44.1.1.0", ipv6: null });
+    const internet = this.lab.switch([this.root.host, router, this.proxy], {
+      ipv4: "44.1.1.0",
+      ipv6: null,
+    });
     this.firewall = new UdpFirewall(this.lab, router);
     const [behind] = this.firewall.connect(this.node.host);
-    this.root.host.addRoute(behind, internet.ipv4(router));
+    for (const host of [this.root.host, this.proxy]) {
+      host.addRoute(behind, internet.ipv4(router));
+    }
   }
 
   /** The root runs; the node has its planet and settings. */
-  static async prepare(settings: Record<string, unknown>): Promise<Scene> {
-    const scene = new Scene(await Deno.makeTempDir({ prefix: "zt-interop-" }), "reference");
+  static async prepare(kind: Kind, settings: Record<string, unknown>): Promise<Scene> {
+    const scene = new Scene(await Deno.makeTempDir({ prefix: "zt-interop-" }), kind);
     try {
       for (const [index, { home }] of [scene.root, scene.node].entries()) {
         await Deno.mkdir(home, { recursive: true });
@@ -55,7 +68,7 @@ class Scene implements AsyncDisposable {
   async online(patienceMs: number): Promise<number> {
     const startMs = performance.now();
     while (!(await this.node.status()).online) {
-      assert(performance.now() - startMs < patienceMs, "the reference is online in time");
+      assert(performance.now() - startMs < patienceMs, "it is online in time");
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
     return performance.now() - startMs;
@@ -85,7 +98,7 @@ async function clients(root: Station): Promise<number> {
 }
 
 interopTest("a reference node without UDP is online through our relay, and talks", async () => {
-  await using scene = await Scene.prepare({ tcpFallbackRelay: "44.1.1.1/443" });
+  await using scene = await Scene.prepare("reference", { tcpFallbackRelay: "44.1.1.1/443" });
   scene.firewall.block(true);
   await scene.node.start();
   const tookMs = await scene.online(FALLBACK_PATIENCE_MS);
@@ -97,9 +110,27 @@ interopTest("a reference node without UDP is online through our relay, and talks
 
 interopTest("a reference node with forceTcpRelay uses our relay from the start", async () => {
   const settings = { tcpFallbackRelay: "44.1.1.1/443", forceTcpRelay: true };
-  await using scene = await Scene.prepare(settings);
+  await using scene = await Scene.prepare("reference", settings);
   await scene.node.start();
   await scene.online(30_000);
   assert.equal(await clients(scene.root), 1);
   await scene.talk();
+});
+
+Deno.test({
+  name: `our node without UDP is online through the reference's relay${
+    PROXY === "" ? " (needs ZT_REFERENCE_PROXY)" : ""
+  }`,
+  ignore: PROXY === "" || Deno.uid() !== 0,
+  fn: async () => {
+    await using scene = await Scene.prepare("zt", { tcpFallbackRelay: "44.1.1.3/443" });
+    scene.lab.spawn(scene.proxy, PROXY, [], { stdout: "null", stderr: "null" });
+    scene.firewall.block(true);
+    await scene.node.start();
+    const tookMs = await scene.online(20_000);
+    console.log(`measured: online through the reference's relay after ${Math.round(tookMs)} ms`);
+    const { tcp } = await scene.node.api<{ tcp: { relay: string } }>("GET", "/zt/status");
+    assert.equal(tcp.relay, "44.1.1.3/443 (reference)");
+    await scene.talk();
+  },
 });

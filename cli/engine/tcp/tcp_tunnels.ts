@@ -129,6 +129,7 @@ export class TcpTunnels {
   /** Addresses changed, or the machine woke. */
   networkChanged(): void {
     this.#engagement.reset();
+    this.#client.forgive();
     this.#decide();
   }
 

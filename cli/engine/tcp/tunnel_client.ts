@@ -13,6 +13,11 @@ import { OutgoingTunnel, type Relay } from "./outgoing_tunnel.ts";
 const STAGGER_MS = 300;
 const CONNECT_MS = 5_000; // until a connection must be open
 const PROVE_MS = 3_000; // from then until a root must have answered
+/**
+ * Most TLS handshakes cut short on one network; then TLS is left alone there. Deno 2.4 keeps the descriptor of each until the
+ * far end closes, and where so many hang somebody swallows TLS anyway.
+ */
+export const STUCK_MAX = 256;
 /** Most connections of one attempt: bounds descriptors, and what a planet of many roots makes us ask at once. */
 export const CANDIDATES_MAX = 8;
 
@@ -45,6 +50,7 @@ export class TunnelClient {
   #waiting: Relay[] = []; // of the attempt, not started yet
   #up: Candidate | undefined;
   #stagger: ReturnType<typeof setTimeout> | undefined;
+  #stuck = 0; // TLS handshakes cut short
   #nextSocket = TUNNEL_SOCKET_MIN; // never reused, as no socket's id is
 
   constructor(options: TunnelClientOptions) {
@@ -74,7 +80,10 @@ export class TunnelClient {
   /** Begins an attempt. @param relays In the order to try them; of many only the first are */
   dial(relays: readonly Relay[]): void {
     this.hangUp();
-    this.#waiting = relays.slice(0, CANDIDATES_MAX);
+    const usable = this.#stuck < STUCK_MAX
+      ? relays
+      : relays.filter(({ protocol }) => protocol === "reference");
+    this.#waiting = usable.slice(0, CANDIDATES_MAX);
     if (this.#waiting.length === 0) return this.#options.onChange("failed");
     this.#next();
   }
@@ -99,7 +108,7 @@ export class TunnelClient {
       onDatagram: (from, bytes) => this.#datagram(candidate, from, bytes),
       onClosed: () => this.#closed(candidate),
     });
-    const timer = setTimeout(() => tunnel.close(), CONNECT_MS);
+    const timer = setTimeout(() => this.#cut(candidate), CONNECT_MS);
     const candidate: Candidate = { tunnel, sockets, isOpen: false, timer };
     this.#candidates.push(candidate);
     if (this.#waiting.length > 0) this.#stagger = setTimeout(() => this.#next(), STAGGER_MS);
@@ -108,7 +117,7 @@ export class TunnelClient {
   #opened(candidate: Candidate): void {
     candidate.isOpen = true;
     clearTimeout(candidate.timer);
-    candidate.timer = setTimeout(() => candidate.tunnel.close(), PROVE_MS);
+    candidate.timer = setTimeout(() => this.#cut(candidate), PROVE_MS);
     this.#options.onSockets();
   }
 
@@ -131,7 +140,7 @@ export class TunnelClient {
     this.#waiting = [];
     const losers = this.#candidates.filter((candidate) => candidate !== winner);
     this.#candidates = [winner];
-    for (const loser of losers) this.#end(loser);
+    for (const loser of losers) this.#cut(loser);
     if (losers.some((loser) => loser.isOpen)) this.#options.onSockets();
     this.#options.onChange("up");
   }
@@ -148,9 +157,15 @@ export class TunnelClient {
     if (this.state === "none") this.#options.onChange("failed");
   }
 
-  #end(candidate: Candidate): void {
+  #cut(candidate: Candidate): void {
     clearTimeout(candidate.timer);
+    if (!candidate.isOpen && candidate.tunnel.relay.protocol === "websocket") this.#stuck++;
     candidate.tunnel.close();
+  }
+
+  /** The network is another one: TLS may work there. */
+  forgive(): void {
+    this.#stuck = 0;
   }
 
   /** Ends tunnel and attempt. */
@@ -160,7 +175,7 @@ export class TunnelClient {
     this.#up = undefined;
     const ended = this.#candidates;
     this.#candidates = [];
-    for (const candidate of ended) this.#end(candidate);
+    for (const candidate of ended) this.#cut(candidate);
     if (ended.some((candidate) => candidate.isOpen)) this.#options.onSockets();
   }
 

@@ -6,7 +6,7 @@ import { makeCertificate } from "../../../../../cli/engine/tcp/certificate.ts";
 import type { Relay } from "../../../../../cli/engine/tcp/outgoing_tunnel.ts";
 import { RelayHub } from "../../../../../cli/engine/tcp/relay_hub.ts";
 import { RelayListener } from "../../../../../cli/engine/tcp/relay_listener.ts";
-import { TunnelClient } from "../../../../../cli/engine/tcp/tunnel_client.ts";
+import { STUCK_MAX, TunnelClient } from "../../../../../cli/engine/tcp/tunnel_client.ts";
 
 const ROOT = parseEndpoint("44.0.0.1/9993")!;
 const LOOPBACK = parseIp("127.0.0.1")!;
@@ -139,6 +139,26 @@ Deno.test("TunnelClient.hangUp() ends an attempt and a tunnel without a word", a
   assert.ok(client.sockets.every(({ id }) => !first.includes(id)), "ids are never used twice");
   client.hangUp();
   assert.deepEqual(changes, ["up", "up"]);
+  good.listener.close();
+  await until("closed", () => good.hub.size === 0);
+});
+
+Deno.test("TunnelClient leaves TLS alone where its handshakes hang, until the network changes", async () => {
+  const good = startRelay();
+  const both = [relay(good.endpoint, "websocket"), relay(good.endpoint, "reference")];
+  const { client } = startClient();
+  for (let i = 0; i < STUCK_MAX; i++) {
+    client.dial(both);
+    client.hangUp(); // in the middle of the handshake
+  }
+  client.dial(both);
+  await until("up", () => client.state === "up");
+  assert.equal(client.relay?.protocol, "reference");
+  client.forgive();
+  client.dial(both);
+  await until("up again", () => client.state === "up");
+  assert.equal(client.relay?.protocol, "websocket");
+  client.hangUp();
   good.listener.close();
   await until("closed", () => good.hub.size === 0);
 });
