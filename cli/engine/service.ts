@@ -95,6 +95,8 @@ export class Service {
   readonly #calls = new ControllerCalls((input) => this.input({ kind: "controller", input }));
   readonly #changeWaiting = new Set<() => void>();
   readonly #boundMs: number;
+  #tcpReceivedBytes = 0; // packets, without what carries them
+  #tcpSentBytes = 0;
   #ticks = 0;
   #tickTimer: ReturnType<typeof setInterval> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
@@ -182,7 +184,10 @@ export class Service {
       nowMs: () => this.nowMs,
       version: [major, minor, revision],
       udpSockets: () => this.sockets.all,
-      onDatagram: (socket, from, bytes) => this.input({ kind: "datagram", socket, from, bytes }),
+      onDatagram: (socket, from, bytes) => {
+        this.#tcpReceivedBytes += bytes.length;
+        this.input({ kind: "datagram", socket, from, bytes });
+      },
       onHungUp: (socket, from) => this.input({ kind: "hung-up", socket, from }),
       onSockets: () => this.#tellLinks(false),
       log: this.log,
@@ -282,9 +287,7 @@ export class Service {
       case "send":
         if (isTunnel(action.socket)) {
           // A short life has no meaning there.
-          if (action.ttl === undefined) {
-            this.tunnels.send(action.socket, action.to, action.bytes);
-          }
+          if (action.ttl === undefined) this.#sendByTcp(action);
         } else if (action.ttl !== undefined || action.whole) {
           this.sockets.sendNow(action.socket, action.to, action.bytes, action);
         } else {
@@ -316,6 +319,10 @@ export class Service {
       case "event":
         return this.#event(action.event);
     }
+  }
+
+  #sendByTcp({ socket, to, bytes }: Action & { kind: "send" }): void {
+    if (this.tunnels.send(socket, to, bytes)) this.#tcpSentBytes += bytes.length;
   }
 
   /** The node does not know TAPs: a network's is filled in here. */
@@ -447,7 +454,14 @@ export class Service {
   }
 
   metrics(): string {
-    return renderMetrics(this.node, this.#controller);
+    return renderMetrics({
+      node: this.node,
+      controller: this.#controller,
+      data: this.#mover.stats,
+      udpPastWorkerBytes: this.sockets.sentNowBytes,
+      tcpReceivedBytes: this.#tcpReceivedBytes,
+      tcpSentBytes: this.#tcpSentBytes,
+    });
   }
 
   /** Every port gateways are asked to map, and how it stands. */

@@ -310,7 +310,10 @@ export class EngineView implements ServiceView {
       relayedBytes: counters.relayedBytes,
       ciphers: {
         sent: byCipher(counters.sentByCipher, service.dataCount(Stat.PACKETS_SEALED)),
-        received: byCipher(counters.receivedByCipher, service.dataCount(Stat.PACKETS_OPENED)),
+        received: byCipher(
+          counters.receivedByCipher,
+          service.dataCount(Stat.PACKETS_OPENED) - counters.openedElsewhere,
+        ),
       },
       tcp: {
         relay: service.tunnels.relay ?? null,

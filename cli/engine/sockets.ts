@@ -80,6 +80,7 @@ export class Sockets {
   readonly #bound = new Map<string, Bound>();
   readonly #refused = new Map<string, string>(); // complained about once, by place
   #nextId: SocketId = 1;
+  #sentNowBytes = 0;
 
   /** @throws {SystemError} when the primary port is taken */
   constructor(options: SocketsOptions) {
@@ -120,8 +121,15 @@ export class Sockets {
   /** Sends at once and past the queue: for the packets that travel in their own way. */
   sendNow(id: SocketId, to: Endpoint, bytes: Uint8Array, how: SendHow): void {
     for (const bound of this.#bound.values()) {
-      if (bound.id === id) bound.udp.sendTo(bytes, to, how);
+      if (bound.id !== id) continue;
+      bound.udp.sendTo(bytes, to, how);
+      this.#sentNowBytes += bytes.length;
     }
+  }
+
+  /** Payload sent past the queue. */
+  get sentNowBytes(): number {
+    return this.#sentNowBytes;
   }
 
   /** Binds what is new and closes what is gone. @returns whether anything changed */

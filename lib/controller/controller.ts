@@ -39,6 +39,7 @@ import type {
   ControllerAction,
   ControllerCounters,
   ControllerInput,
+  ControllerRead,
   ControllerTime,
 } from "./machine.ts";
 import { isAuthorized } from "./member_record.ts";
@@ -49,6 +50,15 @@ import { formatRecordKey, keyOfRecord, type RecordKey, type StoreWrite } from ".
 
 const NUMBER_TRIALS_MAX = 100_000; // spec 05 section 9.1: then there is no free network number
 const METADATA_LENGTH_MAX = 1_024; // spec 04 section 4; more is not read
+/** What a request to the API looks for. */
+const READS: Partial<Record<ApiTarget["what"], ControllerRead>> = {
+  network: "network",
+  member: "member",
+  members: "members",
+  "all members": "members",
+  networks: "networks",
+  "all networks": "networks",
+};
 const BUSY = errorReply(503, "too much waits for the store");
 
 /** What a controller is made of; given once. */
@@ -83,6 +93,11 @@ export class Controller {
     recordsSkipped: 0,
     strangersEvicted: 0,
     assignmentTrials: 0,
+    networkChanges: 0,
+    memberChanges: 0,
+    membersAuthorized: 0,
+    membersDeauthorized: 0,
+    reads: { network: 0, member: 0, configRequest: 0, members: 0, networks: 0 },
   };
 
   /** @throws {TypeError} when the identity has no secret */
@@ -113,6 +128,11 @@ export class Controller {
     let count = 0;
     for (const state of this.#networks.values()) count += state.memberCount;
     return count;
+  }
+
+  /** Requests, API writes and pushes that wait for their turn. */
+  get queuedCount(): number {
+    return this.#lanes.queuedCount;
   }
 
   /** When to hand in a timeout; Infinity when nothing is due. */
@@ -211,6 +231,7 @@ export class Controller {
 
   #decide(network: NetworkId, request: ConfigRequest, requestId: bigint | undefined): Decision {
     const state = this.#networks.get(network);
+    this.counters.reads.configRequest++;
     const verdict = decideRequest(state, request, { ...this.#config, wallMs: this.#wallMs });
     this.counters.assignmentTrials += verdict.trials;
     return {
@@ -284,6 +305,7 @@ export class Controller {
     const route = routeApi(input.method, input.path);
     if (!route) return this.#reply(input.ticket, NOT_FOUND);
     const { verb, target } = route;
+    this.#countRead(target);
     if (verb === "get") {
       if (!this.#isReady && target.what !== "controller") return this.#reply(input.ticket, BUSY);
       return this.#reply(input.ticket, readApi(this.#view, target, this.#wallMs));
@@ -297,6 +319,11 @@ export class Controller {
     const body = this.#bodyFor(writable, input.body);
     if ("status" in body) return this.#reply(input.ticket, body);
     this.#apiWrite(input.ticket, { verb, target: writable, fields: body.fields });
+  }
+
+  #countRead({ what }: ApiTarget): void {
+    const read = READS[what];
+    if (read) this.counters.reads[read]++;
   }
 
   get #view(): { isReady: boolean; networks: ReadonlyMap<NetworkId, NetworkState> } {
@@ -402,6 +429,7 @@ export class Controller {
 
   #applyNetwork(id: NetworkId, record: JsonObject | null): void {
     const state = this.#networks.get(id);
+    this.counters.networkChanges++;
     if (!record) {
       if (state) this.#endNetwork(state);
       this.#networks.delete(id);
@@ -425,6 +453,9 @@ export class Controller {
     own: boolean,
   ): void {
     const before = state.member(member);
+    this.counters.memberChanges++;
+    if (!isAuthorized(before) && isAuthorized(record)) this.counters.membersAuthorized++;
+    if (isAuthorized(before) && !isAuthorized(record)) this.counters.membersDeauthorized++;
     const { push, revoke } = consequencesOf(before, record, own);
     if (revoke) {
       const ended = { members: [member], wallMs: this.#wallMs };

@@ -85,6 +85,13 @@ export class Lanes {
     return this.#ready.size > 0;
   }
 
+  /** Tasks that wait for their turn, over all networks. */
+  get queuedCount(): number {
+    let count = 0;
+    for (const { queue } of this.#lanes.values()) count += queue.length;
+    return count;
+  }
+
   /** Whether anything is queued or under way for a network. */
   isBusy(network: NetworkId): boolean {
     return this.#lanes.has(network);

@@ -95,4 +95,15 @@ export interface ControllerCounters {
   strangersEvicted: number;
   /** Addresses tried in pools. */
   assignmentTrials: number;
+  /** Networks made, changed or deleted since the start, by whomever. */
+  networkChanges: number;
+  /** Member records made, changed or deleted since the start. */
+  memberChanges: number;
+  membersAuthorized: number;
+  membersDeauthorized: number;
+  /** Reads, by what was looked for. */
+  reads: Record<ControllerRead, number>;
 }
+
+/** What is looked for in the controller's records. */
+export type ControllerRead = "network" | "member" | "configRequest" | "members" | "networks";

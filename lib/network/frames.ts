@@ -102,6 +102,8 @@ export class Frames {
     this.#load(network, frame);
     const verdict = filter.outbound(this.#filterPeer(network, to), teeEnabled);
     this.#sendCopies(network, frame);
+    if (verdict === Verdict.DROP) network.counts.sentRefused++;
+    else network.counts.sentAccepted++;
     return verdict !== Verdict.DROP;
   }
 
@@ -111,6 +113,8 @@ export class Frames {
     this.#load(network, frame);
     const verdict = filter.inbound(this.#filterPeer(network, from));
     this.#sendCopies(network, frame);
+    if (verdict === Verdict.DROP) network.counts.receivedRefused++;
+    else network.counts.receivedAccepted++;
     return verdict;
   }
 

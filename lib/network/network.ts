@@ -85,6 +85,8 @@ export class Network {
   refusal: Refusal | undefined;
   /** Dictionary the controller sent with AUTHENTICATION_REQUIRED. */
   authentication: Uint8Array | undefined;
+  /** Frames the rules let pass or not; those the data Worker handles only as far as it reports them. */
+  readonly counts = { sentAccepted: 0, sentRefused: 0, receivedAccepted: 0, receivedRefused: 0 };
   portFailed = false;
   /** The members last kept for the next run, as one text. */
   rememberedMembers = "";

@@ -315,6 +315,7 @@ export class Networks {
       return true;
     }
     this.vl1.counters.drop("not-member");
+    network.counts.receivedRefused++;
     if (!network.config) return false;
     const membership = network.membership(peer.address);
     const { nowMs } = this.vl1;

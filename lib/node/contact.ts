@@ -10,6 +10,7 @@ import type { Address } from "../base/ids.ts";
 import { type Endpoint, formatEndpoint, sameEndpoint } from "../base/ip.ts";
 import { TokenBucket } from "../base/rate.ts";
 import { Timers } from "../base/timers.ts";
+import { LatencyHistogram } from "../peer/latency_histogram.ts";
 import { endpointKey, type Path, type SocketId } from "../peer/path.ts";
 import { heard, isSuspect, noteProbe, type Peer, type PeerPath } from "../peer/peer.ts";
 import { Verb } from "../wire/packet.ts";
@@ -130,7 +131,9 @@ export class Contact {
   learn(peer: Peer, path: Path, question: Question): void {
     if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return;
     const { nowMs } = this.vl1;
-    path.addLatency(Math.max(0, nowMs - question.sentMs));
+    const latencyMs = Math.max(0, nowMs - question.sentMs);
+    path.addLatency(latencyMs);
+    (peer.latencies ??= new LatencyHistogram()).observe(latencyMs);
     const known = peer.find(path);
     if (known) {
       noteProbe(known, false);

@@ -23,6 +23,9 @@ export class Counters {
   readonly sent = new Float64Array(32); // packets sealed, by verb
   readonly receivedByCipher = new Float64Array(8); // packets opened, by the cipher they were sealed with
   readonly sentByCipher = new Float64Array(8); // packets sealed, by cipher
+  readonly errorsReceived = new Float64Array(256); // ERRORs that came, by code
+  readonly errorsSent = new Float64Array(256); // ERRORs sent, by code
+  openedElsewhere = 0; // packets the data plane opened and left to us
   readonly drops = new Map<DropReason, number>();
   relayedPackets = 0;
   relayedBytes = 0;

@@ -82,6 +82,7 @@ export class Greeter {
   hello(peer: Peer, path: Path, relayed = false): void {
     const packet = this.#build(peer, relayed ? undefined : path.endpoint);
     this.vl1.counters.sent[Verb.HELLO]++;
+    peer.packetsOut++;
     peer.lastHelloSentMs = this.vl1.nowMs;
     this.vl1.emit(peer.address, path, Verb.HELLO, packet, { probe: !relayed, expect: true });
   }
@@ -124,7 +125,10 @@ export class Greeter {
     const known = this.vl1.peers.get(hello.identity.address);
     if (!known) return this.#meet(hello.identity, packet, path);
     if (!known.identity.equals(hello.identity)) return this.#collide(hello.identity, packet, path);
-    if (!this.vl1.armor.open(packet, known.keys)) return this.vl1.counters.drop("unauthentic");
+    if (!this.vl1.armor.open(packet, known.keys)) {
+      known.packetErrors++;
+      return this.vl1.counters.drop("unauthentic");
+    }
     this.accept(known, packet, path);
   }
 
@@ -139,6 +143,7 @@ export class Greeter {
       moons = decodeHelloTail(payload.subarray(hello.tailAt));
     }
     this.vl1.counters.received[Verb.HELLO]++;
+    peer.packetsIn++;
     this.#answer(peer, path, packetId(packet), hello, moons);
     peer.version = hello.version;
     this.greeted({ peer, path, hops: hopsOf(packet), hello });

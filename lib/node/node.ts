@@ -236,13 +236,17 @@ export class Node implements Machine {
     const open = cipher === Cipher.TRUSTED_PATH
       ? this.#isTrustedPath(packet, path)
       : vl1.armor.open(packet, peer.keys);
-    if (!open) return vl1.counters.drop("unauthentic");
+    if (!open) {
+      peer.packetErrors++;
+      return vl1.counters.drop("unauthentic");
+    }
     this.#opened(peer, packet, path);
   }
 
   /** A packet the data plane opened: its sender is a peer, unless it was forgotten meanwhile. */
   #openedElsewhere(socket: SocketId, from: Endpoint, bytes: Uint8Array): void {
     const peer = this.vl1.peers.get(sourceOf(bytes));
+    this.vl1.counters.openedElsewhere++;
     if (!peer) return this.vl1.counters.drop("unknown-sender");
     try {
       this.#opened(peer, bytes.slice(), this.vl1.paths.get(socket, from));
@@ -263,6 +267,7 @@ export class Node implements Machine {
     const verb = verbOf(packet);
     if (verb === Verb.HELLO) return this.greeter.accept(peer, packet, path);
     vl1.counters.received[verb]++;
+    peer.packetsIn++;
     this.dispatch({ peer, path, hops: hopsOf(packet), verb, id: packetId(packet), payload });
   }
 

@@ -247,6 +247,7 @@ export class Publisher {
     if (report.relayed && route) {
       this.node.received({ peer, path: route.via.path, hops: 1, verb: Verb.FRAME }, true);
     }
+    this.#countOut(session, report.packetsOut);
     if (report.packetsOut > 0 && route) {
       if (route.via.quietSinceMs === undefined) {
         this.vl1.timers.setEarlier(route.relay ?? peer, this.vl1.nowMs + QUIET_MS);
@@ -258,6 +259,13 @@ export class Publisher {
       }
     }
     this.#publishRoute(session);
+  }
+
+  /** Reports do not say of which network the frames were: known only while there is one. */
+  #countOut({ peer, members }: Session, count: number): void {
+    peer.packetsOut += count;
+    if (members.size !== 1) return;
+    for (const { network } of members.values()) network.counts.sentAccepted += count;
   }
 
   /** The data plane lost its tables: tell it everything again. */

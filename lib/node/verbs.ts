@@ -135,6 +135,7 @@ export class VerbHandlers {
   #error(received: Received): Outcome {
     const error = decodeError(received.payload);
     const { vl1, networks } = this.node;
+    vl1.counters.errorsReceived[error.code]++;
     if (error.code === ErrorCode.IDENTITY_COLLISION) {
       const matters = error.inReVerb === Verb.HELLO &&
         vl1.upstreams.isUpstream(received.peer.address);

@@ -29,7 +29,7 @@ import {
   Cipher,
   FLAG_FRAGMENTED,
   packetId,
-  type Verb,
+  Verb,
   VERB_COMPRESSED,
 } from "../wire/packet.ts";
 import type { Version } from "../wire/version.ts";
@@ -43,6 +43,7 @@ import { Upstreams } from "./upstreams.ts";
 /** Per destination 16 packets; destinations bounded against a scan of made-up addresses; reference life 5 s. */
 const SEND_QUEUE = { perKeyMax: 16, keysMax: 1_024, lifeMs: 5_000 };
 const PEERS_MAX = 262_144; // bounds memory at a root; a leaf knows a few hundred
+const AT_ERROR_CODE = 9; // in the payload of an ERROR, behind verb and id of what it answers
 const COMPRESS_FROM_BYTES = 65; // shorter payloads never gain; reference Packet.cpp
 
 /** How a packet is to travel. */
@@ -246,6 +247,8 @@ export class Vl1 {
     this.armor.seal(packet, peer.keys, cipher);
     this.counters.sent[verb]++;
     this.counters.sentByCipher[cipher]++;
+    peer.packetsOut++;
+    if (verb === Verb.ERROR) this.counters.errorsSent[payload[AT_ERROR_CODE]]++;
     return this.emit(peer.address, path, verb, packet, options);
   }
 

@@ -13,6 +13,7 @@ import { deriveSessionKeys, type SessionKeys } from "../crypto/session_keys.ts";
 import type { Identity } from "../identity/identity.ts";
 import { agree } from "../identity/sign.ts";
 import type { Version } from "../wire/version.ts";
+import type { LatencyHistogram } from "./latency_histogram.ts";
 import type { Path } from "./path.ts";
 
 /** A peer without traffic for this long is forgotten; reference PEER_ACTIVITY_TIMEOUT. */
@@ -81,6 +82,14 @@ export class Peer {
   readonly credentialsBudget = new TokenBucket(1, 8);
   /** Names asked for by WHOIS. */
   readonly whoisBudget = new TokenBucket(10, 40);
+  /** Packets of it opened on the control thread; those the data Worker opens are reported without a number. */
+  packetsIn = 0;
+  /** Packets sealed for it, by either thread. */
+  packetsOut = 0;
+  /** Packets that claimed to be from it and were not authentic. */
+  packetErrors = 0;
+  /** Round trips measured; undefined before the first. */
+  latencies: LatencyHistogram | undefined;
   readonly paths: PeerPath[] = [];
   #best: PeerPath | undefined;
 
