@@ -100,7 +100,8 @@ export type PathInfo = {
   localSocket: number;
   /** True for at most one path. */
   preferred: boolean;
-  trustedPathId: number;
+  /** 64 bits; 0 for a path that is encrypted, as nearly all are. */
+  trustedPathId: number | bigint;
 };
 
 /** One peer (spec 06 section 4.5). */

@@ -34,6 +34,7 @@ import { readLocalNetwork, readNetworks } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { renderMetrics } from "./metrics.ts";
+import { MetricsFile } from "./metrics_file.ts";
 import { NodeHome } from "./node_home.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { wishesOf } from "./port_mapping/gateways.ts";
@@ -93,6 +94,7 @@ export class Service {
   readonly #pump: StorePump | undefined;
   readonly #controller: Controller | undefined;
   readonly #calls = new ControllerCalls((input) => this.input({ kind: "controller", input }));
+  readonly #metricsFile: MetricsFile;
   readonly #changeWaiting = new Set<() => void>();
   readonly #boundMs: number;
   #tcpReceivedBytes = 0; // packets, without what carries them
@@ -113,6 +115,7 @@ export class Service {
     this.#network = parts.machine.openSettings();
     this.#watch = this.#network.watch();
     this.#files = new NodeHome(parts.home, parts.log);
+    this.#metricsFile = new MetricsFile(parts.home, () => this.metrics(), parts.log);
     this.#mover = new DataPlane({
       onDatagram: (socket, from, bytes) =>
         this.input({ kind: "datagram", socket, from, bytes, whole: true }),
@@ -264,6 +267,7 @@ export class Service {
       if (endpoints.length > 0) this.command({ kind: "hint", peer: address, endpoints });
     }
     this.tunnels.tick();
+    this.#metricsFile.start();
     this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -517,6 +521,7 @@ export class Service {
       if (action.kind === "persist") this.#persist(action);
     }
     this.#runner.stop();
+    await this.#metricsFile.stop();
     this.tunnels.close();
     await Promise.all([this.sockets.close(), this.ports.close(), this.mapper.close()]);
     await this.#mover.removeSignal(WATCH_SIGNAL);

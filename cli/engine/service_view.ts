@@ -47,14 +47,21 @@ import {
 import type { JsonObject } from "./json.ts";
 import { formatWorldId, installPlanet, isSamePlanet, parsePlanet } from "./planet_files.ts";
 import type { Service } from "./service.ts";
+import { signOnInfo } from "./sign_on.ts";
 import { ANNOUNCED_VERSION, ZT_VERSION } from "./version.ts";
+import { readWebFile } from "./web_files.ts";
 
 const SOFTWARE_UPDATE = "disable"; // packages and containers update us
 const NO_PORT = -999; // what the reference reports when a TAP could not be made
 
 /** {@linkcode ServiceView} of one {@linkcode Service}. */
 export class EngineView implements ServiceView {
-  constructor(readonly service: Service) {}
+  readonly webFile?: (path: string) => Uint8Array | undefined;
+
+  constructor(readonly service: Service) {
+    const { enableWebServer } = service.settings.current; // as in the reference: read at start
+    if (enableWebServer) this.webFile = (path) => readWebFile(service.home, path);
+  }
 
   get #node(): Node {
     return this.service.node;
@@ -152,17 +159,7 @@ export class EngineView implements ServiceView {
         adi,
       })),
       dns: { domain: port.dns.domain, servers: port.dns.servers.map(formatIp) },
-      ...this.#ssoInfo(network),
-    };
-  }
-
-  #ssoInfo(network: Network): Partial<NetworkInfo> {
-    const sso = network.config?.sso;
-    if (!sso?.enabled) return {};
-    return {
-      ssoEnabled: true,
-      authenticationURL: sso.authenticationUrl || sso.issuerUrl,
-      authenticationExpiryTime: sso.expiryMs,
+      ...signOnInfo(network),
     };
   }
 
@@ -242,7 +239,7 @@ export class EngineView implements ServiceView {
       localPort: 0,
       localSocket: path.path.socket,
       preferred,
-      trustedPathId: 0,
+      trustedPathId: this.#node.vl1.settings.trustedPathId?.(path.path.endpoint) ?? 0,
     };
   }
 
