@@ -114,20 +114,38 @@ function exitCodeOf(error: unknown): number {
   return refused ? 1 : EXIT_BUG;
 }
 
-/** Writes all of it, also into a pipe that takes little at a time; a reader that went away is no error. */
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/** Where text goes in the end. */
+export interface TextSink {
+  writeSync(bytes: Uint8Array): number;
+}
+
+/**
+ * Writes all of it, also into a pipe that takes little at a time; a reader that went away is no error.
+ * @throws {SystemError} when it cannot be written, e.g. into a file on a full disk
+ */
+export function writeAll(sink: TextSink, text: string): void {
   const bytes = new TextEncoder().encode(text);
   try {
-    for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+    for (let at = 0; at < bytes.length;) at += sink.writeSync(bytes.subarray(at));
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    throw new SystemError("print the answer", error instanceof Error ? error.message : `${error}`);
+  }
+}
+
+/** The same for progress and errors: a log on a full disk must not end the service that writes it. */
+export function writeIfPossible(sink: TextSink, text: string): void {
+  try {
+    writeAll(sink, text);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
   }
 }
 
 if (import.meta.main) {
   const io: Io = {
     out: (text) => writeAll(Deno.stdout, text),
-    err: (text) => writeAll(Deno.stderr, text),
+    err: (text) => writeIfPossible(Deno.stderr, text),
   };
   Deno.exit(await run(Deno.args, io, Deno.build.standalone ? process.argv0 : "zt"));
 }

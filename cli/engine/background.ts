@@ -11,6 +11,7 @@ import { selfArgs } from "./self_command.ts";
 
 const LOG_FILE = "service.log";
 const LOG_MAX_BYTES = 1024 * 1024; // bounds the disk a service that runs for years takes: this, twice
+const LOG_MODE = 0o600; // as the spawned service makes it
 const POLL_MS = 20; // how long a start that took no time is noticed late
 
 /** What the background service is started with. */
@@ -33,6 +34,7 @@ export async function startInBackground(start: BackgroundStart): Promise<number>
   const { home, port, isReady, patienceMs } = start;
   home.create();
   boundLog(home);
+  checkLog(home);
   const before = logLengthBytes(home);
   const serviceArgs = [
     "service",
@@ -57,12 +59,28 @@ export async function startInBackground(start: BackgroundStart): Promise<number>
 
 /**
  * Keeps the log below its bound: what was in it moves to `service.log.1`, and the writer, who appends, goes on in the
- * emptied file. To be called now and then by a service in the background.
+ * emptied file. To be called now and then by a service in the background. Never throws: where the disk is full or read-only
+ * the log stays as it is until the next call.
  */
 export function boundLog(home: Home): void {
   if (logLengthBytes(home) <= LOG_MAX_BYTES) return;
-  Deno.copyFileSync(home.pathOf(LOG_FILE), home.pathOf(`${LOG_FILE}.1`));
-  Deno.truncateSync(home.pathOf(LOG_FILE));
+  try {
+    Deno.copyFileSync(home.pathOf(LOG_FILE), home.pathOf(`${LOG_FILE}.1`));
+    Deno.truncateSync(home.pathOf(LOG_FILE));
+  } catch {
+    // A disk that is full takes no more of the log either.
+  }
+}
+
+/** The service's first words go there: where it cannot be, say so before anything is started. */
+function checkLog(home: Home): void {
+  const path = home.pathOf(LOG_FILE);
+  try {
+    Deno.openSync(path, { append: true, create: true, mode: LOG_MODE }).close();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/: [a-z]+ '.*$/s, "") : error;
+    throw new HomeError(`cannot write ${path}: ${reason}`);
+  }
 }
 
 function logLengthBytes(home: Home): number {
@@ -91,5 +109,7 @@ function lastWords(home: Home, fromBytes: number): string {
   const log = home.readBytes(LOG_FILE)?.subarray(fromBytes) ?? new Uint8Array();
   const line = new TextDecoder().decode(log).trimEnd().split("\n").at(-1) ?? "";
   const reason = line.replace(/^zt: /, "");
-  return reason === "" ? "the service ended at once and gave no reason" : reason;
+  if (reason !== "") return reason;
+  return `the service ended at once and its reason is not in ${home.pathOf(LOG_FILE)}: ` +
+    "is the disk full? To see it: zt service";
 }

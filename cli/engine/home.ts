@@ -151,21 +151,31 @@ export class Home {
     }
   }
 
-  /** Makes a secret readable by its owner alone; nothing happens when there is none. */
+  /**
+   * Makes a secret readable by its owner alone; nothing happens when it is, or when there is none.
+   * @throws {HomeError} when that cannot be: a secret others can read is none
+   */
   protect(name: string): void {
-    if (stat(this.pathOf(name))) Deno.chmodSync(this.pathOf(name), SECRET_MODE);
+    const found = stat(this.pathOf(name));
+    if (!found || ((found.mode ?? 0) & 0o777) === SECRET_MODE) return;
+    try {
+      Deno.chmodSync(this.pathOf(name), SECRET_MODE);
+    } catch (error) {
+      throw new HomeError(`cannot protect ${this.pathOf(name)}: ${reasonOf(error)}`);
+    }
   }
 
   /**
    * Renames a torn or foreign file to `<name>.bad-<n>`, so that nothing of it is lost.
    * @param reason What is wrong with it, e.g. "not a planet"
    * @returns One line for the log
+   * @throws {HomeError} when it cannot be renamed; it is then still there
    */
   setAside(name: string, reason: string): string {
     for (let n = 1; n <= SET_ASIDE_MAX; n++) {
       const aside = `${name}.bad-${n}`;
       if (stat(this.pathOf(aside))) continue;
-      Deno.renameSync(this.pathOf(name), this.pathOf(aside));
+      this.rename(name, aside);
       return `${this.pathOf(name)}: ${reason}; set aside as ${aside}`;
     }
     throw new HomeError(`${this.pathOf(name)}: ${reason}, and ${SET_ASIDE_MAX} like it lie beside`);

@@ -149,24 +149,16 @@ export function changeLocalNetwork(
   return changed.allowManaged ? changed : { ...changed, managedOnly: [] };
 }
 
-/** A network joined, as the folder remembers it. */
-export interface StoredNetwork {
-  id: NetworkId;
-  /** The last config received, as a dictionary; empty means joined and nothing received yet. */
-  config: Uint8Array;
-  settings: LocalNetworkSettings;
+/** The networks `networks.d` says are joined, ascending by id. Other files there are left alone. */
+export function joinedNetworks(home: Home): NetworkId[] {
+  return home.list("networks.d").flatMap((name) =>
+    name.endsWith(".conf") ? parseNetworkId(name.slice(0, -".conf".length)) ?? [] : []
+  );
 }
 
-/** Every network of `networks.d`, ascending by id. Other files there are left alone. */
-export function readNetworks(home: Home): StoredNetwork[] {
-  const networks: StoredNetwork[] = [];
-  for (const name of home.list("networks.d")) {
-    const id = name.endsWith(".conf") ? parseNetworkId(name.slice(0, -".conf".length)) : undefined;
-    if (id === undefined) continue;
-    const config = home.readBytes(`networks.d/${name}`) ?? new Uint8Array();
-    networks.push({ id, config, settings: readLocalNetwork(home, id) });
-  }
-  return networks;
+/** Where the last config received of a network is kept, as a dictionary; an empty file says "joined". */
+export function networkFile(id: NetworkId): string {
+  return `networks.d/${formatNetworkId(id)}.conf`;
 }
 
 /** Local settings of one network, the defaults when there is no file. */
@@ -185,12 +177,12 @@ export function writeLocalNetwork(
 
 /** Keeps a received config; an empty one says "joined". */
 export function writeNetworkConfig(home: Home, id: NetworkId, config: Uint8Array): void {
-  home.write(`networks.d/${formatNetworkId(id)}.conf`, config);
+  home.write(networkFile(id), config);
 }
 
 /** Forgets a network: it is not joined at the next start. */
 export function removeNetwork(home: Home, id: NetworkId): void {
-  home.remove(`networks.d/${formatNetworkId(id)}.conf`);
+  home.remove(networkFile(id));
   home.remove(`networks.d/${formatNetworkId(id)}.local.conf`);
 }
 

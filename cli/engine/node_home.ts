@@ -19,8 +19,9 @@ import { defaultPlanet } from "../../lib/identity/default_planet.ts";
 import { decodeWorld, replaces, type World, WorldType } from "../../lib/identity/world.ts";
 import type { Persistent } from "../../lib/node/machine.ts";
 import { type CachedPeer, decodeCachedPeer } from "../../lib/node/peer_cache.ts";
-import type { Home } from "./home.ts";
-import { removeNetwork, writeNetworkConfig } from "./home_files.ts";
+import { decodeNetworkConfig } from "../../lib/credential/network_config.ts";
+import { type Home, HomeError } from "./home.ts";
+import { joinedNetworks, networkFile, removeNetwork, writeNetworkConfig } from "./home_files.ts";
 import { formatWorldId, readPlanet } from "./planet_files.ts";
 
 const PEER_CACHE_LIFE_MS = 30 * 24 * 3_600_000; // as the reference: a peer not seen for a month is forgotten
@@ -62,28 +63,58 @@ export class NodeHome {
     }
   }
 
+  /**
+   * The networks joined, each with the configuration of the last run; one that cannot be used is set aside and empty here.
+   * @param self Whom a configuration must be for
+   */
+  networks(self: Address): { id: NetworkId; config: Uint8Array }[] {
+    return joinedNetworks(this.home).map((id) => ({ id, config: this.#networkConfig(id, self) }));
+  }
+
+  #networkConfig(id: NetworkId, self: Address): Uint8Array {
+    const nothing = new Uint8Array(0);
+    const name = networkFile(id);
+    try {
+      const bytes = this.home.readBytes(name) ?? nothing;
+      if (bytes.length <= 1 || isConfigFor(bytes, id, self)) return bytes; // the reference's "joined" is one byte
+      const aside = this.home.setAside(name, "is not this node's configuration of that network");
+      writeNetworkConfig(this.home, id, nothing); // still joined
+      this.log(`${aside}; asking the controller for it`);
+    } catch (error) {
+      if (!(error instanceof HomeError)) throw error;
+      this.log(error.message);
+    }
+    return nothing;
+  }
+
   /** A peer as an earlier run knew it. */
   recall(address: Address): CachedPeer | undefined {
-    const name = peerFile(address);
-    const bytes = this.home.readBytes(name);
-    if (!bytes) return undefined;
     try {
-      const peer = decodeCachedPeer(bytes);
+      const bytes = this.home.readBytes(peerFile(address));
+      const peer = bytes && decodeCachedPeer(bytes);
       return peer?.identity.address === address ? peer : undefined;
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.home.remove(name); // a cache: the file only saves time
-      return undefined;
+      // A cache: the file only saves time, and the next one written takes its place.
+      if (error instanceof WireError || error instanceof HomeError) return undefined;
+      throw error;
     }
   }
 
   /** Whom an earlier run exchanged frames with on a network. */
   members(network: NetworkId): Address[] {
-    const lines = (this.home.readText(membersFile(network)) ?? "").split("\n");
-    return lines.flatMap((line) => parseAddress(line.trim()) ?? []);
+    try {
+      const lines = (this.home.readText(membersFile(network)) ?? "").split("\n");
+      return lines.flatMap((line) => parseAddress(line.trim()) ?? []);
+    } catch (error) {
+      if (error instanceof HomeError) return []; // a cache, as above
+      throw error;
+    }
   }
 
-  /** Forgets peers not seen for a month. */
+  /**
+   * Forgets peers not seen for a month.
+   * @throws {HomeError} when a file cannot be removed
+   */
   cleanPeers(wallMs: number): void {
     for (const name of this.home.list("peers.d")) {
       const modifiedMs = this.home.modifiedMs(`peers.d/${name}`);
@@ -117,6 +148,16 @@ export class NodeHome {
       case "peer":
         return this.home.write(peerFile(record.address), record.bytes);
     }
+  }
+}
+
+function isConfigFor(bytes: Uint8Array, id: NetworkId, self: Address): boolean {
+  try {
+    const { networkId, issuedTo } = decodeNetworkConfig(bytes);
+    return networkId === id && issuedTo === self;
+  } catch (error) {
+    if (error instanceof WireError) return false;
+    throw error;
   }
 }
 

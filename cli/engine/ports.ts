@@ -209,10 +209,9 @@ export class Ports {
     return this.#ports.get(id)?.tap?.name ?? "";
   }
 
-  /** Whether the device carries every address that is assigned and allowed; false before there is one. */
+  /** Whether there is a device; what is assigned and allowed was put on it as it was made. */
   isReady(id: NetworkId): boolean {
-    const port = this.#ports.get(id);
-    return port?.tap !== undefined;
+    return this.#ports.get(id)?.tap !== undefined;
   }
 
   /** Addresses of our own devices: no path may run through them. */

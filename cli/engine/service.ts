@@ -29,8 +29,8 @@ import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
 import { ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
-import type { Home } from "./home.ts";
-import { readLocalNetwork, readNetworks } from "./home_files.ts";
+import { type Home, HomeError } from "./home.ts";
+import { readLocalNetwork } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { renderMetrics } from "./metrics.ts";
@@ -260,7 +260,7 @@ export class Service {
     }
     this.#refreshLinks();
     this.#tellLinks(false);
-    for (const { id, config } of readNetworks(this.home)) {
+    for (const { id, config } of this.#files.networks(this.node.address)) {
       this.command({ kind: "join", network: id, config, members: this.#files.members(id) });
     }
     for (const { address, try: endpoints } of this.settings.current.peers) {
@@ -268,7 +268,7 @@ export class Service {
     }
     this.tunnels.tick();
     this.#metricsFile.start();
-    this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
+    this.#tickTimer = setInterval(() => this.#tickSafely(), TICK_MS);
   }
 
   /** Hands the node something that happened. */
@@ -433,6 +433,16 @@ export class Service {
       this.#refreshLinks();
     } else if (what === "tap") {
       this.ports.lost(id);
+    }
+  }
+
+  /** A home folder that cannot be read or written for a while must not end the service. */
+  #tickSafely(): void {
+    try {
+      this.#tick();
+    } catch (error) {
+      if (!(error instanceof HomeError)) throw error;
+      this.log(error.message);
     }
   }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { AssertionError } from "../../../lib/base/errors.ts";
+import { AssertionError, SystemError } from "../../../lib/base/errors.ts";
 import { type ApiServer, openApiServer } from "../../../cli/api/server.ts";
 import type { NetworkInfo, PeerInfo, StatusInfo } from "../../../cli/api/view.ts";
 import type { CommandSpec } from "../../../cli/command.ts";
-import { PROGRAM, run } from "../../../cli/main.ts";
+import { PROGRAM, run, type TextSink, writeAll, writeIfPossible } from "../../../cli/main.ts";
 import { FakeService } from "./api/fake_service.ts";
 
 const TOKEN = "t".repeat(24);
@@ -441,6 +441,25 @@ Deno.test("run() reports an error of ours with its stack and 70", () =>
     }
     assert.deepEqual(service.log, []);
   }));
+
+Deno.test("writeAll() and writeIfPossible() write piece by piece, and differ where nothing can be written", () => {
+  const written: number[] = [];
+  const slow: TextSink = { writeSync: (bytes) => written.push(bytes[0]) && 1 };
+  writeAll(slow, "ab");
+  writeIfPossible(slow, "c");
+  assert.deepEqual(written, [97, 98, 99]);
+  const failing = (error: Error): TextSink => ({
+    writeSync: () => {
+      throw error;
+    },
+  });
+  const full = failing(new Error("No space left on device (os error 28)"));
+  assert.throws(() => writeAll(full, "x"), (error) => {
+    return error instanceof SystemError && /No space left/.test(error.message);
+  });
+  writeIfPossible(full, "x");
+  writeAll(failing(new Deno.errors.BrokenPipe("gone")), "x");
+});
 
 Deno.test("rules compiles, checks, formats, explains and tests files", () =>
   inHome(async (home) => {

@@ -111,3 +111,21 @@ Deno.test("Home.readText() tells the system's reason when a folder on the way is
     const inFile = new Home(home.pathOf("file"));
     assert.throws(() => inFile.readText("planet"), /cannot read .*planet: Not a directory/);
   }));
+
+Deno.test("Home.protect() makes a secret its owner's alone, and leaves one that is", () =>
+  inHome((home) => {
+    home.write("authtoken.secret", "token");
+    Deno.chmodSync(home.pathOf("authtoken.secret"), 0o644);
+    home.protect("authtoken.secret");
+    assert.equal(modeOf(home.pathOf("authtoken.secret")), 0o600);
+    home.protect("missing");
+  }));
+
+Deno.test("Home.setAside() says in a line that a file cannot be renamed", () =>
+  inHome((home) => {
+    assert.throws(() => home.setAside("missing", "is torn"), (error) => {
+      assert.ok(error instanceof HomeError);
+      assert.match(error.message, /^cannot rename .*missing: [^']+$/);
+      return true;
+    });
+  }));

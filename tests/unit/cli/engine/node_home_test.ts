@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { Home } from "../../../../cli/engine/home.ts";
+import { NodeHome } from "../../../../cli/engine/node_home.ts";
+import type { Address, NetworkId } from "../../../../lib/base/ids.ts";
+import { EMPTY_CONFIG, encodeNetworkConfig } from "../../../../lib/credential/network_config.ts";
+
+const SELF = 0xa0b1c2d3e4 as Address;
+const OTHER = 0xa0b1c2d3e5 as Address;
+const ID = 0x8056c2e21c000001n as NetworkId;
+const FILE = "networks.d/8056c2e21c000001.conf";
+const CONFIG = encodeNetworkConfig({ ...EMPTY_CONFIG, networkId: ID, issuedTo: SELF });
+
+function inHome(use: (home: Home, files: NodeHome, said: string[]) => void): void {
+  const path = Deno.makeTempDirSync({ prefix: "zt-node-home-" });
+  const said: string[] = [];
+  try {
+    const home = new Home(path);
+    use(home, new NodeHome(home, (line) => said.push(line)), said);
+  } finally {
+    Deno.removeSync(path, { recursive: true });
+  }
+}
+
+Deno.test("NodeHome.networks() gives the configuration of an earlier run", () =>
+  inHome((home, files, said) => {
+    home.write(FILE, CONFIG);
+    assert.deepEqual(files.networks(SELF), [{ id: ID, config: CONFIG }]);
+    assert.deepEqual(said, []);
+  }));
+
+Deno.test("NodeHome.networks() takes an empty file, or the reference's one byte, for joined", () =>
+  inHome((home, files, said) => {
+    for (const joined of ["", "\n"]) {
+      home.write(FILE, joined);
+      assert.deepEqual(files.networks(SELF).map(({ id }) => id), [ID]);
+    }
+    assert.deepEqual(said, []);
+    assert.deepEqual(home.list("networks.d"), ["8056c2e21c000001.conf"]);
+  }));
+
+Deno.test("NodeHome.networks() sets torn and foreign configurations aside, whole, and stays joined", () =>
+  inHome((home, files, said) => {
+    const foreign = [
+      CONFIG.slice(0, CONFIG.length / 2),
+      Uint8Array.of(1, 2, 3, 0, 255),
+      encodeNetworkConfig({ ...EMPTY_CONFIG, networkId: ID, issuedTo: OTHER }),
+      encodeNetworkConfig({
+        ...EMPTY_CONFIG,
+        networkId: 0x8056c2e21c000002n as NetworkId,
+        issuedTo: SELF,
+      }),
+    ];
+    foreign.forEach((bytes, index) => {
+      home.write(FILE, bytes);
+      assert.deepEqual(files.networks(SELF), [{ id: ID, config: new Uint8Array(0) }]);
+      assert.deepEqual(home.readBytes(`${FILE}.bad-${index + 1}`), bytes);
+      assert.equal(said.length, index + 1);
+      assert.match(said[index], /000001\.conf: is not .* set aside as .*; asking the controller/);
+    });
+    assert.deepEqual(files.networks(SELF), [{ id: ID, config: new Uint8Array(0) }]);
+    assert.equal(said.length, foreign.length);
+  }));
+
+Deno.test("NodeHome goes on where a file of its cannot be read", () =>
+  inHome((home, files, said) => {
+    Deno.mkdirSync(home.pathOf(FILE), { recursive: true });
+    Deno.mkdirSync(home.pathOf("networks.d/8056c2e21c000001.members"));
+    Deno.mkdirSync(home.pathOf("peers.d/a0b1c2d3e5.peer"), { recursive: true });
+    assert.deepEqual(files.networks(SELF), [{ id: ID, config: new Uint8Array(0) }]);
+    assert.match(said.join(), /000001\.conf is not a file; move it away$/);
+    assert.deepEqual(files.members(ID), []);
+    assert.equal(files.recall(OTHER), undefined);
+  }));
+
+Deno.test("NodeHome.recall() takes a torn peer for none", () =>
+  inHome((home, files) => {
+    home.write("peers.d/a0b1c2d3e5.peer", Uint8Array.of(9, 9, 9));
+    assert.equal(files.recall(OTHER), undefined);
+  }));
