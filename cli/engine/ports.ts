@@ -1,5 +1,5 @@
 /**
- * The virtual Ethernet ports of joined networks: a TAP each, with the addresses and routes its network assigns, and the
+ * The virtual Ethernet ports of joined networks: a TAP each, with the addresses, routes and name servers its network assigns, and the
  * multicast groups the machine listens to on it.
  *
  * Source: spec 04 section 13, spec 06 section 9.
@@ -16,6 +16,7 @@ import {
   type MulticastGroup,
 } from "../../lib/base/multicast_group.ts";
 import type { PortConfig } from "../../lib/network/network.ts";
+import type { NetworkDns } from "./dns/network_dns.ts";
 import type { LocalNetworkSettings } from "./home_files.ts";
 import { type Managed, managedFor, type ManagedRoute } from "./managed.ts";
 import type { PacketMover } from "./packet_mover.ts";
@@ -39,6 +40,7 @@ export interface PortsOptions {
   /** Whether to exchange super-frames with the system where it can. */
   readonly offload: boolean;
   readonly settings: (id: NetworkId) => LocalNetworkSettings;
+  readonly dns: NetworkDns;
   readonly isOnline: () => boolean;
   /** Text of `/proc/net/dev_mcast`; undefined where there is none. */
   readonly readMulticast: () => string | undefined;
@@ -107,12 +109,14 @@ export class Ports {
   apply(id: NetworkId): void {
     const port = this.#ports.get(id);
     if (!port?.tap) return;
-    const { settings, isOnline } = this.#options;
-    const wanted = managedFor(port.config, settings(id), isOnline());
+    const { settings, isOnline, dns } = this.#options;
+    const allowed = settings(id);
+    const wanted = managedFor(port.config, allowed, isOnline());
     this.#applyRoutes(port, wanted, false);
     this.#applyAddresses(port, wanted);
     this.#applyRoutes(port, wanted, true);
     port.applied = wanted;
+    dns.set(id, allowed.allowDNS ? port.config.dns : undefined, port.tap.index);
     this.scanGroups(id);
   }
 
@@ -225,6 +229,7 @@ export class Ports {
     if (!port) return;
     this.#ports.delete(id);
     this.#byTap.delete(port.tapId);
+    this.#options.dns.remove(id);
     if (port.tap) this.#options.mover.removeTap(port.tapId).then(() => port.tap!.close());
   }
 
@@ -234,6 +239,7 @@ export class Ports {
     const port = id === undefined ? undefined : this.#ports.get(id);
     if (id === undefined || !port) return;
     port.tap?.close();
+    this.#options.dns.remove(id);
     this.#byTap.delete(tapId);
     this.#ports.delete(id);
     this.configure(id, port.config);
@@ -247,7 +253,7 @@ export class Ports {
     });
     this.#ports.clear();
     this.#byTap.clear();
-    await Promise.all(closing);
+    await Promise.all([...closing, this.#options.dns.close()]);
   }
 }
 

@@ -29,8 +29,15 @@ import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
 import { ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
+<<<<<<< Updated upstream
 import { type Home, HomeError } from "./home.ts";
 import { readLocalNetwork } from "./home_files.ts";
+=======
+import { busPath } from "./dns/bus.ts";
+import { NetworkDns } from "./dns/network_dns.ts";
+import type { Home } from "./home.ts";
+import { readLocalNetwork, readNetworks } from "./home_files.ts";
+>>>>>>> Stashed changes
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { renderMetrics } from "./metrics.ts";
@@ -204,6 +211,13 @@ export class Service {
       mover: this.#mover,
       offload: parts.settings.current.dataPlane.offload,
       settings: (id) => readLocalNetwork(this.home, id),
+      dns: new NetworkDns({
+        home: this.home,
+        node: formatAddress(parts.identity.address),
+        busPath: busPath(Deno.env.get("DBUS_SYSTEM_BUS_ADDRESS")),
+        resolvConf: () => parts.settings.current.resolvConf,
+        log: parts.log,
+      }),
       isOnline: () => this.node.isOnline,
       readMulticast: () => readTextFileIfAny("/proc/net/dev_mcast"),
       deviceMap: () => this.home.readText("devicemap") ?? "",

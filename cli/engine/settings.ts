@@ -76,6 +76,8 @@ export interface Settings {
   enableWebServer: boolean;
   /** Undefined: in the home folder. */
   controllerDbPath?: string;
+  /** Ours: the file name servers of networks with allowDNS are written to where systemd-resolved does not run. */
+  resolvConf?: string;
   /** Ours. */
   cipher: CipherChoice;
   /** Ours. Read at start. */
@@ -116,6 +118,7 @@ export function parseSettings(conf: JsonObject): Settings {
     softwareUpdateChannel: at("softwareUpdateChannel").text("release"),
     enableWebServer: at("enableWebServer").flag(false),
     controllerDbPath: at("controllerDbPath").text("") || undefined,
+    resolvConf: at("resolvConf").text("") || undefined,
     cipher: at("cipher").parsed(parseCipher, `"auto", "salsa" or "aes"`) ?? "auto",
     dataPlane: parseDataPlane(settings.dataPlane),
     tcpRelay: at("tcpRelay").flag(true),

@@ -29,6 +29,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     softwareUpdateChannel: "release",
     enableWebServer: false,
     controllerDbPath: undefined,
+    resolvConf: undefined,
     cipher: "auto",
     dataPlane: { gso: true, gro: true, offload: true },
     tcpRelay: true,
