@@ -29,15 +29,10 @@ import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
 import { ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
-<<<<<<< Updated upstream
-import { type Home, HomeError } from "./home.ts";
-import { readLocalNetwork } from "./home_files.ts";
-=======
 import { busPath } from "./dns/bus.ts";
 import { NetworkDns } from "./dns/network_dns.ts";
-import type { Home } from "./home.ts";
-import { readLocalNetwork, readNetworks } from "./home_files.ts";
->>>>>>> Stashed changes
+import { type Home, HomeError } from "./home.ts";
+import { readLocalNetwork } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { renderMetrics } from "./metrics.ts";
