@@ -12,6 +12,7 @@ import type {
   NetworkSettings as MachineNetwork,
   NetworkWatch,
 } from "../../ffi/mod.ts";
+import { releaseStartMemory } from "../../ffi/linux/memory.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { ApiError } from "../../lib/base/errors.ts";
 import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
@@ -29,14 +30,11 @@ import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
 import { ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
-import { busPath } from "./dns/bus.ts";
-import { NetworkDns } from "./dns/network_dns.ts";
-import { type Home, HomeError } from "./home.ts";
-import { readLocalNetwork } from "./home_files.ts";
+import type { Home } from "./home.ts";
+import { readLocalNetwork, readNetworks } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { renderMetrics } from "./metrics.ts";
-import { MetricsFile } from "./metrics_file.ts";
 import { NodeHome } from "./node_home.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { wishesOf } from "./port_mapping/gateways.ts";
@@ -53,6 +51,8 @@ const TICK_MS = 1_000; // looks for sleep and changed files
 const GROUPS_TICKS = 5; // multicast groups of the TAPs are looked at every so many ticks; reference 5 s
 const SETTLE_MS = 100; // several changes of addresses come together: wait for the last
 const RECHECK_TICKS = 30; // addresses and routes are looked at anyway, should a notification be missed
+/** By then the node is online; again when its first traffic was compiled for; and when whatever starts later has. */
+const RELEASE_TICKS = [5, 15, 60];
 const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
 const NO_PORT = 0; // TAP of a network that could get none; those there are begin at 1
@@ -96,7 +96,6 @@ export class Service {
   readonly #pump: StorePump | undefined;
   readonly #controller: Controller | undefined;
   readonly #calls = new ControllerCalls((input) => this.input({ kind: "controller", input }));
-  readonly #metricsFile: MetricsFile;
   readonly #changeWaiting = new Set<() => void>();
   readonly #boundMs: number;
   #tcpReceivedBytes = 0; // packets, without what carries them
@@ -117,7 +116,6 @@ export class Service {
     this.#network = parts.machine.openSettings();
     this.#watch = this.#network.watch();
     this.#files = new NodeHome(parts.home, parts.log);
-    this.#metricsFile = new MetricsFile(parts.home, () => this.metrics(), parts.log);
     this.#mover = new DataPlane({
       onDatagram: (socket, from, bytes) =>
         this.input({ kind: "datagram", socket, from, bytes, whole: true }),
@@ -206,13 +204,6 @@ export class Service {
       mover: this.#mover,
       offload: parts.settings.current.dataPlane.offload,
       settings: (id) => readLocalNetwork(this.home, id),
-      dns: new NetworkDns({
-        home: this.home,
-        node: formatAddress(parts.identity.address),
-        busPath: busPath(Deno.env.get("DBUS_SYSTEM_BUS_ADDRESS")),
-        resolvConf: () => parts.settings.current.resolvConf,
-        log: parts.log,
-      }),
       isOnline: () => this.node.isOnline,
       readMulticast: () => readTextFileIfAny("/proc/net/dev_mcast"),
       deviceMap: () => this.home.readText("devicemap") ?? "",
@@ -269,15 +260,14 @@ export class Service {
     }
     this.#refreshLinks();
     this.#tellLinks(false);
-    for (const { id, config } of this.#files.networks(this.node.address)) {
+    for (const { id, config } of readNetworks(this.home)) {
       this.command({ kind: "join", network: id, config, members: this.#files.members(id) });
     }
     for (const { address, try: endpoints } of this.settings.current.peers) {
       if (endpoints.length > 0) this.command({ kind: "hint", peer: address, endpoints });
     }
     this.tunnels.tick();
-    this.#metricsFile.start();
-    this.#tickTimer = setInterval(() => this.#tickSafely(), TICK_MS);
+    this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
   }
 
   /** Hands the node something that happened. */
@@ -445,18 +435,9 @@ export class Service {
     }
   }
 
-  /** A home folder that cannot be read or written for a while must not end the service. */
-  #tickSafely(): void {
-    try {
-      this.#tick();
-    } catch (error) {
-      if (!(error instanceof HomeError)) throw error;
-      this.log(error.message);
-    }
-  }
-
   #tick(): void {
     this.#ticks++;
+    if (RELEASE_TICKS.includes(this.#ticks)) releaseStartMemory();
     const sleptMs = this.nowMs - performance.now();
     if (sleptMs - this.#sleptMs > SLEEP_MS) {
       this.sockets.refresh();
@@ -540,7 +521,6 @@ export class Service {
       if (action.kind === "persist") this.#persist(action);
     }
     this.#runner.stop();
-    await this.#metricsFile.stop();
     this.tunnels.close();
     await Promise.all([this.sockets.close(), this.ports.close(), this.mapper.close()]);
     await this.#mover.removeSignal(WATCH_SIGNAL);

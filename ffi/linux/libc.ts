@@ -32,6 +32,11 @@ const SYMBOLS = {
     result: "usize",
   },
   __errno_location: { parameters: [], result: "usize" },
+  madvise: {
+    parameters: ["usize", /* address */ "usize", /* length */ "i32" /* advice */],
+    result: "i32",
+  },
+  malloc_trim: { parameters: ["usize" /* bytes to keep */], result: "i32", optional: true }, // glibc only
 
   // descriptors
   open: { parameters: ["buffer", /* path */ "i32", /* flags */ "u32" /* mode */], result: "i32" },

@@ -24,7 +24,7 @@ const SESSIONS_MAX = 4_096; // of the 16,384 the arena has: a leaf uses hundreds
 const MEMBERS_MAX = 16_384; // as the arena
 const NETWORKS_MAX = 1_024; // as many as can be joined
 const IDLE_MS = 60_000; // without traffic for this long a session is taken back
-const CHECK_MS = 1_000; // how often what is published is compared with what should be, without any event
+const CHECK_MS = 5_000; // how often what is published is compared with what should be, without any event
 /** A slot is not given to another peer sooner: what the data plane still has to report of the first must not count for it. */
 const SLOT_REST_MS = 15_000;
 

@@ -189,7 +189,7 @@ Deno.test("DataPlane.send() says no when its ring is full, and commands still ge
   rig.plane.addSocket(1, a.fd);
   let queued = 0;
   while (rig.plane.send(1, b, new Uint8Array(10_000))) queued++; // this thread never yields meanwhile
-  ok(queued > 300);
+  ok(queued > 150);
   rig.plane.addSocket(2, b.fd);
   rig.plane.flush();
   await rig.plane.removeSocket(1);

@@ -29,7 +29,7 @@ export class Station {
   readonly socket: UdpSocket = linux.openUdp({ ip: parseIp("127.0.0.1")!, port: 0 });
   readonly restarts: string[] = [];
   readonly failures: Error[] = [];
-  /** Frames that left the Worker for control. */
+  /** Frames of programs that left the Worker for control: not the system's own, for groups and neighbours. */
   escaped = 0;
   readonly #namespace = Namespace.create();
   readonly #settings: LinuxSettings;
@@ -52,7 +52,7 @@ export class Station {
     this.plane = new DataPlane({
       onDatagram: () => {},
       onFrame: (_tap, bytes) => {
-        this.escaped++;
+        if (isUnicastIpv4(bytes)) this.escaped++;
         for (const other of this.#others) other.#write(bytes.slice());
       },
       onReset: () => this.#tell(),
@@ -138,6 +138,10 @@ export class Station {
     this.#settings.close();
     this.#namespace.close();
   }
+}
+
+function isUnicastIpv4(frame: Uint8Array): boolean {
+  return (frame[0] & 1) === 0 && frame[12] === 0x08 && frame[13] === 0x00;
 }
 
 /** Waits, event loop and all. */

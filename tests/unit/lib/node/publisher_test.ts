@@ -244,7 +244,7 @@ Deno.test("a session without traffic is taken back after a minute, one with traf
     scene.report({ packetsOut: 1, direct: "44.0.0.4/9993" });
   }
   ok(!scene.kinds().includes("no-session"));
-  scene.bench.run(62_000);
+  scene.bench.run(66_000);
   const kinds = scene.kinds();
   deepEqual(kinds.slice(-2), ["no-member", "no-session"]);
   scene.exchange();
@@ -254,13 +254,13 @@ Deno.test("a session without traffic is taken back after a minute, one with traf
 
 Deno.test("a slot given back is not another peer's at once: reports of the first may still come", () => {
   const scene = published();
-  scene.bench.run(62_000);
+  scene.bench.run(66_000);
   ok(scene.kinds().includes("no-session"));
   scene.exchange(); // the session is gone for less than the rest
   const soon = scene.published().find((record) => record.kind === "session");
   ok(soon?.kind === "session");
   equal(soon.slot, 1);
-  scene.bench.run(62_000);
+  scene.bench.run(66_000);
   scene.published();
   scene.bench.run(20_000);
   scene.exchange();
@@ -339,7 +339,7 @@ Deno.test("a report of packets sent starts the wait for an answer, like packets 
 
 Deno.test("a report about a session that is gone is nobody's", () => {
   const scene = published();
-  scene.bench.run(62_000);
+  scene.bench.run(66_000);
   const peer = scene.alice.vl1.peers.get(BOB.address)!;
   const before = peer.lastReceiveMs;
   scene.report({ direct: "44.0.0.4/9993", packetsOut: 1 });
