@@ -22,6 +22,7 @@ const RECONFIRM_MS = 1_000; // one probe of an unknown address of a peer in this
 const CONFIRM_DELAYS_MS = [0, 500, 1_500]; // probes of such an address: one lost packet must not leave us without a path
 const CONFIRMATIONS_MAX = 16_384; // addresses being confirmed; a root that restarts has many at once
 const PROBED_MAX = 64; // addresses remembered as probed, a peer
+const HELLO_BYTES = 512; // a HELLO takes no more, with up to twenty moons
 const ECHO_PROTOCOL_MIN = 5; // older peers do not know ECHO
 const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduction: packets cross, NATs open late
 const PUNCHES_MAX = 256; // introductions being worked on at once
@@ -71,15 +72,25 @@ export class Contact {
   /**
    * Asks one address whether the peer is there: ECHO if it knows that verb, else HELLO.
    * @param full Always HELLO: to tell versions and worlds, and where we see it
+   * @param unasked Whether nothing came from there: the rate is bounded by the caller
    */
-  probe(peer: Peer, path: Path, full = false): void {
+  probe(peer: Peer, path: Path, full = false, unasked = false): void {
     const known = peer.find(path);
     if (known) known.probeSentMs ??= this.vl1.nowMs;
     if (full || peer.version.protocol < ECHO_PROTOCOL_MIN) {
-      this.greeter.hello(peer, path);
+      this.greeter.hello(peer, path, { unasked });
     } else {
-      this.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(0), { probe: true });
+      this.#echo(peer, path, unasked);
     }
+    this.#asked(peer, path);
+  }
+
+  #echo(peer: Peer, path: Path, unasked: boolean): void {
+    this.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(0), { probe: true, unasked });
+  }
+
+  #asked(peer: Peer, path: Path): void {
+    const known = peer.find(path);
     path.lastOutMs = this.vl1.nowMs;
     if (known) known.lastOutMs = this.vl1.nowMs;
     this.vl1.timers.setEarlier(peer, this.vl1.nowMs + PROBE_TIMEOUT_MIN_MS);
@@ -89,7 +100,9 @@ export class Contact {
   probeFrom(peer: Peer, endpoint: Endpoint, socket: SocketId | undefined, full = false): void {
     for (const local of this.vl1.socketsFor(endpoint, peer.address)) {
       if (socket === undefined || local.id === socket) {
-        this.probe(peer, this.vl1.paths.get(local.id, endpoint), full);
+        const path = this.vl1.paths.get(local.id, endpoint);
+        this.vl1.paths.invite(path);
+        this.probe(peer, path, full, true);
       }
     }
   }
@@ -106,10 +119,19 @@ export class Contact {
       if (!oldest.done) peer.probed.delete(oldest.value);
     }
     peer.probed.set(key, nowMs);
-    this.probe(peer, path, peer.version.protocol === 0);
+    this.#ask(peer, path);
     if (this.#confirmations.size >= CONFIRMATIONS_MAX) return;
     const confirmation = { peer: peer.address, path, startMs: nowMs, tries: 1 };
     this.#confirmations.set(confirmation, nowMs + CONFIRM_DELAYS_MS[1]);
+  }
+
+  /** Asks within what the address may be sent: ECHO, which all but the oldest know, where HELLO is too much. */
+  #ask(peer: Peer, path: Path): void {
+    if (this.vl1.mayAnswer(path, HELLO_BYTES)) {
+      return this.probe(peer, path, peer.version.protocol === 0);
+    }
+    this.#echo(peer, path, false);
+    this.#asked(peer, path);
   }
 
   /** Asks again where no answer came from. */
@@ -121,7 +143,7 @@ export class Contact {
       const { path, startMs } = confirmation;
       const peer = this.vl1.peers.get(confirmation.peer);
       if (!peer || reaches(peer, path.endpoint) || !this.vl1.hasSocket(path.socket)) continue;
-      this.probe(peer, path, peer.version.protocol === 0);
+      this.#ask(peer, path);
       const nextMs = CONFIRM_DELAYS_MS[++confirmation.tries];
       if (nextMs !== undefined) this.#confirmations.set(confirmation, startMs + nextMs);
     }
@@ -143,6 +165,7 @@ export class Contact {
     if (!this.vl1.paths.keep(path) || !peer.learn(path, nowMs)) return;
     if (path.isAccepted) this.#tunnelled.set(path, peer);
     this.#hints.delete(peer.address);
+    this.vl1.releaseHeld(path);
     for (const other of peer.paths) {
       if (other.path !== path && nowMs - other.lastInMs > CHECK_SILENT_MS) {
         this.probe(peer, other.path);

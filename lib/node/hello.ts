@@ -78,13 +78,18 @@ export class Greeter {
   /**
    * Sends a HELLO to a peer by a path; a probe: the answer proves the path.
    * @param relayed Whether the path leads to a relay: then there is no address the peer is asked at
+   * @param unasked Whether nothing came from there: the rate is bounded by the caller
    */
-  hello(peer: Peer, path: Path, relayed = false): void {
+  hello(peer: Peer, path: Path, { relayed = false, unasked = false } = {}): void {
     const packet = this.#build(peer, relayed ? undefined : path.endpoint);
     this.vl1.counters.sent[Verb.HELLO]++;
     peer.packetsOut++;
     peer.lastHelloSentMs = this.vl1.nowMs;
-    this.vl1.emit(peer.address, path, Verb.HELLO, packet, { probe: !relayed, expect: true });
+    this.vl1.emit(peer.address, path, Verb.HELLO, packet, {
+      probe: !relayed,
+      expect: true,
+      unasked,
+    });
   }
 
   #build(peer: Peer, sentTo: Endpoint | undefined): Uint8Array {
@@ -129,7 +134,7 @@ export class Greeter {
       known.packetErrors++;
       return this.vl1.counters.drop("unauthentic");
     }
-    this.accept(known, packet, path);
+    this.accept(known, packet, this.vl1.paths.hear(path, packet.length));
   }
 
   /** Handles a HELLO that is authentic: from a known peer, or under another cipher. */
@@ -156,19 +161,30 @@ export class Greeter {
     hello: ReceivedHello,
     moons: readonly WorldStamp[],
   ): void {
-    const worlds = new Writer();
-    encodeWorlds(this.vl1.upstreams.newerThan(hello.planet, moons), worlds);
+    const w = new Writer();
+    encodeWorlds(this.vl1.upstreams.newerThan(hello.planet, moons), w);
+    const worlds = w.finish();
+    const answer = this.#encodeAnswer(path, id, hello, worlds);
+    // Worlds are long: an address that has not proved itself has them a round trip after the rest.
+    if (worlds.length > 0 && !this.vl1.mayAnswer(path, HEADER_LENGTH + answer.length)) {
+      const short = this.#encodeAnswer(path, id, hello, worlds.subarray(0, 0));
+      this.vl1.reply(peer, path, Verb.OK, short);
+    }
+    this.vl1.reply(peer, path, Verb.OK, answer);
+  }
+
+  #encodeAnswer(path: Path, id: bigint, hello: ReceivedHello, worlds: Uint8Array): Uint8Array {
     const { ip, port } = path.endpoint;
     const ok = {
       timestampMs: hello.timestampMs,
       version: this.vl1.announced,
       surface: { ip, port: hello.version.protocol < SURFACE_PORT_PROTOCOL ? 0 : port },
-      worlds: worlds.finish(),
+      worlds,
     };
     const w = new Writer();
     encodeInRe({ inReVerb: Verb.HELLO, inRePacketId: id }, w);
     encodeOkHello(ok, w);
-    this.vl1.reply(peer, path, Verb.OK, w.finish());
+    return w.finish();
   }
 
   /** An identity we do not know: check its key, then have its proof of work checked. */
@@ -248,7 +264,9 @@ export class Greeter {
     if (!peer || !peer.identity.equals(stranger.identity)) return undefined;
     for (const [index, { packet, path }] of stranger.packets.entries()) {
       // The first copy was opened when it came; the others are opened now that there is a key.
-      if (index === 0 || this.vl1.armor.open(packet, peer.keys)) this.accept(peer, packet, path);
+      if (index === 0 || this.vl1.armor.open(packet, peer.keys)) {
+        this.accept(peer, packet, this.vl1.paths.hear(path, packet.length));
+      }
     }
     return peer;
   }
@@ -268,12 +286,12 @@ export class Greeter {
       code: ErrorCode.IDENTITY_COLLISION,
       body: new Uint8Array(0),
     }, w);
-    this.vl1.reply(other, path, Verb.ERROR, w.finish());
+    this.vl1.reply(other, this.vl1.paths.hear(path, packet.length), Verb.ERROR, w.finish());
   }
 }
 
 /** Hash of a source's /24 (IPv4) or /48 (IPv6), 14 bits; spec 03 section 20. */
-function prefixHash(ip: Uint8Array): number {
+export function prefixHash(ip: Uint8Array): number {
   let hash = 0;
   if (ip.length === 4) {
     hash = (ip[0] << 16) | (ip[1] << 8) | ip[2];

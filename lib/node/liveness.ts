@@ -91,7 +91,9 @@ export class Liveness {
     if (nowMs < dueMs) return dueMs;
     peer.seedAskedMs = nowMs;
     const route = this.vl1.route(peer);
-    if (route) this.contact.greeter.hello(peer, route.via.path, route.relay !== undefined);
+    if (route) {
+      this.contact.greeter.hello(peer, route.via.path, { relayed: route.relay !== undefined });
+    }
     return nowMs + SEED_HELLO_MS;
   }
 

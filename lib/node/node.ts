@@ -258,6 +258,9 @@ export class Node implements Machine {
 
   #opened(peer: Peer, packet: Uint8Array, path: Path): void {
     const { vl1 } = this;
+    // Pieces may have come from elsewhere: only the least a head has is counted for its source.
+    const isWhole = (packet[AT_FLAGS] & FLAG_FRAGMENTED) === 0;
+    path = vl1.paths.hear(path, isWhole ? packet.length : HEADER_LENGTH);
     vl1.counters.receivedByCipher[cipherOf(packet)]++;
     let payload: Uint8Array | undefined = packet.subarray(AT_PAYLOAD);
     if ((packet[AT_VERB] & VERB_COMPRESSED) !== 0 && payload.length > 0) {

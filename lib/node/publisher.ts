@@ -15,7 +15,7 @@ import type { Network } from "../network/network.ts";
 import type { Networks } from "../network/networks.ts";
 import { type Peer, QUIET_MS, sent } from "../peer/peer.ts";
 import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
-import { Verb } from "../wire/packet.ts";
+import { HEADER_LENGTH, Verb } from "../wire/packet.ts";
 import type { Input } from "./machine.ts";
 import type { Node } from "./node.ts";
 import type { Vl1 } from "./vl1.ts";
@@ -240,7 +240,8 @@ export class Publisher {
       const known = peer.paths.find(({ path }) =>
         path.socket === socket && sameEndpoint(path.endpoint, from)
       );
-      const path = known?.path ?? this.vl1.paths.get(socket, from);
+      const path = known?.path ??
+        this.vl1.paths.hear(this.vl1.paths.get(socket, from), HEADER_LENGTH);
       this.node.received({ peer, path, hops: 0, verb: Verb.FRAME }, true);
     }
     const route = this.vl1.route(peer);

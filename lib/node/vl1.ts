@@ -28,6 +28,7 @@ import {
   buildPacket,
   Cipher,
   FLAG_FRAGMENTED,
+  HEADER_LENGTH,
   packetId,
   Verb,
   VERB_COMPRESSED,
@@ -42,6 +43,12 @@ import { Upstreams } from "./upstreams.ts";
 
 /** Per destination 16 packets; destinations bounded against a scan of made-up addresses; reference life 5 s. */
 const SEND_QUEUE = { perKeyMax: 16, keysMax: 1_024, lifeMs: 5_000 };
+/**
+ * Answers to an address that has not proved itself yet, until it does: a round trip later, or never. Bounded against
+ * questions from made-up addresses.
+ */
+const HELD_ANSWERS = { perKeyMax: 8, keysMax: 512, lifeMs: 2_000 };
+const HELD_CHECK_MS = 500; // when full, the expired are looked for this often at most
 const PEERS_MAX = 262_144; // bounds memory at a root; a leaf knows a few hundred
 const AT_ERROR_CODE = 9; // in the payload of an ERROR, behind verb and id of what it answers
 const COMPRESS_FROM_BYTES = 65; // shorter payloads never gain; reference Packet.cpp
@@ -62,6 +69,8 @@ interface Registration {
   readonly probe?: boolean;
   /** Length of the datagram, which must not be fragmented: the answer proves that the path carries it. */
   readonly mtuProbe?: number;
+  /** We turn to that address of our own accord, at a rate that is bounded where it is decided. */
+  readonly unasked?: boolean;
 }
 
 /** A packet not built yet. */
@@ -94,6 +103,9 @@ export class Vl1 {
   readonly time: Time = { nowMs: 0, wallMs: 0 };
   /** When each peer needs attention: unanswered probes, keepalive, first contact. */
   readonly timers = new Timers<Peer>();
+  /** Datagrams held back from addresses that proved nothing. */
+  readonly #held = new Waiting<Path, { bytes: Uint8Array; whole: boolean }>(HELD_ANSWERS);
+  #heldCheckMs = -Infinity;
   sockets: LocalSocket[] = [];
   /** Addresses of our own virtual interfaces: no path may run through them. */
   own: Prefix[] = [];
@@ -268,13 +280,56 @@ export class Vl1 {
     }
     const mtu = options.mtuProbe ?? path.mtu;
     const whole = options.mtuProbe !== undefined;
+    const reserveBytes = options.probe ? 0 : HEADER_LENGTH;
     for (const bytes of packet.length > mtu ? split(packet, mtu) : [packet]) {
-      this.datagram(path, bytes, { whole });
+      if (options.unasked || this.#spend(path, bytes.length, reserveBytes)) {
+        this.datagram(path, bytes, { whole });
+      } else if (!options.probe) {
+        this.#hold(path, bytes, whole);
+      } else {
+        this.counters.drop("unproven");
+      }
     }
     return id;
   }
 
-  /** One datagram on its way. */
+  /**
+   * Whether an answer of that length may go there now: at will where the address has proved itself, else no more than came
+   * from it (spec 03 section 28 item 23), and so that the question by which it proves itself can still be asked.
+   */
+  mayAnswer(path: Path, lengthBytes: number): boolean {
+    return this.isProved(path) || path.creditBytes >= lengthBytes + HEADER_LENGTH;
+  }
+
+  /** Whether the far end of a path is where it claims to be: it answered us there, or a connection stands. */
+  isProved(path: Path): boolean {
+    return path.isProved || path.isTunnel || this.paths.knows(path.endpoint);
+  }
+
+  #spend(path: Path, lengthBytes: number, reserveBytes: number): boolean {
+    if (this.isProved(path)) return true;
+    if (path.creditBytes < lengthBytes + reserveBytes) return false;
+    path.creditBytes -= lengthBytes;
+    return true;
+  }
+
+  #hold(path: Path, bytes: Uint8Array, whole: boolean): void {
+    const { nowMs } = this;
+    if (this.#held.size >= HELD_ANSWERS.keysMax && nowMs - this.#heldCheckMs >= HELD_CHECK_MS) {
+      this.#heldCheckMs = nowMs;
+      this.#held.expire(nowMs);
+    }
+    if (!this.#held.push(path, { bytes, whole }, nowMs)) this.counters.drop("unproven");
+  }
+
+  /** An address has proved itself: it gets what was held back. */
+  releaseHeld(path: Path): void {
+    for (const { bytes, whole } of this.#held.take(path, this.nowMs)) {
+      this.datagram(path, bytes, { whole });
+    }
+  }
+
+  /** One datagram on its way; whether it may be sent there is decided before. */
   datagram(path: Path, bytes: Uint8Array, how: { ttl?: number; whole?: boolean } = {}): void {
     const { socket, endpoint: to } = path;
     this.outbox.push({ kind: "send", socket, to, bytes, ...how });

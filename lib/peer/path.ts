@@ -63,7 +63,12 @@ export class Path {
   /** Longest datagram it is taken to carry, in bytes of UDP payload. */
   mtu = DEFAULT_PHYSICAL_MTU;
   mtuCheckedMs = -Infinity;
-  /** Bytes an unproven source may still be sent: what it sent minus what it got (spec 03 section 28 item 23). */
+  /** Whether its address has answered a question of ours, and so is where it claims to be. */
+  isProved = false;
+  /**
+   * Bytes that may still be sent there before it proves itself: what came from there minus what went
+   * (spec 03 section 28 item 23).
+   */
   creditBytes = 0;
 
   constructor(readonly socket: SocketId, readonly endpoint: Endpoint) {
@@ -93,19 +98,64 @@ export class Path {
 }
 
 const PATHS_MAX = 262_144; // bounds memory; a root with 100,000 clients uses about two a client
+const UNPROVEN_MAX = 16_384; // bounds memory: sources of authentic packets that proved nothing; the oldest goes first
+const CREDIT_MAX_BYTES = 16_384; // bounds what one address can be sent at once, however much came from it
+/**
+ * What a place may be sent that we turned to of our own accord, beside what we asked it: the answers to its own questions,
+ * which cross ours. Introductions have a budget each, so nobody is flooded.
+ */
+const INVITED_BYTES = 128;
 
-/** All paths that peers have proved, by socket and endpoint. */
+/** All paths that peers have proved, by socket and endpoint; and for a while those that have not. */
 export class Paths {
   readonly #bySocket = new Map<SocketId, Map<number | string, Path>>();
+  readonly #unproven = new Map<string, Path>(); // the one heard longest ago first
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  /** The known path, or a fresh one nobody remembers until {@linkcode keep}: strangers cost nothing. */
+  /** Sources remembered that have not proved their address. */
+  get unprovenSize(): number {
+    return this.#unproven.size;
+  }
+
+  /** The known path, or a fresh one nobody remembers until {@linkcode keep} or {@linkcode hear}: strangers cost nothing. */
   get(socket: SocketId, endpoint: Endpoint): Path {
-    return this.#bySocket.get(socket)?.get(endpointKey(endpoint)) ?? new Path(socket, endpoint);
+    return this.#bySocket.get(socket)?.get(endpointKey(endpoint)) ??
+      this.#unproven.get(unprovenKey(socket, endpoint)) ?? new Path(socket, endpoint);
+  }
+
+  /**
+   * Something authentic came from there: as much may be sent back before the address proves itself.
+   * @returns the path to go on with, which is the remembered one if there is one
+   */
+  hear(path: Path, lengthBytes: number): Path {
+    if (path.isProved) return path;
+    const known = this.get(path.socket, path.endpoint);
+    const kept = known.isProved ? known : this.#remember(known);
+    kept.creditBytes = Math.min(CREDIT_MAX_BYTES, kept.creditBytes + lengthBytes);
+    return kept;
+  }
+
+  /** We turn to that address of our own accord: somebody introduced it, or it is an upstream's. */
+  invite(path: Path): void {
+    if (path.isProved || path.isTunnel) return;
+    const kept = this.#remember(this.get(path.socket, path.endpoint));
+    kept.creditBytes = Math.max(INVITED_BYTES, kept.creditBytes);
+  }
+
+  #remember(path: Path): Path {
+    if (path.isTunnel) return path;
+    const key = unprovenKey(path.socket, path.endpoint);
+    this.#unproven.delete(key);
+    if (this.#unproven.size >= UNPROVEN_MAX) {
+      const oldest = this.#unproven.keys().next();
+      if (!oldest.done) this.#unproven.delete(oldest.value);
+    }
+    this.#unproven.set(key, path);
+    return path;
   }
 
   /** Whether a peer has proved this path. */
@@ -129,6 +179,8 @@ export class Paths {
     const key = endpointKey(path.endpoint);
     if (paths.get(key) === path) return true;
     if (this.#size >= PATHS_MAX) return false;
+    path.isProved = true;
+    this.#unproven.delete(unprovenKey(path.socket, path.endpoint));
     if (!paths.has(key)) this.#size++;
     paths.set(key, path);
     return true;
@@ -139,6 +191,7 @@ export class Paths {
     for (const paths of this.#bySocket.values()) {
       for (const [key, path] of paths) {
         if (unused(path)) {
+          path.isProved = false;
           paths.delete(key);
           this.#size--;
         }
@@ -150,5 +203,12 @@ export class Paths {
   dropSocket(socket: SocketId): void {
     this.#size -= this.#bySocket.get(socket)?.size ?? 0;
     this.#bySocket.delete(socket);
+    for (const [key, path] of this.#unproven) {
+      if (path.socket === socket) this.#unproven.delete(key);
+    }
   }
+}
+
+function unprovenKey(socket: SocketId, endpoint: Endpoint): string {
+  return `${socket}|${endpointKey(endpoint)}`;
 }

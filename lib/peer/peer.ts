@@ -170,6 +170,7 @@ export class Peer {
       return known;
     }
     if (this.paths.length >= PATHS_PER_PEER_MAX && !this.#dropWorst(nowMs)) return undefined;
+    path.isProved = true;
     const learned: PeerPath = {
       path,
       lastInMs: nowMs,

@@ -74,8 +74,10 @@ export class Relay {
   /** A root relays for whoever it knows; a fragment names no source, so its path must be a known peer's. */
   #mayRelay(path: Path, source: Address | undefined): boolean {
     const { vl1 } = this;
-    if (!vl1.upstreams.amUpstream) return vl1.nowMs - path.lastTrustedMs < TRUST_EXPIRATION_MS;
-    return source === undefined ? path.lastInMs > -Infinity : vl1.peers.has(source);
+    if (!vl1.upstreams.amUpstream) {
+      return path.isProved && vl1.nowMs - path.lastTrustedMs < TRUST_EXPIRATION_MS;
+    }
+    return source === undefined ? path.isProved : vl1.peers.has(source);
   }
 
   #budget(path: Path): TokenBucket {

@@ -4,13 +4,24 @@
  * @module
  */
 import { Writer } from "../../lib/base/bytes.ts";
+import type { Address } from "../../lib/base/ids.ts";
 import type { Endpoint, Ip } from "../../lib/base/ip.ts";
 import { deriveSessionKeys, type SessionKeys } from "../../lib/crypto/session_keys.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import { agree } from "../../lib/identity/sign.ts";
 import { Armor } from "../../lib/wire/armor.ts";
 import { encodeHello } from "../../lib/wire/hello.ts";
-import { AT_PAYLOAD, buildPacket, Cipher, Verb } from "../../lib/wire/packet.ts";
+import { encodeInRe } from "../../lib/wire/ok.ts";
+import {
+  AT_PAYLOAD,
+  buildPacket,
+  Cipher,
+  HEADER_LENGTH,
+  packetId,
+  sourceOf,
+  Verb,
+  verbOf,
+} from "../../lib/wire/packet.ts";
 import type { Datagram } from "./internet.ts";
 import type { Rng } from "./rng.ts";
 import type { SimHost } from "./host.ts";
@@ -24,6 +35,7 @@ export class Attacker {
   readonly received: Datagram[] = [];
   bytesOut = 0;
   bytesIn = 0;
+  readonly #answering = new Map<Address, SimHost>();
   readonly #armor: Armor;
   readonly #keys = new Map<SimHost, SessionKeys>();
 
@@ -41,8 +53,25 @@ export class Attacker {
     const receive = (datagram: Datagram) => {
       this.bytesIn += datagram.bytes.length;
       this.received.push(datagram);
+      if (this.#answering.size > 0) this.#answer(datagram);
     };
     this.world.internet.attach(ip, { link: this.world.link(), receive });
+  }
+
+  /** From now on answers what a host asks to see whether we are where we claim to be. */
+  answerEchos(host: SimHost): void {
+    this.#answering.set(host.address, host);
+  }
+
+  #answer({ bytes, from }: Datagram): void {
+    const host = bytes.length >= HEADER_LENGTH && this.#answering.get(sourceOf(bytes));
+    const packet = bytes.slice();
+    if (!host || !this.#armor.open(packet, this.#keysWith(host))) return;
+    if (verbOf(packet) !== Verb.ECHO) return;
+    const w = new Writer();
+    encodeInRe({ inReVerb: Verb.ECHO, inRePacketId: packetId(packet) }, w);
+    w.raw(packet.subarray(AT_PAYLOAD));
+    this.send(this.sealed(host, Verb.OK, w.finish(), Cipher.POLY1305_SALSA2012), from);
   }
 
   /** Sends anything, from anywhere. */

@@ -449,10 +449,7 @@ export class SimHost {
   /** Whether an endpoint has answered: some peer has a path there. */
   hasProved(endpoint: Endpoint): boolean {
     const { paths, sockets } = this.node.vl1;
-    return sockets.some((socket) =>
-      socket.ip.length === endpoint.ip.length &&
-      paths.get(socket.id, endpoint).lastInMs > -Infinity
-    );
+    return sockets.some((socket) => paths.has(socket.id, endpoint));
   }
 }
 

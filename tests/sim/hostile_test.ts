@@ -219,9 +219,46 @@ simTest("what an address that proved nothing gets back", { seeds: [1] }, (world)
     spoof(attacker.hello(root, planet));
     world.run(200);
   }
-  // Reported until spec 03 section 28 item 23 is built (issue 4): then it must be at most 1.
   measured("bytes to a spoofed address per byte spoofed", victim.bytesIn / spoofedBytes, "");
+  assert.ok(victim.bytesIn <= spoofedBytes);
 });
+
+simTest("ECHOs are answered once in 166 ms a path, whether or not it proved itself", {
+  seeds: SEEDS,
+}, (world) => {
+  lab(world, []);
+  const root = world.roots[0];
+  const attacker = new Attacker(world);
+  introduce(world, attacker, root);
+  attacker.send(attacker.hello(root), root.endpoints[0]); // so that bytes are not what limits the answers
+  world.run(1_000);
+  const before = root.node.vl1.counters.sent[Verb.OK];
+  const echo = () => attacker.sealed(root, Verb.ECHO, new Uint8Array(0), Cipher.POLY1305_SALSA2012);
+  keepDoing(world, 1_000, 1_000, () => attacker.send(echo(), root.endpoints[0]));
+  world.run(1_500);
+  const answers = root.node.vl1.counters.sent[Verb.OK] - before;
+  measured("answers to 1,000 ECHOs in a second", answers, "");
+  assert.ok(answers > 0 && answers <= 7);
+});
+
+simTest(
+  "a node whose planet is old has the new one a round trip later",
+  { seeds: [1] },
+  (world) => {
+    lab(world, []);
+    const root = world.roots[0];
+    const attacker = new Attacker(world);
+    const planet = { id: world.planet().id, timestampMs: 0 };
+    attacker.send(attacker.hello(root, planet), root.endpoints[0]);
+    world.run(1_000);
+    assert.ok(attacker.bytesIn <= attacker.bytesOut, "nothing of it before the address is proved");
+    attacker.answerEchos(root);
+    attacker.send(attacker.hello(root, planet), root.endpoints[0]);
+    world.run(1_000);
+    assert.ok(root.node.vl1.paths.knows(attacker.endpoint));
+    assert.ok(attacker.received.some(({ bytes }) => bytes.length > 300), "the planet");
+  },
+);
 
 function putAddress(bytes: Uint8Array, at: number, address: Address): void {
   for (let i = 4, rest = address as number; i >= 0; i--, rest = Math.floor(rest / 256)) {

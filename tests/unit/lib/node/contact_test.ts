@@ -3,7 +3,7 @@ import { formatEndpoint, parseIp } from "../../../../lib/base/ip.ts";
 import { Contact } from "../../../../lib/node/contact.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
 import type { Vl1 } from "../../../../lib/node/vl1.ts";
-import { Verb } from "../../../../lib/wire/packet.ts";
+import { HEADER_LENGTH, Verb } from "../../../../lib/wire/packet.ts";
 import { actionsOf, ALICE, BOB, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
 
 function alice() {
@@ -21,9 +21,14 @@ const question = (vl1: Vl1) => ({
   path: undefined,
 });
 
+/** A path that much came by, and nothing that proves its far end. */
+function heardAt(vl1: Vl1, at: string, lengthBytes = 2_000) {
+  return vl1.paths.hear(vl1.paths.get(1, endpoint(at)), lengthBytes);
+}
+
 Deno.test("Contact.probe() asks by ECHO who knows it, by HELLO who does not or may not", () => {
   const { vl1, contact, bob } = alice();
-  const path = vl1.paths.get(1, endpoint("44.0.0.4/1"));
+  const path = heardAt(vl1, "44.0.0.4/1");
   contact.probe(bob, path);
   contact.probe(bob, path, true);
   bob.version = { ...bob.version, protocol: 4 };
@@ -70,20 +75,20 @@ Deno.test("Contact uses no path that is forbidden, without port, on this machine
 Deno.test("Contact uses no addresses for a root but those it is listed with", () => {
   const { vl1, contact } = alice();
   const root = vl1.peers.get(ROOT.address)!;
-  contact.confirm(root, vl1.paths.get(1, endpoint("44.6.6.6/9993")));
+  contact.confirm(root, heardAt(vl1, "44.6.6.6/9993"));
   assert.equal(actionsOf(vl1.outbox).length, 0);
-  contact.confirm(root, vl1.paths.get(1, endpoint("44.0.0.1/1234")));
+  contact.confirm(root, heardAt(vl1, "44.0.0.1/1234"));
   assert.equal(sentBy(vl1).length, 1, "another port of a listed address will do");
 });
 
 Deno.test("Contact.confirm() asks one unknown address of a peer once a second", () => {
   const { vl1, contact, bob } = alice();
-  const path = () => vl1.paths.get(1, endpoint("44.0.0.4/1"));
+  const path = () => heardAt(vl1, "44.0.0.4/1");
   contact.confirm(bob, path());
   vl1.time.nowMs += 999;
   contact.confirm(bob, path());
   assert.equal(sentBy(vl1).length, 1);
-  contact.confirm(bob, vl1.paths.get(1, endpoint("44.0.0.4/2")));
+  contact.confirm(bob, heardAt(vl1, "44.0.0.4/2"));
   assert.equal(sentBy(vl1).length, 1, "another address has a second of its own");
   vl1.time.nowMs += 1;
   contact.confirm(bob, path());
@@ -92,6 +97,17 @@ Deno.test("Contact.confirm() asks one unknown address of a peer once a second", 
     contact.confirm(bob, vl1.paths.get(1, endpoint(`44.0.0.4/${port}`)));
   }
   assert.ok(bob.probed.size <= 64);
+});
+
+Deno.test("Contact.confirm() sends no more to an address than came from it", () => {
+  const { vl1, contact, bob } = alice();
+  bob.version = { ...bob.version, protocol: 0 };
+  contact.confirm(bob, heardAt(vl1, "44.0.0.4/1", HEADER_LENGTH));
+  assert.deepEqual(sentBy(vl1).map(({ verb }) => verb), [Verb.ECHO], "a HELLO would be too long");
+  vl1.time.nowMs = contact.deadlineMs;
+  contact.handleTimeout();
+  assert.equal(sentBy(vl1).length, 0);
+  assert.equal(vl1.counters.drops.get("unproven"), 1);
 });
 
 Deno.test("Contact.punch() opens our NAT first, then asks five times over two seconds", () => {
@@ -173,7 +189,7 @@ Deno.test("Contact.confirm() asks three times, until the peer answers", () => {
   const askedTimes = (answeredAfter: number) => {
     const { vl1, contact, bob } = alice();
     const startMs = vl1.nowMs;
-    contact.confirm(bob, vl1.paths.get(1, endpoint("44.0.0.4/1")));
+    contact.confirm(bob, heardAt(vl1, "44.0.0.4/1"));
     const times = [0];
     sentBy(vl1);
     while (contact.deadlineMs < Infinity) {

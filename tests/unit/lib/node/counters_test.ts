@@ -34,6 +34,7 @@ function sendEcho(cipher: NodeSettings["cipher"], lengthBytes: number): [Node, N
   to.vl1.addPeer(from.vl1.identity);
   peer.version = { protocol: PROTOCOL_WITH_AES, major: 1, minor: 14, revision: 1 };
   const path = from.vl1.paths.get(1, parseEndpoint("192.0.2.2/9993")!);
+  from.vl1.paths.keep(path);
   from.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(lengthBytes), {});
   const at = parseEndpoint("192.0.2.1/9993")!;
   for (let action = from.poll(); action; action = from.poll()) {

@@ -1,9 +1,11 @@
 /** Whole nodes on the bench: what happens between an input and what comes of it. @module */
 import assert from "node:assert/strict";
 import { formatEndpoint } from "../../../../lib/base/ip.ts";
+import type { Identity } from "../../../../lib/identity/identity.ts";
 import type { NodeEvent } from "../../../../lib/node/machine.ts";
 import type { Node } from "../../../../lib/node/node.ts";
 import { decodeCachedPeer } from "../../../../lib/node/peer_cache.ts";
+import type { Path } from "../../../../lib/peer/path.ts";
 import { AT_FLAGS, Cipher, HEADER_LENGTH, setCipher, Verb } from "../../../../lib/wire/packet.ts";
 import { ALICE, Bench, BOB, CAROL, endpoint, planetOf, ROOT, ROOT2, WHERE } from "./harness.ts";
 
@@ -24,6 +26,13 @@ const eventsOf = (bench: Bench, node: Node): NodeEvent["name"][] =>
 
 const drops = (node: Node, reason: Parameters<Node["vl1"]["counters"]["drop"]>[0]) =>
   node.vl1.counters.drops.get(reason) ?? 0;
+
+/** The path to a peer, proved before. */
+function proved(node: Node, { address }: Identity): Path {
+  const path = node.vl1.paths.get(1, WHERE.get(address)!);
+  node.vl1.paths.keep(path);
+  return path;
+}
 
 Deno.test("Node is online once a root answered its HELLO, and offline a minute after the last word", () => {
   const { bench, roots, alice } = town();
@@ -52,9 +61,9 @@ Deno.test("Node.handle() refuses packets from and to one address before anything
 Deno.test("Node asks who an unknown sender is, and takes its packets up when told", () => {
   const { bench, alice, bob } = town();
   const peer = alice.vl1.addPeer(BOB.publicOnly())!;
-  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
   assert.ok(!bob.vl1.peers.has(ALICE.address));
-  alice.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(3), { probe: true });
+  peer.version = bob.vl1.announced; // asks by ECHO
+  alice.contact.probeFrom(peer, WHERE.get(BOB.address)!, 1);
   bench.hand(alice, { kind: "timeout" });
   assert.ok(bob.vl1.peers.has(ALICE.address), "by WHOIS at the root");
   assert.ok(bob.vl1.counters.received[Verb.ECHO] > 0);
@@ -108,7 +117,7 @@ Deno.test("Node never changes the bytes it is lent", () => {
   };
   const peer = alice.vl1.addPeer(BOB.publicOnly())!;
   bob.vl1.addPeer(ALICE.publicOnly());
-  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  const path = proved(alice, BOB);
   alice.greeter.hello(peer, path);
   alice.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(3_000), {});
   bench.hand(alice, { kind: "timeout" });
@@ -120,7 +129,7 @@ Deno.test("Node answers one ECHO a path in 166 ms, with the bytes it was sent", 
   const { bench, alice, bob } = town();
   const peer = alice.vl1.addPeer(BOB.publicOnly())!;
   bob.vl1.addPeer(ALICE.publicOnly());
-  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  const path = proved(alice, BOB);
   alice.vl1.transmit(peer, path, Verb.ECHO, Uint8Array.of(1, 2, 3), { probe: true });
   bench.hand(alice, { kind: "timeout" });
   assert.equal(peer.paths.length, 1);
@@ -136,7 +145,7 @@ Deno.test("Node drops an OK nobody waits for", () => {
   const { bench, alice, bob } = town();
   const peer = alice.vl1.addPeer(BOB.publicOnly())!;
   bob.vl1.addPeer(ALICE.publicOnly());
-  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  const path = proved(alice, BOB);
   alice.vl1.transmit(peer, path, Verb.OK, new Uint8Array(9), {});
   bench.hand(alice, { kind: "timeout" });
   assert.equal(drops(bob, "unexpected-ok"), 1);
@@ -146,7 +155,7 @@ Deno.test("Node takes malformed payloads of authenticated peers for what they ar
   const { bench, alice, bob } = town();
   const peer = alice.vl1.addPeer(BOB.publicOnly())!;
   bob.vl1.addPeer(ALICE.publicOnly());
-  const path = alice.vl1.paths.get(1, WHERE.get(BOB.address)!);
+  const path = proved(alice, BOB);
   alice.vl1.transmit(peer, path, Verb.RENDEZVOUS, new Uint8Array(3), {});
   bench.hand(alice, { kind: "timeout" });
   assert.equal(drops(bob, "malformed"), 1);
