@@ -28,13 +28,16 @@ import { isTunnel } from "../../lib/peer/path.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
 import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
-import { ControllerCalls } from "./controller_calls.ts";
+import { controllerAnswer, ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
-import type { Home } from "./home.ts";
-import { readLocalNetwork, readNetworks } from "./home_files.ts";
+import { busPath } from "./dns/bus.ts";
+import { NetworkDns } from "./dns/network_dns.ts";
+import { type Home, HomeError } from "./home.ts";
+import { readLocalNetwork } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { renderMetrics } from "./metrics.ts";
+import { MetricsFile } from "./metrics_file.ts";
 import { NodeHome } from "./node_home.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { wishesOf } from "./port_mapping/gateways.ts";
@@ -57,6 +60,14 @@ const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
 const NO_PORT = 0; // TAP of a network that could get none; those there are begin at 1
 const WATCH_SIGNAL = 1; // id of the one signal there is
+
+/** Ours: a reference always has one. */
+const NO_CONTROLLER: ControllerAnswer = {
+  status: 503,
+  json: {
+    description: "this node is no controller: its records could not be opened, see the log",
+  },
+};
 
 /** What a service is made of. */
 export interface ServiceParts {
@@ -96,6 +107,7 @@ export class Service {
   readonly #pump: StorePump | undefined;
   readonly #controller: Controller | undefined;
   readonly #calls = new ControllerCalls((input) => this.input({ kind: "controller", input }));
+  readonly #metricsFile: MetricsFile;
   readonly #changeWaiting = new Set<() => void>();
   readonly #boundMs: number;
   #tcpReceivedBytes = 0; // packets, without what carries them
@@ -116,6 +128,7 @@ export class Service {
     this.#network = parts.machine.openSettings();
     this.#watch = this.#network.watch();
     this.#files = new NodeHome(parts.home, parts.log);
+    this.#metricsFile = new MetricsFile(parts.home, () => this.metrics(), parts.log);
     this.#mover = new DataPlane({
       onDatagram: (socket, from, bytes) =>
         this.input({ kind: "datagram", socket, from, bytes, whole: true }),
@@ -204,6 +217,13 @@ export class Service {
       mover: this.#mover,
       offload: parts.settings.current.dataPlane.offload,
       settings: (id) => readLocalNetwork(this.home, id),
+      dns: new NetworkDns({
+        home: this.home,
+        node: formatAddress(parts.identity.address),
+        busPath: busPath(Deno.env.get("DBUS_SYSTEM_BUS_ADDRESS")),
+        resolvConf: () => parts.settings.current.resolvConf,
+        log: parts.log,
+      }),
       isOnline: () => this.node.isOnline,
       readMulticast: () => readTextFileIfAny("/proc/net/dev_mcast"),
       deviceMap: () => this.home.readText("devicemap") ?? "",
@@ -260,14 +280,15 @@ export class Service {
     }
     this.#refreshLinks();
     this.#tellLinks(false);
-    for (const { id, config } of readNetworks(this.home)) {
+    for (const { id, config } of this.#files.networks(this.node.address)) {
       this.command({ kind: "join", network: id, config, members: this.#files.members(id) });
     }
     for (const { address, try: endpoints } of this.settings.current.peers) {
       if (endpoints.length > 0) this.command({ kind: "hint", peer: address, endpoints });
     }
     this.tunnels.tick();
-    this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
+    this.#metricsFile.start();
+    this.#tickTimer = setInterval(() => this.#tickSafely(), TICK_MS);
   }
 
   /** Hands the node something that happened. */
@@ -391,9 +412,8 @@ export class Service {
 
   /** One request to `/controller`. */
   async controllerApi(method: string, path: string, body: string): Promise<ControllerAnswer> {
-    if (!this.#controller) return { status: 404 };
-    const { status, json } = await this.#calls.call(method, path, body);
-    return { status, json: json as ControllerAnswer["json"] };
+    if (!this.#controller) return NO_CONTROLLER;
+    return controllerAnswer(await this.#calls.call(method, path, body));
   }
 
   #networkChanged(): void {
@@ -432,6 +452,16 @@ export class Service {
       this.#refreshLinks();
     } else if (what === "tap") {
       this.ports.lost(id);
+    }
+  }
+
+  /** A home folder that cannot be read or written for a while must not end the service. */
+  #tickSafely(): void {
+    try {
+      this.#tick();
+    } catch (error) {
+      if (!(error instanceof HomeError)) throw error;
+      this.log(error.message);
     }
   }
 
@@ -521,6 +551,7 @@ export class Service {
       if (action.kind === "persist") this.#persist(action);
     }
     this.#runner.stop();
+    await this.#metricsFile.stop();
     this.tunnels.close();
     await Promise.all([this.sockets.close(), this.ports.close(), this.mapper.close()]);
     await this.#mover.removeSignal(WATCH_SIGNAL);
