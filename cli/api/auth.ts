@@ -54,7 +54,7 @@ function isOpen(path: string): boolean {
 /** The first place that holds a token decides, right or wrong: header, query, bearer. */
 function presentedToken(request: Credentials): string | undefined {
   const header = request.headers["x-zt1-auth"];
-  if (header !== undefined) return header;
+  if (header) return header; // as in the reference an empty one is none
   const query = request.query.get("auth");
   if (query !== null) return query;
   const words = request.headers["authorization"]?.trim().split(/\s+/) ?? [];

@@ -5,10 +5,10 @@
  * @module
  */
 import { ApiError, AssertionError } from "../../lib/base/errors.ts";
-import { type NetworkId, parseAddress, parseNetworkId } from "../../lib/base/ids.ts";
+import { type Address, type NetworkId, parseAddress, parseNetworkId } from "../../lib/base/ids.ts";
 import { parseJsonText } from "../../lib/controller/json_text.ts";
 import { type AccessPolicy, isAuthorized } from "./auth.ts";
-import { isObject, type JsonObject, parseJson } from "../engine/json.ts";
+import { isObject, type Json, type JsonObject, parseJson } from "../engine/json.ts";
 import {
   type ApiRequest,
   type ApiResponse,
@@ -193,10 +193,7 @@ function routeMoon(
 }
 
 function orbit(id: bigint, body: string, view: ServiceView): MoonInfo | JsonObject {
-  const given = parseLeniently(body).seed;
-  // Quirk kept: a number is written in decimal, then read as hexadecimal.
-  const text = typeof given === "string" || typeof given === "number" ? String(given) : "";
-  const seed = parseAddress(/^[0-9a-fA-F]{1,10}$/.test(text) ? text.padStart(10, "0") : "");
+  const seed = seedOf(parseLeniently(body).seed);
   if (!seed) return {};
   view.orbit(id, seed);
   return {
@@ -207,6 +204,16 @@ function orbit(id: bigint, body: string, view: ServiceView): MoonInfo | JsonObje
     updatesMustBeSignedBy: null,
     waiting: true,
   };
+}
+
+/**
+ * As leniently as the reference: the 16 digits of a moon's id name its seed, and what follows the digits is ignored.
+ * Quirk kept: a number is written in decimal, then read as hexadecimal.
+ */
+function seedOf(given: Json | undefined): Address | undefined {
+  const text = typeof given === "string" || typeof given === "number" ? String(given) : "";
+  const digits = /^(?:0[xX])?([0-9a-fA-F]{1,16})/.exec(text)?.[1] ?? "";
+  return parseAddress(digits.slice(-10).padStart(10, "0"));
 }
 
 function routeConfig(method: string, path: string, body: string, view: ServiceView): RouteResult {

@@ -6,9 +6,15 @@
  * @module
  */
 import type { ApiReply } from "../../lib/controller/api.ts";
+import type { ControllerAnswer } from "../api/view.ts";
 import type { ControllerAction, ControllerInput } from "../../lib/controller/machine.ts";
 
 const CALLS_MAX = 4_096; // waiting at a time; protects memory while a disk hangs
+
+/** A controller's reply as the local API shows it. */
+export function controllerAnswer({ status, json, pretty }: ApiReply): ControllerAnswer {
+  return { status, json: json as ControllerAnswer["json"], pretty };
+}
 
 /** Calls under way. */
 export class ControllerCalls {

@@ -100,6 +100,29 @@ Deno.test("answer() hands controller requests on, PUT as POST, and gives errors 
   ]);
 });
 
+Deno.test("answer() reads the seed of a moon as leniently as the reference", async () => {
+  const service = makeService();
+  const seeds: [string, string | undefined][] = [
+    ['"ae2ded7b88"', "ae2ded7b88"],
+    ['"000000ae2ded7b88"', "ae2ded7b88"], // what `orbit <id> <id>` sends
+    ['"AE2DED7B88"', "ae2ded7b88"],
+    ['"0x12"', "0000000012"],
+    ['"12zz"', "0000000012"],
+    ["18", "0000000018"],
+    ['"0"', undefined],
+    ['""', undefined],
+    ['"zz"', undefined],
+    ["null", undefined],
+    ["[1]", undefined],
+  ];
+  for (const [seed, wanted] of seeds) {
+    const { status, body } = await ask(service, "POST", "/moon/00000000aa", `{"seed":${seed}}`);
+    assert.equal(status, 200);
+    assert.equal(body === "{}", wanted === undefined, seed);
+    assert.deepEqual(service.log.splice(0), wanted === undefined ? [] : [`orbit aa ${wanted}`]);
+  }
+});
+
 Deno.test("networkSettings() takes booleans and nothing else", () => {
   assert.deepEqual(
     networkSettings('{"allowManaged":false,"allowDNS":1,"allowGlobal":"true","x":true}'),

@@ -1,6 +1,8 @@
 /** A controller, its store and its API calls together, as a service runs them. @module */
 import assert from "node:assert/strict";
-import { ControllerCalls } from "../../../../cli/engine/controller_calls.ts";
+import { controllerAnswer, ControllerCalls } from "../../../../cli/engine/controller_calls.ts";
+import { answer } from "../../../../cli/api/routes.ts";
+import type { StatusInfo } from "../../../../cli/api/view.ts";
 import { MemoryStore, SharedRecords } from "../../../../cli/storage/memory.ts";
 import { StorePump } from "../../../../cli/storage/store_pump.ts";
 import { SystemError } from "../../../../lib/base/errors.ts";
@@ -9,6 +11,7 @@ import { Controller } from "../../../../lib/controller/controller.ts";
 import type { JsonObject } from "../../../../lib/controller/json.ts";
 import type { ControllerInput } from "../../../../lib/controller/machine.ts";
 import type { ControllerStore, StoreResult } from "../../../../lib/controller/store.ts";
+import { FakeService } from "../api/fake_service.ts";
 import { CONTROLLER, identityOf, seededRandom } from "../../lib/controller/harness.ts";
 
 /** What an engine does with a controller. */
@@ -108,4 +111,32 @@ Deno.test("ControllerCalls.close() ends the calls that still wait, and too many 
   assert.equal((await calls.call("GET", "/controller", "")).status, 503);
   calls.close();
   for (const { status } of await Promise.all(waiting)) assert.equal(status, 503);
+});
+
+Deno.test("controllerAnswer() keeps the order of keys and the tabs of GET /controller, as recorded", async () => {
+  const service = new Service(new MemoryStore());
+  await service.pump.start();
+  const status = controllerAnswer(await service.calls.call("GET", "/controller", ""));
+  assert.equal(status.pretty, true);
+  const view = new FakeService({ address: "19810bb6a3" } as StatusInfo);
+  view.controllerAnswer = status;
+  const response = await answer(
+    {
+      method: "GET",
+      path: "/controller",
+      query: new URLSearchParams(),
+      headers: { "x-zt1-auth": "t" },
+      remote: "127.0.0.1",
+      body: "",
+      signal: new AbortController().signal,
+    },
+    view,
+    { authToken: "t", metricsToken: "m", allowManagementFrom: () => [] },
+  );
+  assert.equal(
+    response.body,
+    '{\n\t"controller": true,\n\t"apiVersion": 4,\n\t"clock": 2000,\n\t"databaseReady": true\n}\n',
+  );
+  const lists = controllerAnswer(await service.calls.call("GET", "/controller/network", ""));
+  assert.ok(!lists.pretty);
 });
