@@ -191,8 +191,10 @@ export async function runProgram(program: Program, argv: string[], io: Io): Prom
     exitCode = await run(new Call(args, options, globalOptions(root.opts()), io)) ?? 0;
   };
   for (const spec of program.commands) declare(root, spec, call);
+  // The parser's own help looks at one word only: "help controller network" would show "controller".
+  const words = argv[0] === "help" && argv.length > 2 ? [...argv.slice(1), "--help"] : argv;
   try {
-    await root.parseAsync(argv, { from: "user" });
+    await root.parseAsync(words, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const run = error.code === "commander.unknownCommand" ? program.fallback(root.args) : undefined;

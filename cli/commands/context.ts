@@ -2,9 +2,8 @@
  * What every command needs: the home folder it is about, the service that runs there, and how a value is printed.
  * @module
  */
-import { ApiError } from "../../lib/base/errors.ts";
+import { ApiError, UsageError } from "../../lib/base/errors.ts";
 import { type NetworkId, parseAddress, parseNetworkId } from "../../lib/base/ids.ts";
-import { UsageError } from "../../lib/base/errors.ts";
 import { ApiClient } from "../api/client.ts";
 import type { Call } from "../command.ts";
 import { Home } from "../engine/home.ts";

@@ -4,10 +4,16 @@
  */
 import { UsageError } from "../../lib/base/errors.ts";
 import { formatNetworkId } from "../../lib/base/ids.ts";
+import { parseIp } from "../../lib/base/ip.ts";
 import { type Call, command, type CommandSpec, group } from "../command.ts";
 import { isObject, type Json, type JsonObject } from "../engine/json.ts";
 import { addressOf, networkIdOf, render, requireService, table } from "./context.ts";
-import { callController, controllerObject, parseAssignments } from "./controller_words.ts";
+import {
+  callController,
+  controllerObject,
+  MEMBER_SETTINGS,
+  parseAssignments,
+} from "./controller_words.ts";
 
 const list = command("list <network>", "The members of a network, and who waits to become one")
   .example("zt controller member list 8056c2e21c000001")
@@ -48,9 +54,12 @@ const set = command("set <network> <member> [key=value...]", "Change a member")
   .action(async (call) => {
     const { api, path, what } = target(call);
     const ip = call.text("ip");
+    if (ip !== undefined && !parseIp(ip)) {
+      throw new UsageError(`"${ip}" is not an address like 10.147.17.5`);
+    }
     const settings = {
       ...(ip === undefined ? {} : { ipAssignments: [ip] }),
-      ...parseAssignments(call.args.slice(2)),
+      ...parseAssignments(call.args.slice(2), MEMBER_SETTINGS),
     };
     if (Object.keys(settings).length === 0) throw new UsageError("name something to change");
     render(call, await controllerObject(api, "POST", path, what, settings), memberText);

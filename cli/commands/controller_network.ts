@@ -12,6 +12,7 @@ import {
   addressPool,
   callController,
   controllerObject,
+  NETWORK_SETTINGS,
   parseAssignments,
 } from "./controller_words.ts";
 
@@ -26,7 +27,7 @@ const create = command("create [key=value...]", "Make a network")
   .option("--ipv4 <network>", "hand out addresses of this network, e.g. 10.147.17.0/24")
   .example("zt controller network create --name office --ipv4 10.147.17.0/24")
   .action(async (call) => {
-    const settings = { ...optionSettings(call), ...parseAssignments(call.args) };
+    const settings = { ...optionSettings(call), ...parseAssignments(call.args, NETWORK_SETTINGS) };
     const api = await ensureService(call);
     const { address } = await api.call("GET", "/status") as StatusInfo;
     const path = `${ROOT}/${address}______`;
@@ -85,7 +86,10 @@ const set = command("set <network> [key=value...]", "Change a network")
   .note('A value is JSON where it can be, e.g. \'dns={"domain":"lan","servers":["10.0.0.1"]}\'.')
   .action(async (call) => {
     const id = formatNetworkId(networkIdOf(call.argument(0)));
-    const settings = { ...optionSettings(call), ...parseAssignments(call.args.slice(1)) };
+    const settings = {
+      ...optionSettings(call),
+      ...parseAssignments(call.args.slice(1), NETWORK_SETTINGS),
+    };
     if (Object.keys(settings).length === 0) throw new UsageError("name something to change");
     const api = requireService(call);
     const path = `${ROOT}/${id}`;

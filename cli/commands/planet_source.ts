@@ -2,10 +2,10 @@
  * Where a planet comes from when a user names one: a file, a URL, or the text `zt planet create` printed.
  * @module
  */
-import { UsageError } from "../../lib/base/errors.ts";
-import { ApiError } from "../../lib/base/errors.ts";
+import { ApiError, UsageError } from "../../lib/base/errors.ts";
 import { fromBase64Url } from "../engine/base64.ts";
 
+const PLANET_MIN_BYTES = 178; // one without roots: type, id, timestamp, key, signature, count; and what is shorter is a word
 const PLANET_MAX_BYTES = 8_480; // upper bound of a serialized world (spec 01 section 9.1)
 const FETCH_PATIENCE_MS = 15_000;
 
@@ -19,7 +19,7 @@ export async function loadPlanetSource(source: string): Promise<Uint8Array> {
   const file = readFileIfAny(source);
   if (file) return textOrBytes(file);
   const bytes = fromBase64Url(source.trim());
-  if (bytes && bytes.length > 0) return bytes;
+  if (bytes && bytes.length >= PLANET_MIN_BYTES) return bytes;
   throw new UsageError(
     `"${source.slice(0, 60)}" is neither a file, a URL nor the text of a planet`,
   );

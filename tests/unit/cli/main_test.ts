@@ -373,6 +373,78 @@ Deno.test("controller commands ask the controller for what the words say", () =>
     ]);
   }));
 
+Deno.test("controller commands refuse settings that are none, and change nothing", () =>
+  withService(async (service, home) => {
+    const c = (...argv: string[]) => zt(["controller", ...argv, "-D", home]);
+    const network = ["network", "set", ID];
+    const member = ["member", "set", ID, "a0b1c2d3e4"];
+    const refusals: [string[], RegExp][] = [
+      [[...network, "nonsense=1"], /there is no setting "nonsense", but name, private,/],
+      [[...network, "mtu=abc"], /mtu must be a whole number from 0, not "abc"/],
+      [[...network, "private=perhaps"], /private must be true or false, not "perhaps"/],
+      [[...network, "routes=10.0.0.0/8"], /routes must be a list in JSON/],
+      [[...network, "--ipv4", "0.0.0.0/0"], /"0\.0\.0\.0\/0" is not an IPv4 network like/],
+      [["network", "create", "mtu=1e99"], /mtu must be/],
+      [[...member, "mtu=1400"], /there is no setting "mtu"/],
+      [[...member, "--ip", "10.1.2.999"], /"10\.1\.2\.999" is not an address like/],
+    ];
+    for (const [argv, line] of refusals) {
+      const { exit, out, err } = await c(...argv);
+      assert.deepEqual([exit, out, err.split("\n").length], [2, "", 2], err);
+      assert.match(err, line);
+    }
+    assert.deepEqual(service.controllerCalls, []);
+    await c("member", "set", ID, "a0b1c2d3e4", "name=123", "authorized=true");
+    assert.deepEqual(service.controllerCalls, [
+      `POST /controller/network/${ID}/member/a0b1c2d3e4 {"authorized":true,"name":"123"}`,
+    ]);
+  }));
+
+Deno.test("controller commands say that a node is no controller", () =>
+  withService(async (service, home) => {
+    service.controllerAnswer = { status: 503, json: { description: "this node is no controller" } };
+    const said = await zt(["controller", "network", "list", "-D", home]);
+    assert.deepEqual([said.exit, said.err], [1, "zt: this node is no controller\n"]);
+  }));
+
+Deno.test("help takes the words of a command, however many", async () => {
+  const { out, exit } = await zt(["help", "controller", "network", "create"]);
+  assert.equal(exit, 0);
+  assert.match(out, /^Usage: zt controller network create .*\n/);
+});
+
+Deno.test("id generate makes an identity, in JSON too, and never writes over one", () =>
+  inHome(async (home) => {
+    const files = [`${home}/identity.secret`, `${home}/identity.public`];
+    const made = await zt(["id", "generate", ...files, "--json"]);
+    assert.deepEqual([made.exit, JSON.parse(made.out)], [0, { written: files }]);
+    const secret = Deno.readTextFileSync(files[0]);
+    for (const names of [files, [files[0]], [`${home}/other`, files[1]]]) {
+      const again = await zt(["id", "generate", ...names]);
+      assert.equal(again.exit, 1);
+      assert.match(again.err, /^zt: write .* failed: EEXIST \(move it away first: [^\n]*\)\n$/);
+    }
+    assert.equal(Deno.readTextFileSync(files[0]), secret);
+    assert.deepEqual([...Deno.readDirSync(home)].length, 2);
+
+    const json = async (...argv: string[]) => JSON.parse((await zt(["-j", "id", ...argv])).out);
+    const { identity } = await json("public", files[0]);
+    assert.equal(identity, Deno.readTextFileSync(files[1]).trim());
+    assert.equal((await zt(["id", "public", files[0]])).out, `${identity}\n`);
+    const { signature } = await json("sign", files[0], files[1]);
+    assert.deepEqual(await json("verify", files[1], files[1], signature), { valid: true });
+    assert.deepEqual(await json("validate", files[1]), { valid: true });
+    assert.equal((await json("initmoon", files[1])).objtype, "world");
+    const failed = await zt(["id", "verify", files[1], files[0], signature, "--json"]);
+    assert.deepEqual([failed.exit, failed.out], [1, ""]);
+  }));
+
+Deno.test("planet use takes a word for what it is: no planet", async () => {
+  const { exit, err } = await zt(["planet", "use", "nofile"]);
+  assert.equal(exit, 2);
+  assert.match(err, /"nofile" is neither a file, a URL nor the text of a planet/);
+});
+
 Deno.test("planet create, show and use carry a planet from one home to another", () =>
   inHome(async (home) => {
     const [here, there] = [`${home}/a`, `${home}/b`];
