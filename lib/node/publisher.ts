@@ -13,7 +13,7 @@ import type { TableRecord } from "../dataplane/table_records.ts";
 import type { Membership } from "../network/membership.ts";
 import type { Network } from "../network/network.ts";
 import type { Networks } from "../network/networks.ts";
-import { type Peer, QUIET_MS, sent } from "../peer/peer.ts";
+import { type Peer, QUIET_MS, sent, VERSION_UNKNOWN } from "../peer/peer.ts";
 import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
 import { HEADER_LENGTH, Verb } from "../wire/packet.ts";
 import type { Input } from "./machine.ts";
@@ -24,6 +24,7 @@ const SESSIONS_MAX = 4_096; // of the 16,384 the arena has: a leaf uses hundreds
 const MEMBERS_MAX = 16_384; // as the arena
 const NETWORKS_MAX = 1_024; // as many as can be joined
 const IDLE_MS = 60_000; // without traffic for this long a session is taken back
+const AES_PROTOCOL_MIN = 12; // who understands AES-GMAC-SIV
 const CHECK_MS = 5_000; // how often what is published is compared with what should be, without any event
 /** A slot is not given to another peer sooner: what the data plane still has to report of the first must not count for it. */
 const SLOT_REST_MS = 15_000;
@@ -95,8 +96,7 @@ export class Publisher {
   }
 
   #addSession(peer: Peer): Session | undefined {
-    // The data plane seals with Salsa20/12 only: peers we were told to use AES with stay on the slow path.
-    if (this.vl1.settings.cipher === "aes" && peer.version.protocol >= 12) return undefined;
+    if (this.#needsAes(peer)) return undefined;
     const { nowMs } = this.vl1;
     const slot = this.#sessionSlots.take(nowMs);
     if (slot === undefined) return undefined;
@@ -106,6 +106,15 @@ export class Publisher {
     this.#publishSession(session);
     this.#checkMs = Math.min(this.#checkMs, nowMs + CHECK_MS);
     return session;
+  }
+
+  /**
+   * The data plane seals with Salsa20/12 only: peers we were told to use AES with stay on the slow path. So do those who have
+   * not said yet what they understand.
+   */
+  #needsAes({ version }: Peer): boolean {
+    if (this.vl1.settings.cipher !== "aes") return false;
+    return version.protocol >= AES_PROTOCOL_MIN || version.protocol === VERSION_UNKNOWN.protocol;
   }
 
   #publishSession(session: Session): void {
@@ -191,7 +200,7 @@ export class Publisher {
     const { nowMs } = this.vl1;
     for (const session of this.#sessions.values()) {
       const known = this.vl1.peers.get(session.peer.address) === session.peer;
-      if (!known || nowMs - session.lastUsedMs >= IDLE_MS) {
+      if (!known || nowMs - session.lastUsedMs >= IDLE_MS || this.#needsAes(session.peer)) {
         this.#dropSession(session);
         continue;
       }

@@ -16,6 +16,7 @@ import type { TableRecord } from "../../../../lib/dataplane/table_records.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import { buildFrame } from "../../../../lib/network/ethernet.ts";
 import type { Network } from "../../../../lib/network/network.ts";
+import type { NodeSettings } from "../../../../lib/node/machine.ts";
 import type { Node } from "../../../../lib/node/node.ts";
 import { decodeNetworkCredentials } from "../../../../lib/wire/network_credentials.ts";
 import { ALICE, Bench, BOB, CAROL, endpoint, ROOT, WHERE } from "./harness.ts";
@@ -55,9 +56,9 @@ class Scene {
   readonly alice: Node;
   readonly bob: Node;
 
-  constructor() {
+  constructor(settings: Partial<NodeSettings> = {}) {
     this.bench.add(ROOT);
-    this.alice = this.bench.add(ALICE);
+    this.alice = this.bench.add(ALICE, { settings });
     this.bob = this.bench.add(BOB);
     for (const [node, identity] of [[this.alice, ALICE], [this.bob, BOB]] as const) {
       node.vl1.addPeer(CAROL.publicOnly()); // whose signature members check
@@ -366,4 +367,23 @@ Deno.test("what the data plane opened is handled as if it had come here sealed",
   packet[17] = 0x45;
   scene.bench.hand(scene.alice, { kind: "opened", socket: 1, from, bytes: packet });
   equal(scene.alice.vl1.counters.drops.get("unknown-sender"), 1);
+});
+
+Deno.test("Publisher leaves peers to the slow path that AES is to be used with, as soon as it is known", () => {
+  const version = (protocol: number) => ({ protocol, major: 1, minor: 14, revision: 1 });
+  for (const [protocol, isPublished] of [[0, false], [11, true], [12, false]] as const) {
+    const scene = new Scene({ cipher: "aes" });
+    scene.exchange();
+    const peer = scene.alice.vl1.peers.get(BOB.address)!;
+    peer.version = version(protocol);
+    scene.bench.run(70_000); // whatever was published is idle and gone
+    scene.published();
+    peer.version = version(protocol);
+    scene.send(scene.alice, scene.bob);
+    equal(scene.kinds().includes("session"), isPublished, `protocol ${protocol}`);
+    if (!isPublished) continue;
+    peer.version = version(12);
+    scene.bench.run(5_000);
+    ok(scene.kinds().includes("no-session"), "its peer was updated meanwhile");
+  }
 });
