@@ -45,6 +45,7 @@ import { machineMapper } from "./port_mapping/machine_mapper.ts";
 import type { PortMapper } from "./port_mapping/mapper.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
+import { physicalFor } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
 import { TcpTunnels } from "./tcp/tcp_tunnels.ts";
 import { Validator } from "./validator.ts";
@@ -247,6 +248,7 @@ export class Service {
       platform: `linux/${Deno.build.arch === "aarch64" ? "arm64" : "x86_64"}`,
       isForbidden: (endpoint, peer) => this.#isForbidden(endpoint, peer),
       trustedPathId: (endpoint) => this.#trustedPathId(endpoint),
+      pathMtu: (endpoint) => physicalFor(this.settings.current, endpoint.ip)?.mtu || undefined,
     };
   }
 
@@ -260,9 +262,7 @@ export class Service {
   }
 
   #trustedPathId(endpoint: Endpoint): bigint | undefined {
-    const entry = this.settings.current.physical.find(({ network }) =>
-      contains(network, endpoint.ip)
-    );
+    const entry = physicalFor(this.settings.current, endpoint.ip);
     return entry && entry.trustedPathId !== 0n ? entry.trustedPathId : undefined;
   }
 

@@ -6,6 +6,7 @@
  */
 import { type Address, parseAddress } from "../../lib/base/ids.ts";
 import {
+  contains,
   type Endpoint,
   type Ip,
   parseEndpoint,
@@ -124,6 +125,11 @@ export function parseSettings(conf: JsonObject): Settings {
     tcpRelay: at("tcpRelay").flag(true),
     tcpRelayPort: at("tcpRelayPort").port(DEFAULT_RELAY_PORT) || DEFAULT_RELAY_PORT,
   };
+}
+
+/** What is said about a physical address: the first network that contains it decides. */
+export function physicalFor({ physical }: Settings, ip: Ip): PhysicalSettings | undefined {
+  return physical.find(({ network }) => contains(network, ip));
 }
 
 function parseCipher(text: string): CipherChoice | undefined {

@@ -44,7 +44,12 @@ export class PathMtu {
 
   /** A path carries frames: see to it that its MTU is known and still true. Cheap when it is. */
   use(peer: Peer, path: Path): void {
-    const { nowMs } = this.vl1;
+    const { nowMs, settings } = this.vl1;
+    const configured = settings.pathMtu?.(path.endpoint);
+    if (configured !== undefined) {
+      path.mtu = configured;
+      return;
+    }
     if (this.#searches.has(path) || this.#searches.size >= SEARCHES_MAX) return;
     const sinceMs = nowMs - path.mtuCheckedMs;
     if (sinceMs < VERIFY_MS) return;

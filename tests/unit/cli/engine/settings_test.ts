@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { formatEndpoint, formatIp, formatPrefix } from "../../../../lib/base/ip.ts";
+import { formatEndpoint, formatIp, formatPrefix, parseIp } from "../../../../lib/base/ip.ts";
 import { type JsonObject, parseJson } from "../../../../cli/engine/json.ts";
 import { Home } from "../../../../cli/engine/home.ts";
 import { LiveSettings } from "../../../../cli/engine/live_settings.ts";
-import { parseSettings } from "../../../../cli/engine/settings.ts";
+import { parseSettings, physicalFor } from "../../../../cli/engine/settings.ts";
 
 const parse = (text: string) => parseSettings(parseJson(text) as JsonObject);
 const parseSetting = (text: string) => parse(`{"settings":${text}}`);
@@ -152,4 +152,14 @@ Deno.test("parseSettings() lets parts of the data plane be switched off, and nam
   for (const [text, message] of cases) {
     assert.throws(() => parseSetting(text), (error: Error) => message.test(error.message));
   }
+});
+
+Deno.test("physicalFor() finds the first network that holds an address", () => {
+  const settings = parse(
+    `{"physical":{"10.0.0.0/8":{"mtu":1400},"10.1.0.0/16":{"mtu":9000},"fd00::/8":{"mtu":20000}}}`,
+  );
+  const mtuOf = (ip: string) => physicalFor(settings, parseIp(ip)!)?.mtu;
+  assert.equal(mtuOf("10.1.2.3"), 1_400);
+  assert.equal(mtuOf("fd00::1"), 10_324);
+  assert.equal(mtuOf("192.0.2.1"), undefined);
 });
