@@ -6,7 +6,7 @@ import { TimeoutError, UsageError } from "../../lib/base/errors.ts";
 import { type ApiServer, openApiServer } from "../api/server.ts";
 import type { ServiceView } from "../api/view.ts";
 import { type Call, command } from "../command.ts";
-import type { Home } from "../engine/home.ts";
+import { type Home, HomeError } from "../engine/home.ts";
 import { ensureToken, writePort } from "../engine/home_files.ts";
 import { LiveSettings } from "../engine/live_settings.ts";
 import type { ServiceOptions } from "../engine/service_options.ts";
@@ -95,8 +95,9 @@ async function serve(call: Call, home: Home, stop: AbortController): Promise<voi
   const openApi = async (view: ServiceView, port: number) => {
     try {
       server = await openApiServer({ view, policy, port });
-      writePort(home, server.port);
-      home.write(PID_FILE, String(Deno.pid));
+      const bound = server.port;
+      ifPossible(log, () => writePort(home, bound));
+      ifPossible(log, () => home.write(PID_FILE, String(Deno.pid)));
       log(`node ${view.status().address} is ready on port ${server.port}`);
     } catch (error) {
       failure = error;
@@ -125,9 +126,19 @@ async function serve(call: Call, home: Home, stop: AbortController): Promise<voi
   } finally {
     clearInterval(logTimer);
     await server?.close();
-    home.remove(PID_FILE);
+    ifPossible(log, () => home.remove(PID_FILE));
   }
   if (failure !== undefined) throw failure;
+}
+
+/** What helps commands find the service is no reason to be without one: the disk may be full. */
+function ifPossible(log: (line: string) => void, change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    if (!(error instanceof HomeError)) throw error;
+    log(error.message);
+  }
 }
 
 /** Resolves a while after the signal aborts: a stop that hangs does not hang us. */

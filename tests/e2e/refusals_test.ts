@@ -11,6 +11,7 @@ import {
 } from "./stage.ts";
 
 const SETPRIV = "/usr/bin/setpriv"; // takes capabilities away
+const MOUNT = "/usr/bin/mount";
 
 /** One root with a network, on a host of its own, that all tests may ask and none may end. */
 interface Rooted {
@@ -152,6 +153,7 @@ endToEndTest("a torn network file does not keep the network from coming up", asy
   Deno.writeTextFileSync(`${node.home}/networks.d/${id}.conf`, "nwid=zzz\nr=1\nC=\\0\\0");
   const service = node.start();
   await service.online();
+  ok(service.log.some((line) => /\.conf: is not .*; set aside as .*\.bad-1/.test(line)));
   match(await joinNetwork(node, id), /^10\.9\.9\./);
   await service.stop();
 });
@@ -162,3 +164,70 @@ endToEndTest("a home folder that cannot be one is refused in one line, exit 1", 
   await serviceRefused(inFile.start(), /cannot make the home folder .*: [^']+$/);
   refused(await inFile.say("info"), 1, /cannot read .*: Not a directory/);
 });
+
+/** A small disk of its own under a home folder. */
+async function withSmallDisk(node: LabNode, use: () => Promise<void>): Promise<void> {
+  const run = (path: string, ...args: string[]) => new Deno.Command(path, { args }).output();
+  Deno.mkdirSync(node.home, { recursive: true });
+  ok((await run(MOUNT, "-t", "tmpfs", "-o", "size=512k", "tmpfs", node.home)).success);
+  try {
+    await use();
+  } finally {
+    await run("/usr/bin/umount", "--lazy", node.home);
+  }
+}
+
+/** Takes what is left of a disk, to the last page. */
+function fill(path: string): void {
+  using file = Deno.openSync(path, { append: true, create: true });
+  try {
+    for (;;) file.writeSync(new Uint8Array(4_096));
+  } catch (error) {
+    match(String(error), /No space left/);
+  }
+}
+
+endToEndTest("a full disk refuses what must be kept, and the service goes on", async () => {
+  const { stage, world, id } = await rooted();
+  const node = stage.node("other", "full");
+  await withSmallDisk(node, async () => {
+    fill(`${node.home}/filling`);
+    await serviceRefused(node.start(), /cannot write .*authtoken\.secret: No space left/);
+    refused(await node.say("planet", "use", world), 1, /cannot write .*planet: No space left/);
+    Deno.removeSync(`${node.home}/filling`);
+
+    await node.do("planet", "use", world);
+    const service = node.start();
+    await service.online();
+    await joinNetwork(node, id);
+    const identity = Deno.readTextFileSync(`${node.home}/identity.secret`);
+    fill(`${node.home}/filling`);
+    refused(await node.say("join", `${id.slice(0, -1)}0`), 1, /local\.conf: No space left/);
+    refused(await node.say("controller", "network", "create"), 1, /ENOSPC .*free some disk/);
+    equal((await networkOf(node, id))?.status, "OK");
+    equal(await service.stop(), 0);
+
+    const again = node.start();
+    await again.online();
+    equal((await networkOf(node, id))?.status, "OK");
+    Deno.removeSync(`${node.home}/filling`);
+    await node.do("controller", "network", "create");
+    equal(Deno.readTextFileSync(`${node.home}/identity.secret`), identity);
+    equal(await again.stop(), 0);
+  });
+}, MOUNT);
+
+endToEndTest("a read-only home is refused in one line, exit 1", async () => {
+  const { stage } = await rooted();
+  const node = stage.node("other", "read-only");
+  await withSmallDisk(node, async () => {
+    await createPlanet(stage, node);
+    const remount = { args: ["-o", "remount,ro", node.home] };
+    ok((await new Deno.Command(MOUNT, remount).output()).success);
+    await serviceRefused(node.start(), /cannot use the home folder .*: Read-only file system/);
+    const { code, err } = await node.say("service", "--background");
+    equal(code, 1);
+    match(err, /zt: cannot write .*service\.log: Read-only file system[^\n]*\n$/);
+    refused(await node.say("planet", "sign"), 1, /cannot write .*: Read-only file system/);
+  });
+}, MOUNT);
