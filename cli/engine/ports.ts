@@ -6,6 +6,7 @@
  * @module
  */
 import type { Machine, NetworkSettings as MachineNetwork, Tap, TapOffload } from "../../ffi/mod.ts";
+import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { deviceName } from "../../lib/base/device_name.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import { formatNetworkId, type NetworkId, parseMac } from "../../lib/base/ids.ts";
@@ -20,6 +21,7 @@ import type { NetworkDns } from "./dns/network_dns.ts";
 import type { LocalNetworkSettings } from "./home_files.ts";
 import { type Managed, managedFor, type ManagedRoute } from "./managed.ts";
 import type { PacketMover } from "./packet_mover.ts";
+import { strictDevices } from "./reverse_path.ts";
 
 const NAME_TRIALS = 256; // other names tried when a device of the usual one exists
 
@@ -29,6 +31,8 @@ interface Port {
   readonly tap: Tap | undefined; // undefined: it could not be made
   config: PortConfig;
   applied: Managed;
+  /** Devices the user was told of: they stand in the way of a default route. */
+  strict: string;
   groupsKey: string;
 }
 
@@ -86,7 +90,8 @@ export class Ports {
     } catch (error) {
       this.#complain(error, `no interface for network ${formatNetworkId(id)}: `);
     }
-    const port = { tapId, tap, config, applied: { addresses: [], routes: [] }, groupsKey: "" };
+    const applied = { addresses: [], routes: [] };
+    const port = { tapId, tap, config, applied, strict: "", groupsKey: "" };
     this.#ports.set(id, port);
     onPort(id, tap === undefined);
     return port;
@@ -116,8 +121,31 @@ export class Ports {
     this.#applyAddresses(port, wanted);
     this.#applyRoutes(port, wanted, true);
     port.applied = wanted;
+    this.#checkWayBack(port);
     dns.set(id, allowed.allowDNS ? port.config.dns : undefined, port.tap.index);
     this.scanGroups(id);
+  }
+
+  /** Tells of devices that keep the network below from working when the default route is ours. */
+  #checkWayBack(port: Port): void {
+    const { network, log } = this.#options;
+    const isDefault = port.applied.routes.some(({ target, gateway }) =>
+      gateway?.length === 4 && target.bits <= 1
+    );
+    const strict = isDefault
+      ? strictDevices(
+        network.links().filter(({ index }) => index !== port.tap!.index),
+        readTextFileIfAny,
+      )
+      : [];
+    const names = strict.join(", ");
+    if (names === port.strict) return;
+    port.strict = names;
+    if (names === "") return;
+    log(
+      `strict reverse path filtering on ${names} drops what other nodes send while the default ` +
+        `route is ${port.tap!.name}: sysctl net.ipv4.conf.${strict[0]}.rp_filter=2`,
+    );
   }
 
   #applyAddresses(port: Port, wanted: Managed): void {

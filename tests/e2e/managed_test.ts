@@ -3,6 +3,7 @@ import { AgentClient } from "../../cli/engine/demo/agent_client.ts";
 import { LabNode } from "../../cli/engine/demo/lab_node.ts";
 import type { LabHost } from "../../cli/engine/lab.ts";
 import { formatPrefix, rfc4193, sixPlane } from "../../lib/base/ip.ts";
+import { writeSysctl } from "../../ffi/linux/system.ts";
 import { parseAddress, parseNetworkId } from "../../lib/base/ids.ts";
 import {
   addressOf,
@@ -120,6 +121,14 @@ endToEndTest("a member is the way out, the underlay stays, and leaving restores 
   service = member.start();
   await service.online();
   ok((await agent.ping(patient).result).received > 0, "the way out is back after a restart");
+
+  await member.do("set", id, "allowDefault=0");
+  home.run(() => writeSysctl("net.ipv4.conf.all.rp_filter", 1));
+  await member.do("set", id, "allowDefault=1");
+  await service.waitFor(/^strict reverse path filtering on eth0 .*eth0\.rp_filter=2$/, 5_000);
+  equal((await agent.ping(order).result).received, 0, "and it is true");
+  home.run(() => writeSysctl("net.ipv4.conf.eth0.rp_filter", 2));
+  ok((await agent.ping(patient).result).received > 0, "and the remedy helps");
   await member.do("leave", id);
   await until("all is as it was after leaving", 5_000, () => machineState(home) === before);
   equal(machineState(home), before);
