@@ -49,6 +49,7 @@ const REFRESH_MS = 60_000; // a configuration is asked for again this long after
 const REQUEST_DELAYS_MS = [1_100, 1_100, 2_500, 5_000];
 const MEMBERSHIPS_MAX = 65_536; // members known of one network; the one heard of longest ago goes first
 const BRIDGE_ROUTES_MAX = 65_536; // MACs learned behind bridges; the oldest goes first
+const BRIDGE_ROUTE_MS = 300_000; // a MAC not heard of for this long may be anywhere; as IEEE 802.1D, the reference has no limit
 const GROUPS_MAX = 4_096; // groups this machine subscribes to on one network; as many again behind a bridge
 const BRIDGED_GROUP_MS = 1_200_000; // a group nobody behind us sent to for this long is not announced any more
 
@@ -98,7 +99,7 @@ export class Network {
   #requests = 0;
   readonly #assembler = new ConfigAssembler();
   readonly #memberships = new Map<Address, Membership>();
-  readonly #bridged = new Map<Mac, Address>();
+  readonly #bridged = new Map<Mac, { bridge: Address; atMs: number }>();
   #tapGroups = new Map<string, MulticastGroup>();
   readonly #bridgedGroups = new Map<string, { group: MulticastGroup; atMs: number }>();
 
@@ -329,17 +330,22 @@ export class Network {
 
   // --- bridging
 
+  /** A host with this MAC sent something by way of a bridge. */
   learnBridged(mac: Mac, bridge: Address): void {
     this.#bridged.delete(mac);
     if (this.#bridged.size >= BRIDGE_ROUTES_MAX) {
       const oldest = this.#bridged.keys().next();
       if (!oldest.done) this.#bridged.delete(oldest.value);
     }
-    this.#bridged.set(mac, bridge);
+    this.#bridged.set(mac, { bridge, atMs: this.vl1.nowMs });
   }
 
+  /** The bridge a MAC was last heard behind; undefined when that is unknown or long ago: every bridge is to be asked. */
   bridgeOf(mac: Mac): Address | undefined {
-    return this.#bridged.get(mac);
+    const learned = this.#bridged.get(mac);
+    if (!learned || this.vl1.nowMs - learned.atMs < BRIDGE_ROUTE_MS) return learned?.bridge;
+    this.#bridged.delete(mac);
+    return undefined;
   }
 
   // --- multicast groups

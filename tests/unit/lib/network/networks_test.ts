@@ -1,7 +1,7 @@
 /** Networks of whole nodes on the bench: joining, the gate, groups, credentials. @module */
 import assert from "node:assert/strict";
 import { Writer } from "../../../../lib/base/bytes.ts";
-import { macOf, type NetworkId } from "../../../../lib/base/ids.ts";
+import { type Mac, macOf, type NetworkId } from "../../../../lib/base/ids.ts";
 import { parseIp } from "../../../../lib/base/ip.ts";
 import { issueCom } from "../../../../lib/credential/certificate_of_membership.ts";
 import { EMPTY_CONFIG, type NetworkConfig } from "../../../../lib/credential/network_config.ts";
@@ -251,4 +251,22 @@ Deno.test("a revocation of our own membership makes us ask the controller at onc
     bench.run(500);
     assert.equal(asked() - before, requests);
   }
+});
+
+Deno.test("a MAC behind a bridge is forgotten five minutes after it was last heard", () => {
+  const { bench, alice } = village();
+  const network = alice.networks.find(NETWORK)!;
+  const [printer, phone] = [0x02_00_00_00_00_01 as Mac, 0x02_00_00_00_00_02 as Mac];
+  for (const mac of [printer, phone]) network.learnBridged(mac, BOB.address);
+  bench.run(200_000);
+  network.learnBridged(phone, ROOT.address); // it moved
+  assert.deepEqual([printer, phone].map((mac) => network.bridgeOf(mac)), [
+    BOB.address,
+    ROOT.address,
+  ]);
+  bench.run(200_000);
+  assert.deepEqual([printer, phone].map((mac) => network.bridgeOf(mac)), [
+    undefined,
+    ROOT.address,
+  ]);
 });
