@@ -1,6 +1,6 @@
 /** The Prometheus text of a service: complete against the reference's, and right about what happened. @module */
 import assert from "node:assert/strict";
-import { macOf, type NetworkId } from "../../../../lib/base/ids.ts";
+import { type Address, macOf, type NetworkId } from "../../../../lib/base/ids.ts";
 import { issueCom } from "../../../../lib/credential/certificate_of_membership.ts";
 import { EMPTY_CONFIG } from "../../../../lib/credential/network_config.ts";
 import { RuleType } from "../../../../lib/credential/rule_codec.ts";
@@ -256,4 +256,12 @@ Deno.test("renderMetrics() counts a controller's networks, members, requests, ch
   for (const [name, value] of Object.entries(expected)) {
     assert.equal(samples.get(`controller_${name}`), value, name);
   }
+});
+
+Deno.test("renderMetrics() gives lines of their own to 1024 peers at most: a root knows many more", () => {
+  const { alice } = village();
+  const peer = alice.vl1.peers.get(ROOT.address)!;
+  for (let i = 1; i <= 2_000; i++) alice.vl1.peers.set(i as Address, peer);
+  const lines = renderMetrics(sourcesOf(alice)).split("\n");
+  assert.equal(lines.filter((line) => line.startsWith("zt_peer_packet_errors{")).length, 1_024);
 });
