@@ -211,8 +211,8 @@ function declare(parent: Command, spec: CommandSpec, call: Caller): void {
     .helpOption("-h, --help", "print help");
   for (const { flags, description, many } of spec.options) {
     if (many) {
-      const collect = (value: string, before: string[]) => [...before, value];
-      made.option(flags, description, collect, [] as string[]);
+      const collect = (value: string, before: string[] = []) => [...before, value];
+      made.option(flags, description, collect);
     } else made.option(flags, description);
   }
   for (const name of spec.aliases) made.alias(name);

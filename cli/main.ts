@@ -110,8 +110,13 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof TimeoutError) return 3;
   const refused = error instanceof ApiError || error instanceof SystemError ||
     error instanceof HomeError || error instanceof WireError ||
-    error instanceof Deno.errors.NotCapable;
+    error instanceof Deno.errors.NotCapable || isOfSystem(error);
   return refused ? 1 : EXIT_BUG;
+}
+
+/** A file or folder the system refused: "Read-only file system (os error 30): open '/srv/zerotier_dump.txt'". */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && /\(os error \d+\)/.test(error.message);
 }
 
 /** Where text goes in the end. */

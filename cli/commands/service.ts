@@ -10,7 +10,14 @@ import { type Home, HomeError } from "../engine/home.ts";
 import { ensureToken, writePort } from "../engine/home_files.ts";
 import { LiveSettings } from "../engine/live_settings.ts";
 import type { ServiceOptions } from "../engine/service_options.ts";
-import { ensureService, findService, homeOf, isAnswering, requireService } from "./context.ts";
+import {
+  ensureService,
+  findService,
+  homeOf,
+  isAnswering,
+  render,
+  requireService,
+} from "./context.ts";
 
 const PID_FILE = "zerotier-one.pid";
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGQUIT"] as const;
@@ -38,12 +45,17 @@ export const service = command("service", "Run the node")
 async function startService(call: Call): Promise<void> {
   const home = homeOf(call);
   if (await isAnswering(findService(call, home))) {
-    call.io.out(`a service is already running on ${home.path}\n`);
+    const { port } = requireService(call).target;
+    const text = `a service is already running on ${home.path}\n`;
+    render(call, { started: false, port, home: home.path }, () => text);
     return;
   }
   const api = await ensureService(call);
-  call.io.out(
-    `the service answers on port ${api.target.port}; its log: ${home.pathOf("service.log")}\n`,
+  const { port } = api.target;
+  render(
+    call,
+    { started: true, port, home: home.path },
+    () => `the service answers on port ${port}; its log: ${home.pathOf("service.log")}\n`,
   );
 }
 
@@ -53,7 +65,7 @@ async function stopService(call: Call): Promise<void> {
   const untilMs = performance.now() + STOP_PATIENCE_MS;
   while (performance.now() < untilMs) {
     if (home.readText(PID_FILE) === undefined && !(await isAnswering(findService(call, home)))) {
-      call.io.out("the service has ended\n");
+      render(call, { stopped: true, home: home.path }, () => "the service has ended\n");
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));

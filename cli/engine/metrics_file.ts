@@ -47,6 +47,7 @@ export class MetricsFile {
         this.#log(`cannot write ${path}: ${error instanceof Error ? error.message : error}`);
       }
       this.#complained = true; // once: a full disk stays full for a while
+      await Deno.remove(temporary).catch(() => {}); // half of it would take the last room
     }
   }
 

@@ -514,6 +514,28 @@ Deno.test("run() reports an error of ours with its stack and 70", () =>
     assert.deepEqual(service.log, []);
   }));
 
+Deno.test("service --background says in words and in JSON that one runs already", () =>
+  withService(async (_service, home, { port }) => {
+    const words = await zt(["service", "--background", "-D", home]);
+    assert.deepEqual([words.exit, words.out], [0, `a service is already running on ${home}\n`]);
+    const json = await zt(["service", "--background", "-D", home, "--json"]);
+    assert.deepEqual(JSON.parse(json.out), { started: false, port, home });
+  }));
+
+Deno.test("run() reports what the system refused in one line and 1", () =>
+  withService(async (_service, home) => {
+    const folder = Deno.cwd();
+    Deno.mkdirSync(`${home}/here/zerotier_dump.txt`, { recursive: true });
+    Deno.chdir(`${home}/here`);
+    try {
+      const { exit, err, out } = await zt(["dump", "-D", home]);
+      assert.deepEqual([exit, out], [1, ""]);
+      assert.match(err, /^zt: [^\n]*\(os error 21\): [^\n]*zerotier_dump\.txt'\n$/);
+    } finally {
+      Deno.chdir(folder);
+    }
+  }));
+
 Deno.test("writeAll() and writeIfPossible() write piece by piece, and differ where nothing can be written", () => {
   const written: number[] = [];
   const slow: TextSink = { writeSync: (bytes) => written.push(bytes[0]) && 1 };
