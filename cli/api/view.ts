@@ -239,7 +239,9 @@ export type EffectiveSettings = {
   listeningOn: string[];
   portMappingEnabled: boolean;
   primaryPort: number;
+  /** Undefined when there is none, which is written as 0. */
   secondaryPort?: number;
+  /** The same. */
   tertiaryPort?: number;
   softwareUpdate: string;
   softwareUpdateChannel: string;
@@ -251,5 +253,7 @@ export type EffectiveSettings = {
 export function effectiveConfig(localConf: JsonObject, effective: EffectiveSettings): JsonObject {
   const settings = localConf.settings;
   const known = typeof settings === "object" && settings !== null && !Array.isArray(settings);
-  return { ...localConf, settings: { ...(known ? settings as JsonObject : {}), ...effective } };
+  const { secondaryPort = 0, tertiaryPort = 0 } = effective;
+  const given = known ? settings as JsonObject : {};
+  return { ...localConf, settings: { ...given, ...effective, secondaryPort, tertiaryPort } };
 }
