@@ -3,6 +3,43 @@
  * @module
  */
 
+/** One rate for everybody, and one for each, so that whoever is loudest leaves something for the others. */
+export class SharedBudget<K> {
+  readonly #all: TokenBucket;
+  readonly #each = new Map<K, TokenBucket>();
+
+  /** @param keysMax Bounds memory; the key seen first is forgotten first */
+  constructor(
+    readonly limits: {
+      readonly all: BucketLimits;
+      readonly each: BucketLimits;
+      readonly keysMax: number;
+    },
+  ) {
+    this.#all = new TokenBucket(limits.all.perSecond, limits.all.burst);
+  }
+
+  /** @returns false when this key's budget or everybody's is spent */
+  take(key: K, nowMs: number): boolean {
+    let own = this.#each.get(key);
+    if (!own) {
+      if (this.#each.size >= this.limits.keysMax) {
+        const oldest = this.#each.keys().next();
+        if (!oldest.done) this.#each.delete(oldest.value);
+      }
+      own = new TokenBucket(this.limits.each.perSecond, this.limits.each.burst);
+      this.#each.set(key, own);
+    }
+    return own.take(nowMs) && this.#all.take(nowMs);
+  }
+}
+
+/** What a {@linkcode TokenBucket} lets through. */
+export interface BucketLimits {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
 /** Lets `burst` through at once and `perSecond` in the long run. */
 export class TokenBucket {
   #tokens: number;

@@ -113,6 +113,8 @@ export interface NodeSettings {
   announceVersion: readonly [number, number, number];
   /** Platform and architecture told to controllers, e.g. "linux/x86_64". */
   platform: string;
+  /** What a root relays for one source, in bytes a second and at once (spec 03 section 28 item 28). */
+  relayBytesPerSecond: number;
   /** Whether a physical address must not be used for paths, whoever names it. */
   isForbidden?: (endpoint: Endpoint, peer: Address) => boolean;
   /** Trusted path id (not 0) of a physical address, where one is configured. */
@@ -126,6 +128,7 @@ export const DEFAULT_SETTINGS: NodeSettings = {
   announceProtocol: 11,
   announceVersion: [1, 14, 1],
   platform: "linux/x86_64",
+  relayBytesPerSecond: 64 * 1024 * 1024,
 };
 
 /** Everything a node is made of; given once. */

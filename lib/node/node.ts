@@ -8,6 +8,7 @@
 import type { Address } from "../base/ids.ts";
 import { type Endpoint, formatEndpoint } from "../base/ip.ts";
 import { WireError } from "../base/errors.ts";
+import { SharedBudget } from "../base/rate.ts";
 import { Waiting } from "../base/waiting.ts";
 import { Networks } from "../network/networks.ts";
 import { isTunnel, type Path, type SocketId } from "../peer/path.ts";
@@ -38,7 +39,7 @@ import {
 import { ControllerAuthority } from "./authority.ts";
 import { Contact } from "./contact.ts";
 import { DirectPaths } from "./direct_paths.ts";
-import { Greeter } from "./hello.ts";
+import { Greeter, prefixHash } from "./hello.ts";
 import { Liveness } from "./liveness.ts";
 import type { Action, Command, Input, Machine, NodeConfig, Time } from "./machine.ts";
 import { PathMtu } from "./path_mtu.ts";
@@ -52,6 +53,18 @@ const HOUSEKEEPING_MS = 30_000; // reference ZT_HOUSEKEEPING_PERIOD
 const QUEUE_CHECK_MS = 500; // reference ZT_WHOIS_RETRY_DELAY: what waits is looked at this often
 /** Sealed packets of senders whose identity is being asked for; bounds memory against made-up senders. */
 const UNKNOWN_SENDERS = { perKeyMax: 16, keysMax: 256, lifeMs: 5_000 };
+/** Of which unproven sources may fill this many: what a root passes on has the rest. */
+const UNKNOWN_SENDERS_UNPROVEN_MAX = 128;
+/**
+ * Questions about who an unknown sender is, where no root passed its packet on. A node that restarted asks about all its
+ * peers at once; a flood of made-up senders must not become one of questions at the roots (spec 03 section 28 item 25).
+ */
+const UNKNOWN_SENDER_QUESTIONS = {
+  all: { perSecond: 16, burst: 128 },
+  each: { perSecond: 1, burst: 32 }, // a source's /24 or /48
+  keysMax: 4_096,
+};
+const UNPROVEN_SHARE = "unproven"; // of the slots for pieces: strangers share what one proved path has
 const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembered by their key
 /** A direct path quieter than this is asked when the peer's frames come by relay... */
 const DOUBT_SILENT_MS = 50;
@@ -91,6 +104,7 @@ export class Node implements Machine {
   readonly #unknownSenders = new Waiting<Address, { packet: Uint8Array; path: Path }>(
     UNKNOWN_SENDERS,
   );
+  readonly #questions = new SharedBudget<number>(UNKNOWN_SENDER_QUESTIONS);
   #online = false;
   #housekeepingMs = -Infinity;
   #queueCheckMs = Infinity;
@@ -209,7 +223,8 @@ export class Node implements Machine {
     const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
     if (this.#pieceOrigins.size >= PIECE_ORIGINS_MAX) this.#pieceOrigins.clear();
     this.#pieceOrigins.set(key, path);
-    const whole = this.#reassembler.add(key, bytes, this.vl1.nowMs);
+    const share = this.vl1.isProved(path) ? key : UNPROVEN_SHARE;
+    const whole = this.#reassembler.add(key, bytes, this.vl1.nowMs, share);
     const origin = whole && this.#pieceOrigins.get(whole.source);
     if (whole && origin) this.#packet(whole.packet, origin);
   }
@@ -282,13 +297,22 @@ export class Node implements Machine {
   }
 
   #unknownSender(source: Address, packet: Uint8Array, path: Path): void {
-    // Only what came through a root, or from a proved path, makes us ask: strangers cannot spend our questions.
+    const { vl1 } = this;
+    // Looking an address up costs a file, asking for it a packet: what no root passed on has a budget for both.
+    const passedOn = vl1.upstreams.peers().some((root) => root.find(path));
+    if (!passedOn && !this.#mayAskFor(source, path)) return vl1.counters.drop("rate");
     if (this.#recall(source)) return this.#packet(packet, path);
-    if (!this.whois.ask(source)) return this.vl1.counters.drop("unknown-sender");
+    if (!this.whois.ask(source)) return vl1.counters.drop("unknown-sender");
     if (!this.#unknownSenders.push(source, { packet, path }, this.vl1.nowMs)) {
       this.vl1.counters.drop("queue-full");
     }
     this.#queueCheckMs = Math.min(this.#queueCheckMs, this.vl1.nowMs + QUEUE_CHECK_MS);
+  }
+
+  #mayAskFor(source: Address, path: Path): boolean {
+    if (this.#unknownSenders.has(source)) return true;
+    if (this.#unknownSenders.size >= UNKNOWN_SENDERS_UNPROVEN_MAX) return false;
+    return this.#questions.take(prefixHash(path.endpoint.ip), this.vl1.nowMs);
   }
 
   /** Runs the handler of an opened packet, then what every packet that counts brings about. */

@@ -35,7 +35,7 @@ import { encodeRendezvous } from "../wire/rendezvous.ts";
 const AT_FRAGMENT_HOPS = 15;
 const UNITE_MS = 30_000; // between two introductions of one pair; reference ZT_MIN_UNITE_INTERVAL
 const UNITED_MAX = 65_536; // pairs remembered; the oldest goes first
-const RELAY_BYTES_PER_SECOND = 64 * 1024 * 1024; // a source's share of a root; a burst of one second
+const IPV6_SITE_BYTES = 8; // one site's /64 shares a budget, or a single host would have any number of them
 const SOURCES_MAX = 65_536; // physical sources with a budget
 
 export class Relay {
@@ -81,11 +81,14 @@ export class Relay {
   }
 
   #budget(path: Path): TokenBucket {
-    const key = path.endpoint.ip.join(".");
+    const { vl1 } = this;
+    const { ip } = path.endpoint;
+    const key = (ip.length === 4 ? ip : ip.subarray(0, IPV6_SITE_BYTES)).join(".");
     let budget = this.#budgets.get(key);
     if (!budget) {
       if (this.#budgets.size >= SOURCES_MAX) this.#budgets.clear();
-      budget = new TokenBucket(RELAY_BYTES_PER_SECOND, RELAY_BYTES_PER_SECOND);
+      const { relayBytesPerSecond } = vl1.settings;
+      budget = new TokenBucket(relayBytesPerSecond, relayBytesPerSecond);
       this.#budgets.set(key, budget);
     }
     return budget;

@@ -136,16 +136,22 @@ export class Reassembler {
 
   /**
    * Takes a fragment, or a head, addressed to this node.
-   * @param source Whose share of the slots is used: a key of the path, or one key for all paths that proved nothing yet
+   * @param source Where it came from
    * @param datagram Lent; copied when it has to stay
+   * @param share Whose share of the slots is used: the source's, or one for all sources that proved nothing yet
    * @returns the packet when this piece was the last one missing
    */
-  add(source: string, datagram: Uint8Array, nowMs: number): Assembled | undefined {
+  add(
+    source: string,
+    datagram: Uint8Array,
+    nowMs: number,
+    share = source,
+  ): Assembled | undefined {
     this.#expire(nowMs);
     const piece = parsePiece(datagram);
     if (!piece) return undefined;
     const id = packetId(datagram);
-    const slot = this.#slots.get(id) ?? this.#open(id, source, nowMs);
+    const slot = this.#slots.get(id) ?? this.#open(id, source, share, nowMs);
     if (slot.pieces[piece.number]) return undefined; // a duplicate, or a second head
     if (slot.lengthBytes + piece.body.length > PACKET_LENGTH_MAX) {
       this.#close(slot);
@@ -161,13 +167,13 @@ export class Reassembler {
     return { packet, source: slot.source };
   }
 
-  #open(id: bigint, source: string, nowMs: number): Slot {
-    const own = this.#bySource.get(source);
+  #open(id: bigint, source: string, opener: string, nowMs: number): Slot {
+    const own = this.#bySource.get(opener);
     if (own && own.size >= this.limits.slotsPerSourceMax) this.#close(first(own));
     else if (this.#slots.size >= this.limits.slotsMax) this.#close(first(this.#largestShare()));
     const slot: Slot = {
       id,
-      opener: source,
+      opener,
       firstMs: nowMs,
       pieces: [],
       source,
@@ -175,9 +181,9 @@ export class Reassembler {
       lengthBytes: 0,
     };
     this.#slots.set(id, slot);
-    const share = this.#bySource.get(source);
+    const share = this.#bySource.get(opener);
     if (share) share.add(slot);
-    else this.#bySource.set(source, new Set([slot]));
+    else this.#bySource.set(opener, new Set([slot]));
     return slot;
   }
 

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { Writer } from "../../lib/base/bytes.ts";
 import type { Address } from "../../lib/base/ids.ts";
+import type { Endpoint } from "../../lib/base/ip.ts";
 import { Identity } from "../../lib/identity/identity.ts";
 import { Cipher, HEADER_LENGTH, Verb } from "../../lib/wire/packet.ts";
 import { encodeMulticastLike } from "../../lib/wire/multicast_like.ts";
@@ -14,7 +15,7 @@ import { encodeWhois } from "../../lib/wire/whois.ts";
 import { Attacker } from "./attacker.ts";
 import type { SimHost } from "./host.ts";
 import type { Datagram } from "./internet.ts";
-import { connect, goDirect, lab, Pinger } from "./lab.ts";
+import { connect, goDirect, lab, Pinger, reaches } from "./lab.ts";
 import { measured, simTest } from "./scenario.ts";
 import type { World } from "./world.ts";
 
@@ -259,6 +260,58 @@ simTest(
     assert.ok(attacker.received.some(({ bytes }) => bytes.length > 300), "the planet");
   },
 );
+
+simTest("strangers cannot make a leaf ask the roots", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{}, {}]);
+  connect(world, a, b);
+  const attacker = new Attacker(world);
+  introduce(world, attacker, a);
+  attacker.answerEchos(a);
+  attacker.send(attacker.hello(a), a.endpoints[0]);
+  world.run(500);
+  assert.ok(a.node.vl1.paths.knows(attacker.endpoint), "not even from an address that is proved");
+  const { rng } = attacker;
+  const before = a.node.vl1.counters.sent[Verb.WHOIS];
+  keepDoing(world, 1_000, 10_000, () => {
+    const bytes = rng.bytes(100);
+    putAddress(bytes, 8, a.address);
+    putAddress(bytes, 13, rng.u32() + 1 as Address);
+    bytes[18] = 0x08; // one whole packet, sealed
+    attacker.send(bytes, a.endpoints[0], rng.chance(0.5) ? attacker.endpoint : anywhere(rng));
+  });
+  world.run(10_000);
+  const questions = a.node.vl1.counters.sent[Verb.WHOIS] - before;
+  measured("WHOIS a leaf sends in 10 s, for 10,000 made-up senders", questions, "");
+  assert.ok(questions <= (128 + 16 * 10) * 10, "288 addresses, asked for ten times each");
+  assert.ok(reaches(world, a, b));
+});
+
+simTest("a flood of fragments lets the packets of peers through", { seeds: SEEDS }, (world) => {
+  const { nodes: [a, b] } = lab(world, [{ link: { jitterMs: 150 } }, {}]); // pieces come apart
+  connect(world, a, b);
+  goDirect(world, a, b);
+  world.run(5_000);
+  const attacker = new Attacker(world);
+  const { rng } = attacker;
+  const pinger = new Pinger(world, a, b, 100, 2_600);
+  const sinceMs = world.nowMs;
+  keepDoing(world, 10_000, 5_000, () => {
+    const bytes = rng.bytes(60);
+    const to = rng.pick([a, b]);
+    putAddress(bytes, 8, to.address);
+    bytes.set([0xff, 0x31, 0], 13); // the second of three pieces
+    attacker.send(bytes, to.endpoints[0], anywhere(rng));
+  });
+  world.run(5_000);
+  assert.equal(pinger.lossFraction(sinceMs), 0);
+});
+
+/** Some public address, forged. */
+function anywhere(rng: Attacker["rng"]): Endpoint {
+  const ip = rng.bytes(4);
+  ip[0] = 60 + rng.below(40);
+  return { ip, port: 1_024 + rng.below(60_000) };
+}
 
 function putAddress(bytes: Uint8Array, at: number, address: Address): void {
   for (let i = 4, rest = address as number; i >= 0; i--, rest = Math.floor(rest / 256)) {

@@ -200,3 +200,16 @@ Deno.test("Relay carries 64 MiB a second for one source at most", () => {
   relay.forward(packet(BOB, ALICE), pathOf(vl1, BOB));
   assert.equal(vl1.counters.relayedPackets, before + 1, "another source has a budget of its own");
 });
+
+Deno.test("Relay carries for one source what the setting says, and for an IPv6 /64 as for one source", () => {
+  const { vl1, relay } = root();
+  vl1.settings.relayBytesPerSecond = 1_000;
+  const from = (at: string) => {
+    const path = vl1.paths.get(2, endpoint(at));
+    relay.forward(packet(ALICE, BOB, 600), path);
+    return actionsOf(vl1.outbox).length > 0;
+  };
+  assert.ok(from("2600::1/1"));
+  assert.ok(!from("2600::2/2"), "the same site");
+  assert.ok(from("2600:0:0:1::1/1"), "another one");
+});
