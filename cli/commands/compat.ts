@@ -83,9 +83,6 @@ const COMMANDS: Record<string, CompatCommand> = {
   bond,
 };
 
-/** Words of the reference that are commands. */
-export const COMPAT_COMMANDS: ReadonlySet<string> = new Set(Object.keys(COMMANDS));
-
 /**
  * Runs `zerotier-cli` with its arguments.
  * @returns the exit code

@@ -30,14 +30,15 @@ export async function runService(options: ServiceOptions): Promise<void> {
   };
   const identity = await ownIdentity(home, random, log);
   const store = await openStore(home, options.settings.current.controllerDbPath, log);
-  const service = new Service({ ...options, machine: thisMachine(), identity, store, random });
+  let service: Service | undefined;
   try {
+    service = new Service({ ...options, machine: thisMachine(), identity, store, random });
     await service.start();
     options.onReady?.(new EngineView(service), { primary: service.sockets.primaryPort });
     await aborted(signal);
   } finally {
-    await service.close();
-    await store?.close();
+    await service?.close();
+    await store?.close(); // also when the port was taken
   }
   if (service.failure !== undefined) throw service.failure;
 }
