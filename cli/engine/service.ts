@@ -248,6 +248,7 @@ export class Service {
       platform: `linux/${Deno.build.arch === "aarch64" ? "arm64" : "x86_64"}`,
       isForbidden: (endpoint, peer) => this.#isForbidden(endpoint, peer),
       trustedPathId: (endpoint) => this.#trustedPathId(endpoint),
+      isLowBandwidth: () => this.settings.current.lowBandwidthMode,
       pathMtu: (endpoint) => physicalFor(this.settings.current, endpoint.ip)?.mtu || undefined,
     };
   }

@@ -47,6 +47,7 @@ import { NetworkFilter } from "./rules/mod.ts";
 const REFRESH_MS = 60_000; // a configuration is asked for again this long after the last; reference ZT_NETWORK_AUTOCONF_DELAY
 /** Waiting between requests while there is no configuration; a controller ignores what comes within a second. */
 const REQUEST_DELAYS_MS = [1_100, 1_100, 2_500, 5_000];
+const REFRESH_LOW_BANDWIDTH_FACTOR = 64; // as the reference in low bandwidth mode: about once an hour
 const MEMBERSHIPS_MAX = 65_536; // members known of one network; the one heard of longest ago goes first
 const BRIDGE_ROUTES_MAX = 65_536; // MACs learned behind bridges; the oldest goes first
 const BRIDGE_ROUTE_MS = 300_000; // a MAC not heard of for this long may be anywhere; as IEEE 802.1D, the reference has no limit
@@ -75,6 +76,10 @@ export interface PortConfig {
 
 /** Why the controller gave no configuration. */
 export type Refusal = "ACCESS_DENIED" | "NOT_FOUND" | "AUTHENTICATION_REQUIRED";
+
+function refreshMs({ settings }: Vl1): number {
+  return settings.isLowBandwidth?.() ? REFRESH_MS * REFRESH_LOW_BANDWIDTH_FACTOR : REFRESH_MS;
+}
 
 export class Network {
   readonly controller: Address;
@@ -158,7 +163,7 @@ export class Network {
     const config = adHocConfig(this.id, this.vl1.address, this.vl1.time.wallMs);
     if (config === "invalid-range") this.refuse("NOT_FOUND", undefined);
     else if (config) this.apply(config);
-    this.requestDueMs = this.vl1.nowMs + REFRESH_MS;
+    this.requestDueMs = this.vl1.nowMs + refreshMs(this.vl1);
   }
 
   /** @returns the update's id when this chunk completed a configuration that was applied */
@@ -194,7 +199,7 @@ export class Network {
     this.apply(config);
     if (fresh) {
       this.#requests = 0;
-      this.requestDueMs = this.vl1.nowMs + REFRESH_MS;
+      this.requestDueMs = this.vl1.nowMs + refreshMs(this.vl1);
       const record = { what: "network" as const, network: this.id, bytes: dictionary.slice() };
       this.vl1.outbox.push({ kind: "persist", record });
     }
@@ -210,7 +215,7 @@ export class Network {
     this.refusal = undefined;
     this.authentication = undefined;
     this.lastConfigMs = vl1.nowMs;
-    this.requestDueMs = vl1.nowMs + REFRESH_MS;
+    this.requestDueMs = vl1.nowMs + refreshMs(this.vl1);
     this.filter = new NetworkFilter(localMemberOf(config), () => this.#random());
     if (changed) {
       vl1.outbox.push({ kind: "configure", network: this.id, port: this.port() });

@@ -16,6 +16,7 @@ import type { Surface } from "./surface.ts";
 import type { Vl1 } from "./vl1.ts";
 
 const PUSH_DIRECT_MS = 120_000; // spacing while a direct path exists; reference ZT_DIRECT_PATH_PUSH_INTERVAL_HAVEPATH
+const LOW_BANDWIDTH_FACTOR = 16; // of that spacing, in low bandwidth mode; as the reference
 const PUSH_BURST_MS = [0, 1_000, 3_000, 6_000]; // spacing of the first pushes while relayed...
 const PUSH_RELAYED_MS = 31_000; // ...and of all later ones: more than 30 s reopens the reference's gate
 const ADDRESSES_MAX = 30; // in one packet of at most 1200 bytes
@@ -51,7 +52,7 @@ export class DirectPaths {
   maybePush(peer: Peer, path: Path, direct: boolean): void {
     const { nowMs } = this.vl1;
     if (direct) peer.pushesSent = 0;
-    const spacingMs = direct ? PUSH_DIRECT_MS : relayedSpacingMs(peer);
+    const spacingMs = direct ? this.#directSpacingMs : relayedSpacingMs(peer);
     if (nowMs - peer.lastPushSentMs < spacingMs) return;
     const endpoints = this.addresses();
     if (endpoints.length === 0) return;
@@ -61,6 +62,11 @@ export class DirectPaths {
     const paths = endpoints.map((endpoint) => ({ endpoint, forget: false, redirect: false }));
     encodePushDirectPaths(paths, w);
     this.vl1.transmit(peer, path, Verb.PUSH_DIRECT_PATHS, w.finish(), { compress: true });
+  }
+
+  get #directSpacingMs(): number {
+    const isLow = this.vl1.settings.isLowBandwidth?.() ?? false;
+    return isLow ? PUSH_DIRECT_MS * LOW_BANDWIDTH_FACTOR : PUSH_DIRECT_MS;
   }
 
   /** When a relayed peer is told again, if anything comes from it then. */

@@ -119,6 +119,8 @@ export interface NodeSettings {
   isForbidden?: (endpoint: Endpoint, peer: Address) => boolean;
   /** Trusted path id (not 0) of a physical address, where one is configured. */
   trustedPathId?: (endpoint: Endpoint) => bigint | undefined;
+  /** Whether to tell and ask less often what can wait: configurations, and where else we are reached. */
+  isLowBandwidth?: () => boolean;
   /** UDP payload in bytes that datagrams to a physical address may have, where one is configured: it is not measured then. */
   pathMtu?: (endpoint: Endpoint) => number | undefined;
 }

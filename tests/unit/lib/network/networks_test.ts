@@ -185,6 +185,19 @@ Deno.test("a network asks its controller at 1.1 s, then ever more rarely until e
   assert.deepEqual(times, [0, 1_100, 2_200, 4_700, 9_700, 14_700, 19_700]);
 });
 
+Deno.test("a configuration is asked for again after a minute, in low bandwidth mode after 64", () => {
+  let isLow = false;
+  const bench = new Bench();
+  const alice = bench.add(ALICE, { settings: { isLowBandwidth: () => isLow } });
+  bench.hand(alice, { kind: "command", command: { kind: "join", network: NETWORK } });
+  const network = alice.networks.find(NETWORK)!;
+  network.apply(configFor(ALICE));
+  assert.equal(network.requestDueMs - alice.vl1.nowMs, 60_000);
+  isLow = true;
+  network.apply(configFor(ALICE, { mtu: 1_400 }));
+  assert.equal(network.requestDueMs - alice.vl1.nowMs, 64 * 60_000);
+});
+
 Deno.test("leaving forgets the network, its port and its file", () => {
   const { bench, alice, bob } = village();
   bench.hand(alice, { kind: "command", command: { kind: "leave", network: NETWORK } });

@@ -4,6 +4,7 @@ import { formatEndpoint, parseIp } from "../../../../lib/base/ip.ts";
 import { Contact } from "../../../../lib/node/contact.ts";
 import { DirectPaths } from "../../../../lib/node/direct_paths.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
+import type { NodeSettings } from "../../../../lib/node/machine.ts";
 import { Surface } from "../../../../lib/node/surface.ts";
 import { Verb } from "../../../../lib/wire/packet.ts";
 import {
@@ -12,8 +13,8 @@ import {
 } from "../../../../lib/wire/push_direct_paths.ts";
 import { ALICE, BOB, CAROL, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
 
-function alice() {
-  const vl1 = vl1Of(ALICE);
+function alice(settings: Partial<NodeSettings> = {}) {
+  const vl1 = vl1Of(ALICE, { settings });
   vl1.sockets = [{ id: 1, ip: parseIp("192.168.1.2")!, port: 9993 }];
   const surface = new Surface();
   const direct = new DirectPaths(vl1, new Contact(vl1, new Greeter(vl1, () => {})), surface);
@@ -38,6 +39,19 @@ Deno.test("DirectPaths.maybePush() pushes in a burst while relayed, then more th
 
 Deno.test("DirectPaths.maybePush() pushes every two minutes while a direct path exists", () => {
   assert.deepEqual(pushTimes(true, 250_000), [0, 120_000, 240_000]);
+});
+
+Deno.test("DirectPaths.maybePush() waits sixteen times as long in low bandwidth mode, unless relayed", () => {
+  const { vl1, direct, bob } = alice({ isLowBandwidth: () => true });
+  const pushesAfter = (waitMs: number, isDirect: boolean) => {
+    vl1.time.nowMs += waitMs;
+    direct.maybePush(bob, bob.paths[0].path, isDirect);
+    return sentBy(vl1).length;
+  };
+  assert.equal(pushesAfter(0, true), 1);
+  assert.equal(pushesAfter(16 * 120_000 - 1, true), 0);
+  assert.equal(pushesAfter(1, true), 1);
+  assert.equal(pushesAfter(31_000, false), 1);
 });
 
 Deno.test("DirectPaths.maybePush() tells sockets, port mappings and confirmed surfaces, each once", () => {
