@@ -77,7 +77,7 @@ simTest("members start from their cached configuration when the controller is de
 simTest("members find each other by their caches when root and controller are dead", {
   seeds: SEEDS,
 }, (world) => {
-  const { nodes: [a, b], controller, network } = lab(world, [{}, {}]);
+  const { nodes: [a, b], controller } = lab(world, [{}, {}]);
   connect(world, a, b);
   controller.stop();
   world.roots[0].stop();
