@@ -57,6 +57,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** What could be taken now. */
+  left(nowMs: number): number {
+    this.#refill(nowMs);
+    return this.#tokens;
+  }
+
   /** Adds to the budget beyond the steady rate, up to the burst. */
   give(amount: number): void {
     this.#tokens = Math.min(this.burst, this.#tokens + amount);

@@ -12,7 +12,7 @@ import { TokenBucket } from "../base/rate.ts";
 import { deriveSessionKeys } from "../crypto/session_keys.ts";
 import type { Identity } from "../identity/identity.ts";
 import { agree } from "../identity/sign.ts";
-import type { Path } from "../peer/path.ts";
+import { endpointKey, type Path } from "../peer/path.ts";
 import { Peer } from "../peer/peer.ts";
 import { encodeError } from "../wire/error.ts";
 import {
@@ -45,6 +45,11 @@ const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind ot
 const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others
 const PATHS_PER_STRANGER_MAX = 8; // copies of one HELLO that came from several sockets
 const SURFACE_PORT_PROTOCOL = 5; // older peers expect port 0 in the address we see them at
+/** Key agreements for strangers: at about 0.2 ms each a fifth of a core, whatever addresses a flood pretends to come from. */
+const AGREEMENTS = { perSecond: 1_000, burst: 1_000 };
+/** While fewer are left, only who asks again is heard: honest newcomers do, made-up addresses seldom come twice. */
+const AGREEMENTS_SCARCE = 500;
+const SEEN_MAX = 32_768; // sources seen once while agreements were scarce: three seconds of 10,000 packets a second
 const PREFIXES_MAX = 4_096; // source prefixes with a budget of their own
 
 /** A HELLO whose sender is to be validated. */
@@ -70,6 +75,8 @@ export class Greeter {
   readonly #strangers = new Map<number, Stranger>(); // by ticket, in order of arrival
   readonly #tickets = new Map<Address, number>();
   readonly #prefixes = new Map<number, TokenBucket>();
+  readonly #agreements = new TokenBucket(AGREEMENTS.perSecond, AGREEMENTS.burst);
+  readonly #seen = new Set<number | string>(); // endpoints, the one seen first first
   #nextTicket = 1;
 
   /** @param greeted Called for each HELLO of a known, authenticated peer, before the answer is sent */
@@ -192,7 +199,7 @@ export class Greeter {
     const prefix = prefixHash(path.endpoint.ip);
     const waiting = this.#tickets.get(identity.address);
     if (waiting !== undefined) return this.#addCopy(waiting, identity, packet, path);
-    if (!this.#mayMeet(prefix)) return this.vl1.counters.drop("rate");
+    if (!this.#mayMeet(prefix, path.endpoint)) return this.vl1.counters.drop("rate");
     if (!this.#opens(identity, packet)) return this.vl1.counters.drop("unauthentic");
     const ticket = this.#nextTicket++;
     const packets = [{ packet: packet.slice(), path }];
@@ -229,7 +236,7 @@ export class Greeter {
     stranger.packets.push({ packet: packet.slice(), path });
   }
 
-  #mayMeet(prefix: number): boolean {
+  #mayMeet(prefix: number, source: Endpoint): boolean {
     if (this.#strangers.size >= STRANGERS_MAX) return false;
     let fromPrefix = 0;
     for (const stranger of this.#strangers.values()) if (stranger.prefix === prefix) fromPrefix++;
@@ -240,7 +247,23 @@ export class Greeter {
       // A key agreement costs about 0.3 ms: no prefix may spend more than 2 % of a core on strangers in the long run.
       this.#prefixes.set(prefix, budget = new TokenBucket(60, 240));
     }
-    return budget.take(this.vl1.nowMs);
+    return budget.take(this.vl1.nowMs) && this.#mayAgree(source);
+  }
+
+  #mayAgree(source: Endpoint): boolean {
+    const { nowMs } = this.vl1;
+    if (this.#agreements.left(nowMs) < AGREEMENTS_SCARCE) {
+      const key = endpointKey(source);
+      if (!this.#seen.delete(key)) {
+        if (this.#seen.size >= SEEN_MAX) {
+          const oldest = this.#seen.keys().next();
+          if (!oldest.done) this.#seen.delete(oldest.value);
+        }
+        this.#seen.add(key);
+        return false;
+      }
+    }
+    return this.#agreements.take(nowMs);
   }
 
   #opens(identity: Identity, packet: Uint8Array): boolean {
@@ -273,7 +296,9 @@ export class Greeter {
 
   /** Another valid key under a known address: say so, sealed with that key, and keep whom we know. */
   #collide(identity: Identity, packet: Uint8Array, path: Path): void {
-    if (!this.#mayMeet(prefixHash(path.endpoint.ip))) return this.vl1.counters.drop("rate");
+    if (!this.#mayMeet(prefixHash(path.endpoint.ip), path.endpoint)) {
+      return this.vl1.counters.drop("rate");
+    }
     const { primitives } = this.vl1.config;
     const other = Peer.meet(primitives, this.vl1.identity, identity, this.vl1.nowMs);
     if (!other || !this.vl1.armor.open(packet, other.keys)) {
