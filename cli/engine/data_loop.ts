@@ -450,6 +450,10 @@ export class DataLoop implements Escape, Output {
         return this.#add(kind, id, recordValue(view, at), recordPort(view, at));
       case RecordKind.TABLE:
         return this.#apply(at + RECORD_HEADER_LENGTH, length - RECORD_HEADER_LENGTH);
+      case RecordKind.IDS: {
+        const from = at + RECORD_HEADER_LENGTH;
+        return this.#plane.setIds(this.#commands.bytes.subarray(from, at + length));
+      }
       case RecordKind.REMOVE:
         return this.#remove(recordPort(view, at) as AddKind, id, recordValue(view, at));
       case RecordKind.STOP:

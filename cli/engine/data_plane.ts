@@ -18,9 +18,8 @@ import type { Endpoint } from "../../lib/base/ip.ts";
 import { enableGro, supportsGso } from "../../ffi/linux/mmsg.ts";
 import { EventFd } from "../../ffi/linux/system.ts";
 import type { Address } from "../../lib/base/ids.ts";
-import type { Random } from "../../lib/crypto/primitives.ts";
 import { encodeTableRecord, type TableRecord } from "../../lib/dataplane/table_records.ts";
-import { packetIdState } from "../../lib/node/packet_ids.ts";
+import { type IdBlock, IDS_PER_BLOCK, packetIdState } from "../../lib/node/packet_ids.ts";
 import {
   NO_SOCKET,
   PACKET_ROOM,
@@ -87,10 +86,18 @@ interface Added {
 /** What the data plane needs to know from the start. */
 export interface DataPlaneOptions {
   readonly self: Address;
-  readonly random: Random;
+  /** Blocks of packet ids that nobody else uses. */
+  readonly takeIds: () => IdBlock;
   /** Whether to use what the kernel offers; all on unless given. */
   readonly gso?: boolean;
   readonly gro?: boolean;
+}
+
+function commandOf(kind: RecordKind, bytes: Uint8Array): Uint8Array {
+  const command = new Uint8Array(RECORD_HEADER_LENGTH + bytes.length);
+  putRecord(new DataView(command.buffer), 0, kind, 0);
+  command.set(bytes, RECORD_HEADER_LENGTH);
+  return command;
 }
 
 /** One Worker and what we share with it. Never reused: a Worker that is given up cannot touch the next one's rings. */
@@ -126,6 +133,7 @@ export class DataPlane implements PacketMover {
   #restart: ReturnType<typeof setTimeout> | undefined;
   #immediate: ReturnType<typeof setImmediate> | undefined;
   #lastTurns = -1;
+  #idsFrom = 0; // packets sealed when the Worker got its ids
   #unchanged = 0;
   #running = false;
 
@@ -197,10 +205,7 @@ export class DataPlane implements PacketMover {
   apply(record: TableRecord): void {
     if (!this.#current) return; // the next Worker is told everything anyway
     const bytes = encodeTableRecord(record);
-    const command = new Uint8Array(RECORD_HEADER_LENGTH + bytes.length);
-    putRecord(new DataView(command.buffer), 0, RecordKind.TABLE, 0);
-    command.set(bytes, RECORD_HEADER_LENGTH);
-    this.#backlog.push(command);
+    this.#backlog.push(commandOf(RecordKind.TABLE, bytes));
   }
 
   #remove(kind: AddKind, id: number): Promise<void> {
@@ -310,14 +315,15 @@ export class DataPlane implements PacketMover {
     this.#backlog.length = 0;
     this.#unchanged = 0;
     current.events.sleep(); // empty: from here on the Worker's first record wakes us
-    const { self, random } = this.#options;
+    const { self, takeIds } = this.#options;
+    this.#idsFrom = this.stats[Stat.PACKETS_SEALED];
     const setup: DataSetup = {
       toWorker,
       toControl,
       stats: this.#statsMemory,
       wakeFd: wake.fd,
       self,
-      ids: packetIdState(random),
+      ids: packetIdState(takeIds()),
     };
     worker.postMessage(setup);
     for (const [kind, table] of this.#added) {
@@ -412,7 +418,17 @@ export class DataPlane implements PacketMover {
     this.#removals.delete(ticket);
   }
 
+  /** Long before they are used up: until the next look the Worker seals no more than a fraction of what is left. */
+  #renewIds(): void {
+    const sealed = this.stats[Stat.PACKETS_SEALED];
+    if (!this.#current || sealed - this.#idsFrom < IDS_PER_BLOCK / 2) return;
+    this.#idsFrom = sealed;
+    this.#backlog.push(commandOf(RecordKind.IDS, packetIdState(this.#options.takeIds())));
+    this.flush();
+  }
+
   #checkTurns(): void {
+    this.#renewIds();
     const turns = this.stats[Stat.TURNS];
     this.#unchanged = turns === this.#lastTurns ? this.#unchanged + 1 : 0;
     this.#lastTurns = turns;

@@ -43,6 +43,7 @@ import { NodeRunner } from "./node_runner.ts";
 import { wishesOf } from "./port_mapping/gateways.ts";
 import { machineMapper } from "./port_mapping/machine_mapper.ts";
 import type { PortMapper } from "./port_mapping/mapper.ts";
+import { PacketIdBlocks } from "./packet_id_blocks.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
 import { physicalFor } from "./settings.ts";
@@ -130,6 +131,12 @@ export class Service {
     this.#watch = this.#network.watch();
     this.#files = new NodeHome(parts.home, parts.log);
     this.#metricsFile = new MetricsFile(parts.home, () => this.metrics(), parts.log);
+    const ids = new PacketIdBlocks({
+      ...parts,
+      secretKey: parts.identity.secretKey!,
+      sha512: machinePrimitives.sha512,
+      wallS: () => Date.now() / 1000,
+    });
     this.#mover = new DataPlane({
       onDatagram: (socket, from, bytes) =>
         this.input({ kind: "datagram", socket, from, bytes, whole: true }),
@@ -144,7 +151,7 @@ export class Service {
       onNote: (what) => this.log(what),
     }, {
       self: parts.identity.address,
-      random: parts.random,
+      takeIds: () => ids.take(),
       ...parts.settings.current.dataPlane,
     });
     this.#mover.start();
@@ -179,6 +186,7 @@ export class Service {
       settings: this.#nodeSettings(),
       controller: this.#controller,
       recall: (address) => this.#files.recall(address),
+      takeIds: () => ids.take(),
     });
     this.tunnels = this.#makeTunnels(random);
     this.#runner = new NodeRunner({

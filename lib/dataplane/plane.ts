@@ -147,7 +147,7 @@ export class Plane {
     this.#view = new DataView(buffer);
     this.sessions = new Sessions(buffer);
     this.#kernel = dataExports(setup.memory);
-    this.#bytes.set(setup.ids, IDS_AT);
+    this.setIds(setup.ids);
     this.#kernel.setup(
       Math.floor(setup.self / 0x1_0000_0000),
       setup.self % 0x1_0000_0000,
@@ -161,6 +161,11 @@ export class Plane {
   }
 
   // --- tables
+
+  /** Goes on with other packet ids. @param ids As in {@linkcode PlaneSetup} */
+  setIds(ids: Uint8Array): void {
+    this.#bytes.set(ids, IDS_AT);
+  }
 
   apply(record: TableRecord): void {
     switch (record.kind) {

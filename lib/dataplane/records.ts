@@ -9,7 +9,7 @@
  *     4       4       id: of the socket, the port (TAP) or the signal
  *     8       4       descriptor, in ADD records; ticket, in REMOVE and REMOVED; packets sent, in TRAFFIC
  *     12      16      IP, network byte order
- *     28      n       packet or frame; a table record; in TRAFFIC socket (4) and port (2) of the last direct packet
+ *     28      n       packet or frame; a table record; in IDS what `packetIdState()` makes; in TRAFFIC socket (4) and port (2) of the last direct packet
  *
  * Numbers are little-endian: both ends are on one machine. ADD, REMOVE, STOP, SEND and WRITE go to the Worker; the rest
  * comes from it.
@@ -31,6 +31,8 @@ export const RecordKind = {
   WRITE: 7,
   /** A change of the data plane's tables, see `table_records.ts`. */
   TABLE: 8,
+  /** Other packet ids to use from now on. */
+  IDS: 9,
   /** A datagram a socket received. */
   DATAGRAM: 16,
   /** A frame this machine sent into a TAP. */

@@ -16,6 +16,7 @@ import type { PacketKernel } from "../kernel/mod.ts";
 import type { PortConfig } from "../network/network.ts";
 
 import type { LocalSocket, SocketId } from "../peer/path.ts";
+import type { IdBlock } from "./packet_ids.ts";
 import type { CachedPeer } from "./peer_cache.ts";
 
 /** Both clocks, read once per step by whoever drives. One object, refilled, lent. */
@@ -146,6 +147,8 @@ export interface NodeConfig {
   controller?: ControllerMachine;
   /** A peer known in an earlier run; a root answers WHOIS from it (spec 03 section 28 item 13). */
   recall?: (address: Address) => CachedPeer | undefined;
+  /** Blocks of packet ids that nobody else uses; drawn at random unless given. */
+  takeIds?: () => IdBlock;
 }
 
 /** The controller as a node drives it. */

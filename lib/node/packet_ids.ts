@@ -1,8 +1,10 @@
 /**
  * Packet ids: the nonce of every packet, and its name in replies. A counter, run through a keyed permutation of 64 bits
- * (Speck64/128), so that no id repeats within a process and none can be foreseen.
+ * (Speck64/128), so that no id repeats and none can be foreseen.
  *
  * The reference draws 64 random bits a packet; under a key that never changes those repeat after hours at gigabit rates.
+ * Counters come in blocks. Whoever hands them out sees to it that no two blocks under one key overlap: the engine keeps
+ * account of them in the home folder, so that ids do not repeat across restarts either.
  * Source: DESIGN section 3; Speck: Beaulieu et al., "The SIMON and SPECK families of lightweight block ciphers", 2013.
  * @module
  */
@@ -31,39 +33,68 @@ export function speckSchedule(key: Uint32Array): Uint32Array {
   return round;
 }
 
-/**
- * Key and counter for the data plane's own ids, as its kernel wants them: 27 round keys, the counter's low and high half,
- * 32 bits each, little-endian.
- */
-export function packetIdState(random: Random): Uint8Array {
+/** A key, and ids under it that are one user's alone. */
+export interface IdBlock {
+  /** Of the permutation, four words, least significant first. */
+  readonly key: Uint32Array;
+  /** Where the counter begins, in halves: the first id is that of the number after it. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Ids of one block: days of an ordinary node, hours of a busy one. A power of two, so that blocks can be numbered. */
+export const IDS_PER_BLOCK = 2 ** 34;
+
+/** A block under a key of its own: of use where nothing can be remembered. */
+export function randomIdBlock(random: Random): IdBlock {
   const seed = new Uint8Array(24);
   random(seed);
   const words = new Uint32Array(seed.buffer);
+  return { key: words.slice(0, 4), low: words[4], high: words[5] };
+}
+
+/**
+ * A block as the data plane's kernel wants it: 27 round keys, the counter's low and high half, 32 bits each, little-endian.
+ */
+export function packetIdState({ key, low, high }: IdBlock): Uint8Array {
   const state = new DataView(new ArrayBuffer(ROUNDS * 4 + 8));
-  speckSchedule(words.subarray(0, 4)).forEach((word, i) => state.setUint32(i * 4, word, true));
-  state.setUint32(ROUNDS * 4, words[4], true);
-  state.setUint32(ROUNDS * 4 + 4, words[5], true);
+  speckSchedule(key).forEach((word, i) => state.setUint32(i * 4, word, true));
+  state.setUint32(ROUNDS * 4, low, true);
+  state.setUint32(ROUNDS * 4 + 4, high, true);
   return new Uint8Array(state.buffer);
 }
 
 /** Hands out ids. */
 export class PacketIds {
-  readonly #round: Uint32Array;
+  readonly #take: () => IdBlock;
+  readonly #blockLength: number;
+  #round: Uint32Array = new Uint32Array(ROUNDS);
   #low = 0;
   #high = 0;
+  #left = 0;
 
-  /** @param random Draws the permutation's key and where the counter begins */
-  constructor(random: Random) {
-    const seed = new Uint8Array(24);
-    random(seed);
-    const words = new Uint32Array(seed.buffer);
-    this.#round = speckSchedule(words.subarray(0, 4));
-    this.#low = words[4];
-    this.#high = words[5];
+  /**
+   * @param take Called for a block when one is needed, the first at once
+   * @param blockLength Ids of one block
+   */
+  constructor(take: () => IdBlock, blockLength = IDS_PER_BLOCK) {
+    this.#take = take;
+    this.#blockLength = blockLength;
+    this.#begin();
   }
 
-  /** Eight bytes no packet of this process had before. */
+  #begin(): void {
+    const { key, low, high } = this.#take();
+    this.#round = speckSchedule(key);
+    this.#low = low;
+    this.#high = high;
+    this.#left = this.#blockLength;
+  }
+
+  /** Eight bytes no packet had before. */
   next(): Uint8Array {
+    if (this.#left === 0) this.#begin();
+    this.#left--;
     this.#low = (this.#low + 1) >>> 0;
     if (this.#low === 0) this.#high = (this.#high + 1) >>> 0;
     let x = this.#high;

@@ -38,7 +38,7 @@ import { Counters } from "./counters.ts";
 import { Expected } from "./expected.ts";
 import { DEFAULT_SETTINGS, type NodeConfig, type NodeSettings, type Time } from "./machine.ts";
 import { Outbox } from "./outbox.ts";
-import { PacketIds } from "./packet_ids.ts";
+import { PacketIds, randomIdBlock } from "./packet_ids.ts";
 import { Upstreams } from "./upstreams.ts";
 
 /** Per destination 16 packets; destinations bounded against a scan of made-up addresses; reference life 5 s. */
@@ -125,7 +125,7 @@ export class Vl1 {
     this.identity = config.identity;
     this.settings = { ...DEFAULT_SETTINGS, ...config.settings };
     this.armor = new Armor(config.kernel);
-    this.#ids = new PacketIds(config.random);
+    this.#ids = new PacketIds(config.takeIds ?? (() => randomIdBlock(config.random)));
     this.upstreams = new Upstreams(this, config.planet);
   }
 

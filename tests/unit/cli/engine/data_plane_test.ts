@@ -8,6 +8,7 @@ import { createBridge, deleteLink } from "../../../../ffi/linux/netlink_link.ts"
 import type { UdpSocket } from "../../../../ffi/machine.ts";
 import type { Address, Mac } from "../../../../lib/base/ids.ts";
 import { type Endpoint, parseIp, parsePrefix } from "../../../../lib/base/ip.ts";
+import { randomIdBlock } from "../../../../lib/node/packet_ids.ts";
 import { Stat } from "../../../../lib/dataplane/stats.ts";
 import { namespaceTest, tapTest } from "../../ffi/privileged.ts";
 
@@ -46,7 +47,7 @@ class Rig {
       onRestart: (reason) => this.restarts.push(reason),
       onFailed: (error) => this.failures.push(error),
     };
-    this.plane = new DataPlane(events, { self: SELF, random });
+    this.plane = new DataPlane(events, { self: SELF, takeIds: () => randomIdBlock(random) });
     this.plane.start();
   }
 

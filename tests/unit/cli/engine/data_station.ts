@@ -12,6 +12,7 @@ import { LinuxSettings } from "../../../../ffi/linux/settings.ts";
 import type { Tap, UdpSocket } from "../../../../ffi/machine.ts";
 import { type Address, macOf } from "../../../../lib/base/ids.ts";
 import { formatIp, type Ip, parseIp, parsePrefix } from "../../../../lib/base/ip.ts";
+import { randomIdBlock } from "../../../../lib/node/packet_ids.ts";
 import { dictionary, keyOf, NETWORK, noCredentials } from "../../lib/dataplane/rig.ts";
 
 const SOCKET = 1;
@@ -60,7 +61,10 @@ export class Station {
       onFailed: (error) => this.failures.push(error),
     }, {
       self: address,
-      random: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
+      takeIds: () =>
+        randomIdBlock((bytes) => {
+          crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+        }),
     });
     this.plane.start();
     this.plane.addSocket(SOCKET, this.socket.fd);

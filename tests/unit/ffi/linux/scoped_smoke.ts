@@ -6,6 +6,7 @@
 import { DataPlane } from "../../../../cli/engine/data_plane.ts";
 import { readTextFile } from "../../../../ffi/linux/system.ts";
 import { thisMachine } from "../../../../ffi/mod.ts";
+import { randomIdBlock } from "../../../../lib/node/packet_ids.ts";
 import { assert, SystemError } from "../../../../lib/base/errors.ts";
 import type { Address } from "../../../../lib/base/ids.ts";
 
@@ -21,7 +22,7 @@ const plane = new DataPlane({
   onFrame: () => {},
 }, {
   self: 1 as Address,
-  random: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
+  takeIds: () => randomIdBlock((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>)),
 });
 plane.start();
 plane.addSocket(1, socket.fd);

@@ -6,7 +6,7 @@ import { ARENA_PAGES, RUNS_AT, TAP_IN_AT, UDP_IN_AT } from "../../../../lib/data
 import { pathTag } from "../../../../lib/dataplane/path_tag.ts";
 import { Plane } from "../../../../lib/dataplane/plane.ts";
 import { statsMemory } from "../../../../lib/dataplane/stats.ts";
-import { packetIdState } from "../../../../lib/node/packet_ids.ts";
+import { packetIdState, randomIdBlock } from "../../../../lib/node/packet_ids.ts";
 import { noise } from "../kernel/arena.ts";
 import { makeFrame, NO_VNET, withVnet } from "../kernel/frames.ts";
 import {
@@ -38,7 +38,7 @@ function quietPlane(self: Address, other: Address, vnet: number, rules: readonly
   const plane = new Plane({
     memory,
     self,
-    ids: packetIdState((bytes) => bytes.set(noise(24, 1))),
+    ids: packetIdState(randomIdBlock((bytes) => bytes.set(noise(24, 1)))),
     random: () => 0,
     escape: { sealed: escaped, opened: escaped, frame: escaped },
     output: {

@@ -18,7 +18,7 @@ import { Plane, type Source } from "../../../../lib/dataplane/plane.ts";
 import { statsMemory } from "../../../../lib/dataplane/stats.ts";
 import type { TableRecord } from "../../../../lib/dataplane/table_records.ts";
 import { RUN_BYTES, WRITE_BYTES } from "../../../../lib/kernel/data_kernel.ts";
-import { packetIdState } from "../../../../lib/node/packet_ids.ts";
+import { packetIdState, randomIdBlock } from "../../../../lib/node/packet_ids.ts";
 import { encodeNetworkCredentials } from "../../../../lib/wire/network_credentials.ts";
 import { noise } from "../kernel/arena.ts";
 
@@ -122,7 +122,7 @@ export class Bench {
     this.plane = new Plane({
       memory,
       self,
-      ids: packetIdState((bytes) => bytes.set(draw)),
+      ids: packetIdState(randomIdBlock((bytes) => bytes.set(draw))),
       random: () => 0,
       escape: {
         sealed: (at, length, source) =>

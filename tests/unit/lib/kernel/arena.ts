@@ -22,7 +22,7 @@ import {
   TEMPLATE_BYTES,
   WRITE_BYTES,
 } from "../../../../lib/kernel/data_kernel.ts";
-import { PacketIds, speckSchedule } from "../../../../lib/node/packet_ids.ts";
+import { PacketIds, randomIdBlock, speckSchedule } from "../../../../lib/node/packet_ids.ts";
 
 export const SELF = 0x89_e92c_eee5;
 export const PEER = 0xde_adbe_ef01;
@@ -135,7 +135,7 @@ export class Arena {
     speckSchedule(words.subarray(0, 4)).forEach((word, i) => this.#putId(4 * i, word));
     this.#putId(108, words[4]);
     this.#putId(112, words[5]);
-    return new PacketIds(random);
+    return new PacketIds(() => randomIdBlock(random));
   }
 
   #putId(offset: number, word: number): void {
