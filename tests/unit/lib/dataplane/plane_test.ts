@@ -7,6 +7,7 @@ import { UDP_IN_AT } from "../../../../lib/dataplane/arena.ts";
 import { PACKET_ROOM } from "../../../../lib/dataplane/records.ts";
 import { Stat } from "../../../../lib/dataplane/stats.ts";
 import { splitTwin } from "../../../../lib/kernel/data_twin.ts";
+import { PacketIds, packetIdState } from "../../../../lib/node/packet_ids.ts";
 import { noise } from "../kernel/arena.ts";
 import { makeFrame, NO_VNET, PSH, superHeader, UDP, withVnet } from "../kernel/frames.ts";
 import {
@@ -371,6 +372,18 @@ Deno.test("every packet has an id of its own, and the same frame never looks the
   const sent = Array.from({ length: 300 }, () => alice.tap(frameOf(50)).takeRuns()[0].bytes);
   equal(new Set(sent.map((bytes) => bytes.subarray(0, 8).join())).size, 300);
   notDeepEqual(sent[0].subarray(27), sent[1].subarray(27));
+});
+
+Deno.test("Plane.setIds() goes on with ids of another block, between batches", () => {
+  const block = { key: Uint32Array.of(9, 8, 7, 6), low: 0xffff_ffff, high: 3 };
+  const twin = new PacketIds(() => block);
+  const [alice] = pair();
+  alice.tap(frameOf(50)).takeRuns();
+  alice.plane.setIds(packetIdState(block));
+  for (let i = 0; i < 3; i++) {
+    const [run] = alice.tap(frameOf(50)).takeRuns();
+    deepEqual(run.bytes.subarray(0, 8), twin.next());
+  }
 });
 
 Deno.test("a member before its network or session is a bug of control's", () => {
