@@ -191,10 +191,8 @@ export async function runProgram(program: Program, argv: string[], io: Io): Prom
     exitCode = await run(new Call(args, options, globalOptions(root.opts()), io)) ?? 0;
   };
   for (const spec of program.commands) declare(root, spec, call);
-  // The parser's own help looks at one word only: "help controller network" would show "controller".
-  const words = argv[0] === "help" && argv.length > 2 ? [...argv.slice(1), "--help"] : argv;
   try {
-    await root.parseAsync(words, { from: "user" });
+    await root.parseAsync(wholeHelp(argv), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const run = error.code === "commander.unknownCommand" ? program.fallback(root.args) : undefined;
@@ -202,6 +200,14 @@ export async function runProgram(program: Program, argv: string[], io: Io): Prom
     await call(run, root.args, {});
   }
   return exitCode;
+}
+
+/** The parser's own help looks at one word only: "help controller network" would show "controller". */
+function wholeHelp(argv: readonly string[]): string[] {
+  let at = 0;
+  while (argv[at]?.startsWith("-")) at += /^-[DpT]$/.test(argv[at]) ? 2 : 1;
+  const isLong = argv[at] === "help" && argv.length > at + 2;
+  return isLong ? [...argv.slice(0, at), ...argv.slice(at + 1), "--help"] : [...argv];
 }
 
 type Caller = (run: Action, args: string[], options: Record<string, unknown>) => Promise<void>;

@@ -408,9 +408,12 @@ Deno.test("controller commands say that a node is no controller", () =>
   }));
 
 Deno.test("help takes the words of a command, however many", async () => {
-  const { out, exit } = await zt(["help", "controller", "network", "create"]);
-  assert.equal(exit, 0);
-  assert.match(out, /^Usage: zt controller network create .*\n/);
+  const help = ["help", "controller", "network", "create"];
+  for (const argv of [help, ["-j", "-D", "/somewhere", ...help]]) {
+    const { out, exit } = await zt(argv);
+    assert.equal(exit, 0);
+    assert.match(out, /^Usage: zt controller network create .*\n/);
+  }
 });
 
 Deno.test("id generate makes an identity, in JSON too, and never writes over one", () =>
