@@ -51,3 +51,28 @@ Deno.test("Path.addLatency() smooths: the first sample counts fully, faster ones
   path.addLatency(140);
   assert.equal(path.latencyMs, 70);
 });
+
+Deno.test("Paths.hear() remembers an unproven source and what came from it, within bounds", () => {
+  const paths = new Paths();
+  const at = endpoint("44.0.0.1/1");
+  const path = paths.hear(paths.get(1, at), 100);
+  assert.equal(paths.hear(paths.get(1, at), 28), path);
+  assert.equal(path.creditBytes, 128);
+  assert.ok(!path.isProved && !paths.has(1, at) && !paths.knows(at));
+  assert.equal(paths.hear(path, 1_000_000).creditBytes, 16_384);
+  for (let i = 0; i < 17_000; i++) paths.hear(paths.get(1, endpoint(`45.0.0.1/${i + 1}`)), 28);
+  assert.equal(paths.unprovenSize, 16_384);
+  assert.notEqual(paths.get(1, at), path, "the one heard longest ago went first");
+});
+
+Deno.test("Paths.invite() lets an address we turn to ask something too, once", () => {
+  const paths = new Paths();
+  const at = endpoint("44.0.0.1/1");
+  paths.invite(paths.get(1, at));
+  paths.invite(paths.get(1, at));
+  const path = paths.get(1, at);
+  assert.equal(path.creditBytes, 128);
+  assert.ok(paths.keep(path));
+  assert.ok(path.isProved);
+  assert.equal(paths.unprovenSize, 0);
+});

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { SharedBudget, TokenBucket } from "../../../../lib/base/rate.ts";
+
+Deno.test("TokenBucket lets a burst through at once, then the steady rate", () => {
+  const bucket = new TokenBucket(10, 3);
+  assert.deepEqual([0, 0, 0, 0].map((nowMs) => bucket.take(nowMs)), [true, true, true, false]);
+  assert.ok(!bucket.take(99));
+  assert.ok(bucket.take(100));
+  assert.equal(bucket.left(10_000), 3, "no more than the burst is saved");
+});
+
+Deno.test("SharedBudget leaves others what one may not have, and bounds all", () => {
+  const limits = { perSecond: 1, burst: 2 };
+  const budget = new SharedBudget<string>({
+    all: { perSecond: 1, burst: 3 },
+    each: limits,
+    keysMax: 8,
+  });
+  assert.deepEqual(["a", "a", "a", "b", "c"].map((key) => budget.take(key, 0)), [
+    true,
+    true,
+    false,
+    true,
+    false,
+  ]);
+});
