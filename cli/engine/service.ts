@@ -244,9 +244,10 @@ export class Service {
 
   #nodeSettings(): Partial<NodeSettings> {
     const { major, minor, revision } = ANNOUNCED_VERSION;
-    const { cipher } = this.settings.current;
+    const { cipher, relayBytesPerSecond } = this.settings.current;
     return {
       cipher,
+      relayBytesPerSecond,
       // 11 makes the reference seal with Salsa20/12, and we send that too unless told otherwise (`#cipherFor()` in `lib/node/vl1.ts`).
       // Measured by `deno task bench --crypto`, packets of 1427 and 2827 bytes: AES-GMAC-SIV in our WebAssembly 220 to 310 MB/s,
       // Salsa20/12 and Poly1305 1,050 to 1,320: without AES instructions, which WebAssembly has not, it takes four to five times as long,

@@ -14,6 +14,7 @@ import {
   parsePrefix,
   type Prefix,
 } from "../../lib/base/ip.ts";
+import { DEFAULT_SETTINGS } from "../../lib/node/machine.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { HomeError } from "./home.ts";
 
@@ -87,6 +88,8 @@ export interface Settings {
   tcpRelay: boolean;
   /** Ours: the TCP port it does so on. Nodes look for it at 443. */
   tcpRelayPort: number;
+  /** Ours: what this node relays for one source in a second, in bytes, when it is a root. Read at start. */
+  relayBytesPerSecond: number;
 }
 
 const DEFAULT_RELAY_PORT = 443; // the one port nearly every firewall lets out
@@ -124,6 +127,7 @@ export function parseSettings(conf: JsonObject): Settings {
     dataPlane: parseDataPlane(settings.dataPlane),
     tcpRelay: at("tcpRelay").flag(true),
     tcpRelayPort: at("tcpRelayPort").port(DEFAULT_RELAY_PORT) || DEFAULT_RELAY_PORT,
+    relayBytesPerSecond: at("relayBytesPerSecond").integer(DEFAULT_SETTINGS.relayBytesPerSecond),
   };
 }
 
