@@ -39,6 +39,7 @@ import {
   recordKind,
   recordPort,
   recordValue,
+  RELAYED_LENGTH,
   SOCKET_CUTS,
   TAP_HEADERS,
   TAP_JOINS_UDP,
@@ -105,6 +106,13 @@ interface SessionReport {
   sent: number;
 }
 
+/** What control was last told of a flow. */
+interface RelayReport {
+  readonly slot: number;
+  packets: number;
+  bytes: number;
+}
+
 /** Milliseconds as the data plane stamps them: 32 bits, never 0. */
 function tickOf(nowMs: number): number {
   return (Math.floor(nowMs) >>> 0) || 1;
@@ -168,6 +176,8 @@ export class DataLoop implements Escape, Output {
   readonly #emptyHeader = new Block(VNET_HEADER_LENGTH);
   readonly #endpoints = new Endpoints();
   readonly #reports: SessionReport[] = []; // by session slot; only those with a session
+  readonly #relayReports: RelayReport[] = []; // of every flow
+  readonly #relaying: Descriptor[] = []; // sockets with datagrams of others to send before the next receive
   readonly #poll = new PollSet(DESCRIPTORS_MAX + 1);
   readonly #plane: Plane;
   readonly #source: Source;
@@ -265,6 +275,8 @@ export class DataLoop implements Escape, Output {
       );
     }
     this.#plane.endUdp();
+    for (let i = 0; i < this.#relaying.length; i++) this.#sendBatch(this.#relaying[i]);
+    this.#relaying.length = 0;
     this.#expectReport();
   }
 
@@ -335,7 +347,8 @@ export class DataLoop implements Escape, Output {
   }
 
   #expectReport(): void {
-    if (this.#reportDueMs === Infinity && this.#reports.length > 0) {
+    const someone = this.#reports.length > 0 || this.#relayReports.length > 0;
+    if (this.#reportDueMs === Infinity && someone) {
       this.#reportDueMs = this.#nowMs + REPORT_MS;
     }
   }
@@ -343,6 +356,7 @@ export class DataLoop implements Escape, Output {
   /** Tells control which sessions had traffic since its last word. */
   #report(): void {
     this.#reportDueMs = Infinity;
+    this.#reportRelayed();
     const { sessions } = this.#plane;
     for (const report of this.#reports) {
       const { slot } = report;
@@ -367,6 +381,40 @@ export class DataLoop implements Escape, Output {
       report.relayed = relayed;
       report.sent = sent;
     }
+  }
+
+  /** Tells control which flows were passed on since its last word. */
+  #reportRelayed(): void {
+    const { relays } = this.#plane;
+    for (const report of this.#relayReports) {
+      const packets = relays.packets(report.slot);
+      if (packets === report.packets) continue;
+      const bytes = relays.bytes(report.slot);
+      const length = RECORD_HEADER_LENGTH + RELAYED_LENGTH;
+      const record = this.#toControl.reserve(length, ACKNOWLEDGE_SPARE);
+      if (record < 0) return; // control is behind: the next report says it all
+      const { view } = this.#toControl;
+      putRecord(view, record, RecordKind.RELAYED, report.slot, packets - report.packets);
+      view.setFloat64(record + RECORD_HEADER_LENGTH, bytes - report.bytes, true);
+      this.#toControl.commit();
+      report.packets = packets;
+      report.bytes = bytes;
+    }
+  }
+
+  /** Part of {@linkcode Output}. */
+  relayed(at: number, length: number, segment: number, flow: number): void {
+    const route = this.#plane.relays.route(flow);
+    const descriptor = route && this.#sockets.get(route.socket);
+    if (!descriptor) {
+      this.#stats[Stat.DROPPED_GONE]++;
+      return;
+    }
+    const { ip, port } = route;
+    const batch = descriptor.batch!;
+    if (batch.count === 0) this.#relaying.push(descriptor);
+    this.#stats[Stat.BYTES_OUT] += length;
+    batch.add(this.#arena, at, length, segment, ip, 0, ip.length, port);
   }
 
   /** Part of {@linkcode Escape}. */
@@ -492,7 +540,17 @@ export class DataLoop implements Escape, Output {
       this.#reports.push({ slot: record.slot, direct: 0, relayed: 0, sent: 0 });
     } else if (record.kind === "no-session") {
       this.#forgetReport(record.slot);
+    } else if (record.kind === "relay") {
+      this.#forgetRelayReport(record.flow.slot);
+      this.#relayReports.push({ slot: record.flow.slot, packets: 0, bytes: 0 });
+    } else if (record.kind === "no-relay") {
+      this.#forgetRelayReport(record.slot);
     }
+  }
+
+  #forgetRelayReport(slot: number): void {
+    const index = this.#relayReports.findIndex((report) => report.slot === slot);
+    if (index >= 0) this.#relayReports.splice(index, 1);
   }
 
   #forgetReport(slot: number): void {

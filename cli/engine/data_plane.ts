@@ -367,6 +367,11 @@ export class DataPlane implements PacketMover {
       }
       case RecordKind.TRAFFIC:
         return this.#traffic(ring, at);
+      case RecordKind.RELAYED: {
+        const bytes = view.getFloat64(at + RECORD_HEADER_LENGTH, true);
+        const packets = recordValue(view, at);
+        return this.#events.onRelayed?.({ flow: id, packets, bytes });
+      }
       case RecordKind.FRAME:
         return this.#events.onFrame(id, this.#lend(ring, at));
       case RecordKind.SIGNAL:

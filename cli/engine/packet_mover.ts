@@ -4,6 +4,7 @@
  */
 import type { Endpoint } from "../../lib/base/ip.ts";
 import type { TableRecord } from "../../lib/dataplane/table_records.ts";
+import type { RelayReport } from "../../lib/root/relay_flows.ts";
 
 /** Traffic of one session. */
 export interface Traffic {
@@ -22,6 +23,8 @@ export interface PacketEvents {
   onOpened?(socketId: number, from: Endpoint, bytes: Uint8Array): void;
   /** What the data plane did for a session since its last word. */
   onTraffic?(traffic: Traffic): void;
+  /** What the data plane passed on of one flow since its last word. */
+  onRelayed?(report: RelayReport): void;
   /** The data plane was started anew, and its tables are empty. */
   onReset?(): void;
   /** This machine's network stack sent a frame into a TAP. */

@@ -142,6 +142,7 @@ export class Service {
         this.input({ kind: "datagram", socket, from, bytes, whole: true }),
       onOpened: (socket, from, bytes) => this.input({ kind: "opened", socket, from, bytes }),
       onTraffic: (traffic) => this.input({ kind: "traffic", ...traffic }),
+      onRelayed: (report) => this.input({ kind: "relayed", ...report }),
       onReset: () => this.input({ kind: "plane-reset" }),
       onFrame: (tapId, bytes) => this.#frame(tapId, bytes),
       onSignal: () => this.#networkChanged(),

@@ -63,6 +63,8 @@ import {
   planeNetwork,
 } from "./members.ts";
 import { PACKET_ROOM } from "./records.ts";
+import { RelayRuns } from "./relay_runs.ts";
+import { Relays } from "./relays.ts";
 import { Sessions } from "./sessions.ts";
 import { Stat } from "./stats.ts";
 import type { Route, TableRecord } from "./table_records.ts";
@@ -106,6 +108,12 @@ export interface Escape {
 export interface Output {
   /** Datagrams to send: `count` runs at {@linkcode RUNS_AT}; their tags are session slots. */
   datagrams(count: number): void;
+  /**
+   * Datagrams of others to pass on, side by side in the arena until the batch ends.
+   * @param segment Bytes of each but possibly the last
+   * @param flow Slot, see {@linkcode Relays.route}
+   */
+  relayed(at: number, length: number, segment: number, flow: number): void;
   /** Frames to write: `count` entries at {@linkcode WRITES_AT}; their tags are port ids. */
   frames(count: number): void;
 }
@@ -125,6 +133,8 @@ export interface PlaneSetup {
 
 export class Plane {
   readonly sessions: Sessions;
+  readonly relays: Relays;
+  readonly #relayRuns: RelayRuns;
   readonly #setup: PlaneSetup;
   readonly #kernel: DataKernel;
   readonly #bytes: Uint8Array;
@@ -137,6 +147,7 @@ export class Plane {
   readonly #sentPackets = new Float64Array(SESSIONS_MAX);
   readonly #vnet: (number | undefined)[] = []; // bytes of virtio header, by port
   #vnetOut = 0;
+  #tick = 0;
   #lastPort = -1; // with its network: a batch is mostly of one port
   #lastNetwork: PlaneNetwork | undefined;
 
@@ -146,6 +157,8 @@ export class Plane {
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
     this.sessions = new Sessions(buffer);
+    this.relays = new Relays(buffer);
+    this.#relayRuns = new RelayRuns(this.relays, setup.output, setup.stats);
     this.#kernel = dataExports(setup.memory);
     this.setIds(setup.ids);
     this.#kernel.setup(
@@ -193,6 +206,10 @@ export class Plane {
         return this.#setMember(record);
       case "no-member":
         return this.#members.remove(record.slot);
+      case "relay":
+        return this.relays.set(record.flow);
+      case "no-relay":
+        return this.relays.remove(record.slot);
     }
   }
 
@@ -420,6 +437,7 @@ export class Plane {
 
   /** @param tick As for {@linkcode beginTap} */
   beginUdp(tick: number): void {
+    this.#tick = tick;
     this.#kernel.setTick(tick);
     this.#kernel.rxFramesBegin(TAP_OUT_AT, TAP_OUT_BYTES, WRITES_AT, WRITES_MAX, this.#vnetOut);
   }
@@ -443,6 +461,7 @@ export class Plane {
       const count = this.#kernel.receive(from, end - from, segment, source.tag);
       const results = count === FULL ? this.#kernel.rxCount() : count;
       for (let i = 0; i < results; i++) this.#result(RESULTS_AT + i * RESULT_BYTES, source);
+      this.#relayRuns.flush();
       if (count !== FULL) return;
       from += this.#kernel.rxResumeAt();
     }
@@ -459,14 +478,19 @@ export class Plane {
       case ResultKind.OPENED:
         this.#setup.stats[Stat.PACKETS_OPENED]++;
         return this.#setup.escape.opened(at, length, source);
-      case ResultKind.SEALED:
       case ResultKind.FOREIGN:
-        if (length > PACKET_ROOM) this.#setup.stats[Stat.DROPPED_LENGTH]++;
-        else this.#setup.escape.sealed(at, length, source);
+        if (!this.#relayRuns.take(at, length, source, this.#tick)) this.#sealed(at, length, source);
         return;
+      case ResultKind.SEALED:
+        return this.#sealed(at, length, source);
       default:
         this.#setup.stats[Stat.DROPPED_UNAUTHENTIC]++;
     }
+  }
+
+  #sealed(at: number, length: number, source: Source): void {
+    if (length > PACKET_ROOM) this.#setup.stats[Stat.DROPPED_LENGTH]++;
+    else this.#setup.escape.sealed(at, length, source);
   }
 
   /** A frame that was authentic: is its sender a member, and do the rules let it in? */

@@ -7,9 +7,10 @@
  *     2       2       UDP port; in REMOVE, REMOVED and LOST the ADD kind of what it is about; in ADD_SOCKET, ADD_TAP and
  *                     TRAFFIC flags
  *     4       4       id: of the socket, the port (TAP) or the signal
- *     8       4       descriptor, in ADD records; ticket, in REMOVE and REMOVED; packets sent, in TRAFFIC
+ *     8       4       descriptor, in ADD records; ticket, in REMOVE and REMOVED; packets sent, in TRAFFIC,
+ *                     or passed on, in RELAYED
  *     12      16      IP, network byte order
- *     28      n       packet or frame; a table record; in IDS what `packetIdState()` makes; in TRAFFIC socket (4) and port (2) of the last direct packet
+ *     28      n       packet or frame; a table record; in IDS what `packetIdState()` makes; in TRAFFIC socket (4) and port (2) of the last direct packet; in RELAYED bytes (8, f64)
  *
  * Numbers are little-endian: both ends are on one machine. ADD, REMOVE, STOP, SEND and WRITE go to the Worker; the rest
  * comes from it.
@@ -47,6 +48,8 @@ export const RecordKind = {
   OPENED: 21,
   /** What the data plane did for one session (id) since its last word. */
   TRAFFIC: 22,
+  /** What the data plane passed on of one flow (id) since its last word. */
+  RELAYED: 24,
   /** The system does not cut super-datagrams on this socket after all. */
   UNCUT: 23,
 } as const;
@@ -62,6 +65,8 @@ export const TRAFFIC_DIRECT = 1;
 export const TRAFFIC_RELAYED = 2;
 /** Bytes behind the header of TRAFFIC. */
 export const TRAFFIC_LENGTH = 8;
+/** Bytes behind the header of RELAYED. */
+export const RELAYED_LENGTH = 8;
 /** In TRAFFIC: the endpoint is not known any more. */
 export const NO_SOCKET = 0xffff_ffff;
 

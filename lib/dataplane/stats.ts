@@ -32,10 +32,14 @@ export const Stat = {
   PACKETS_SEALED: 14,
   /** Packets opened here, with Salsa20/12: others are control's. */
   PACKETS_OPENED: 15,
+  /** Datagrams of others passed on here: more are control's. */
+  RELAYED: 16,
+  /** A source that has us relay sent more than its share. */
+  DROPPED_RATE: 17,
 } as const;
 export type Stat = typeof Stat[keyof typeof Stat];
 
-const STAT_COUNT = 16;
+const STAT_COUNT = 18;
 
 /** Shared memory for a page of statistics. */
 export function statsMemory(): SharedArrayBuffer {

@@ -10,6 +10,7 @@ import { Reader, Writer } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
 import type { Address, Mac, NetworkId } from "../base/ids.ts";
 import type { Ip } from "../base/ip.ts";
+import type { RelayFlow } from "./relays.ts";
 
 /** Where packets for a peer go now: its own address, or that of a root that relays. */
 export interface Route {
@@ -56,7 +57,10 @@ export type TableRecord =
     /** Its tags, capabilities and ownerships that count, as in NETWORK_CREDENTIALS. */
     readonly credentials: Uint8Array;
   }
-  | { readonly kind: "no-member"; readonly slot: number };
+  | { readonly kind: "no-member"; readonly slot: number }
+  /** Datagrams of others to be passed on here, see `relays.ts`. */
+  | { readonly kind: "relay"; readonly flow: RelayFlow }
+  | { readonly kind: "no-relay"; readonly slot: number };
 
 const KINDS = [
   "session",
@@ -67,6 +71,8 @@ const KINDS = [
   "no-network",
   "member",
   "no-member",
+  "relay",
+  "no-relay",
 ] as const;
 
 export function encodeTableRecord(record: TableRecord): Uint8Array {
@@ -77,9 +83,16 @@ export function encodeTableRecord(record: TableRecord): Uint8Array {
       w.u32(record.slot).address(record.address).raw(record.key);
       break;
     case "route":
-      w.u32(record.session).u32(record.route.socket).u8(record.route.ip.length);
-      w.raw(record.route.ip).u16(record.route.port).u16(record.route.mtu);
+      w.u32(record.session);
+      putRoute(w, record.route);
       break;
+    case "relay": {
+      const { slot, from, source, destination, route, budget, bytesPerSecond } = record.flow;
+      w.u32(slot).u32(from.socket).u8(from.ip.length).raw(from.ip).u16(from.port);
+      w.address(source).address(destination).u32(budget).u64(BigInt(bytesPerSecond));
+      putRoute(w, route);
+      break;
+    }
     case "no-route":
       w.u32(record.session);
       break;
@@ -97,6 +110,16 @@ export function encodeTableRecord(record: TableRecord): Uint8Array {
   return w.finish();
 }
 
+function putRoute(w: Writer, { socket, ip, port, mtu }: Route): void {
+  w.u32(socket).u8(ip.length).raw(ip).u16(port).u16(mtu);
+}
+
+function readRoute(r: Reader): Route {
+  const socket = r.u32();
+  const ip = r.copy(r.u8());
+  return { socket, ip, port: r.u16(), mtu: r.u16() };
+}
+
 /** Reads what {@linkcode encodeTableRecord} wrote. */
 export function decodeTableRecord(bytes: Uint8Array): TableRecord {
   const r = new Reader(bytes, "table record");
@@ -105,11 +128,21 @@ export function decodeTableRecord(bytes: Uint8Array): TableRecord {
   switch (kind) {
     case "session":
       return { kind, slot: r.u32(), address: r.address(), key: r.copy(32) };
-    case "route": {
-      const session = r.u32();
+    case "route":
+      return { kind, session: r.u32(), route: readRoute(r) };
+    case "relay": {
+      const slot = r.u32();
       const socket = r.u32();
-      const ip = r.copy(r.u8());
-      return { kind, session, route: { socket, ip, port: r.u16(), mtu: r.u16() } };
+      const from = { socket, ip: r.copy(r.u8()), port: r.u16() };
+      const source = r.address();
+      const destination = r.address();
+      const budget = r.u32();
+      const bytesPerSecond = Number(r.u64());
+      const route = readRoute(r);
+      return {
+        kind,
+        flow: { slot, from, source, destination, route, budget, bytesPerSecond },
+      };
     }
     case "no-route":
       return { kind, session: r.u32() };

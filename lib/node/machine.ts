@@ -51,6 +51,7 @@ export type Input =
     relayed: boolean; // something came through a relay
     packetsOut: number;
   }
+  | { kind: "relayed"; flow: number; packets: number; bytes: number } // datagrams of others it passed on
   | { kind: "plane-reset" } // the data plane has empty tables
   | { kind: "controller"; input: ControllerInput } // for a node that is one: its store and its API
   | { kind: "timeout" };
@@ -131,7 +132,7 @@ export const DEFAULT_SETTINGS: NodeSettings = {
   announceProtocol: 11,
   announceVersion: [1, 14, 1],
   platform: "linux/x86_64",
-  relayBytesPerSecond: 64 * 1024 * 1024,
+  relayBytesPerSecond: 256 * 1024 * 1024, // less than one core relays: no source has a root to itself
 };
 
 /** Everything a node is made of; given once. */

@@ -174,6 +174,8 @@ export class Node implements Machine {
         return this.#openedElsewhere(input.socket, input.from, input.bytes);
       case "traffic":
         return this.publisher.traffic(input);
+      case "relayed":
+        return this.relay.reported(input);
       case "plane-reset":
         return this.publisher.republish();
       case "controller":

@@ -81,10 +81,8 @@ export class Publisher {
 
   constructor(readonly vl1: Vl1, readonly networks: Networks, readonly node: Node) {
     networks.onChange = () => this.check();
-  }
-
-  get deadlineMs(): number {
-    return this.#checkMs;
+    // Published by who relays, compared here with everything else.
+    node.relay.flows.onAdded = () => this.#expectCheck();
   }
 
   /** The slow path exchanged a frame with a member: from now on the data plane may. */
@@ -104,7 +102,7 @@ export class Publisher {
     this.#sessions.set(peer.address, session);
     this.#bySlot[slot] = session;
     this.#publishSession(session);
-    this.#checkMs = Math.min(this.#checkMs, nowMs + CHECK_MS);
+    this.#expectCheck();
     return session;
   }
 
@@ -115,6 +113,10 @@ export class Publisher {
   #needsAes({ version }: Peer): boolean {
     if (this.vl1.settings.cipher !== "aes") return false;
     return version.protocol >= AES_PROTOCOL_MIN || version.protocol === VERSION_UNKNOWN.protocol;
+  }
+
+  #expectCheck(): void {
+    this.#checkMs = Math.min(this.#checkMs, this.vl1.nowMs + CHECK_MS);
   }
 
   #publishSession(session: Session): void {
@@ -192,7 +194,12 @@ export class Publisher {
 
   /** Something changed: what is published is to be compared before anything else happens, once for all that changed. */
   check(): void {
-    if (this.#networks.size > 0) this.#checkMs = this.vl1.nowMs;
+    const hasSome = this.#networks.size > 0 || this.node.relay.flows.size > 0;
+    if (hasSome) this.#checkMs = this.vl1.nowMs;
+  }
+
+  get deadlineMs(): number {
+    return this.#checkMs;
   }
 
   /** Compares everything with what was published. Cheap: a few comparisons a session. */
@@ -217,7 +224,9 @@ export class Publisher {
       this.#networkSlots.give(slot, nowMs);
       this.#publish({ kind: "no-network", slot });
     }
-    this.#checkMs = this.#sessions.size > 0 ? nowMs + CHECK_MS : Infinity;
+    const { flows } = this.node.relay;
+    flows.compare();
+    this.#checkMs = this.#sessions.size > 0 || flows.size > 0 ? nowMs + CHECK_MS : Infinity;
   }
 
   handleTimeout(): void {
@@ -289,6 +298,7 @@ export class Publisher {
         if (this.#publishNetwork(member.network)) this.#publishMember(session, member);
       }
     }
+    this.node.relay.flows.republish();
   }
 
   #publish(record: TableRecord): void {

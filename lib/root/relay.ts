@@ -31,18 +31,26 @@ import {
   Verb,
 } from "../wire/packet.ts";
 import { encodeRendezvous } from "../wire/rendezvous.ts";
+import { type NextHop, relayBudgetKey, RelayFlows, type RelayReport } from "./relay_flows.ts";
 
 const AT_FRAGMENT_HOPS = 15;
 const UNITE_MS = 30_000; // between two introductions of one pair; reference ZT_MIN_UNITE_INTERVAL
 const UNITED_MAX = 65_536; // pairs remembered; the oldest goes first
-const IPV6_SITE_BYTES = 8; // one site's /64 shares a budget, or a single host would have any number of them
 const SOURCES_MAX = 65_536; // physical sources with a budget
 
 export class Relay {
   readonly #united = new Map<string, number>();
   readonly #budgets = new Map<string, TokenBucket>();
 
-  constructor(readonly vl1: Vl1) {}
+  /** What the data plane relays. */
+  readonly flows: RelayFlows;
+
+  constructor(readonly vl1: Vl1) {
+    this.flows = new RelayFlows(
+      vl1,
+      (destination, source) => this.#nextHop(destination, source),
+    );
+  }
 
   /** Passes on a datagram (packet, head or fragment) addressed to somebody else. */
   forward(datagram: Uint8Array, path: Path): void {
@@ -60,15 +68,34 @@ export class Relay {
     const copy = datagram.slice();
     copy[at] = fragment ? (hops + 1) & MASK_HOPS : (copy[at] & ~MASK_HOPS) | (hops + 1);
     vl1.datagram(next.via.path, copy);
-    // Who is silent while we relay to it is asked whether it still hears us here: it may have gone over to another root.
-    if (next.via.quietSinceMs === undefined) {
-      vl1.timers.setEarlier(next.peer, vl1.nowMs + QUIET_MS);
-    }
-    sent(next.via, vl1.nowMs);
+    this.#passedOn(next);
     vl1.counters.relayedPackets++;
     vl1.counters.relayedBytes += datagram.length;
     const sender = source === undefined ? undefined : vl1.peers.get(source);
     if (sender && next.peer.address === destination) this.introduce(sender, next.peer);
+    if (sender && vl1.upstreams.amUpstream) {
+      this.flows.forwarded(path, sender.address, destination, next);
+    }
+  }
+
+  /** The data plane passed on datagrams of a flow. */
+  reported(report: RelayReport): void {
+    const { vl1 } = this;
+    vl1.counters.relayedPackets += report.packets;
+    vl1.counters.relayedBytes += report.bytes;
+    const known = this.flows.reported(report);
+    if (!known) return;
+    const { source, destination, next } = known;
+    this.#passedOn(next);
+    if (next.peer.address === destination) this.introduce(source, next.peer);
+  }
+
+  /** Who is silent while we relay to it is asked whether it still hears us here: it may have gone over to another root. */
+  #passedOn({ peer, via }: NextHop): void {
+    if (via.quietSinceMs === undefined) {
+      this.vl1.timers.setEarlier(peer, this.vl1.nowMs + QUIET_MS);
+    }
+    sent(via, this.vl1.nowMs);
   }
 
   /** A root relays for whoever it knows; a fragment names no source, so its path must be a known peer's. */
@@ -82,8 +109,7 @@ export class Relay {
 
   #budget(path: Path): TokenBucket {
     const { vl1 } = this;
-    const { ip } = path.endpoint;
-    const key = (ip.length === 4 ? ip : ip.subarray(0, IPV6_SITE_BYTES)).join(".");
+    const key = relayBudgetKey(path);
     let budget = this.#budgets.get(key);
     if (!budget) {
       if (this.#budgets.size >= SOURCES_MAX) this.#budgets.clear();
@@ -94,10 +120,7 @@ export class Relay {
     return budget;
   }
 
-  #nextHop(
-    destination: Address,
-    source: Address | undefined,
-  ): { peer: Peer; via: PeerPath } | undefined {
+  #nextHop(destination: Address, source: Address | undefined): NextHop | undefined {
     const { vl1 } = this;
     const peer = vl1.peers.get(destination);
     const direct = peer?.best(vl1.nowMs);

@@ -34,7 +34,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     dataPlane: { gso: true, gro: true, offload: true },
     tcpRelay: true,
     tcpRelayPort: 443,
-    relayBytesPerSecond: 64 * 1024 * 1024,
+    relayBytesPerSecond: 256 * 1024 * 1024,
   });
   assert.deepEqual(parseSetting("null"), settings);
   assert.deepEqual(parse('{"unknown":[1],"settings":{"unknown":{}}}'), settings);

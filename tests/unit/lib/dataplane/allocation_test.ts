@@ -14,6 +14,7 @@ import {
   addressed,
   ALICE,
   BOB,
+  CAROL,
   dictionary,
   DROP,
   keyOf,
@@ -31,7 +32,7 @@ const BYTES_MAX = 2;
 /** A plane whose output is only counted. */
 function quietPlane(self: Address, other: Address, vnet: number, rules: readonly Rule[]) {
   const memory = new WebAssembly.Memory({ initial: ARENA_PAGES, maximum: ARENA_PAGES });
-  const counts = { runs: 0, frames: 0 };
+  const counts = { runs: 0, frames: 0, relayed: 0 };
   const escaped = () => {
     throw new Error("nothing of this may escape");
   };
@@ -44,6 +45,7 @@ function quietPlane(self: Address, other: Address, vnet: number, rules: readonly
     output: {
       datagrams: (count) => counts.runs += count,
       frames: (count) => counts.frames += count,
+      relayed: () => counts.relayed++,
     },
     stats: new Float64Array(statsMemory()),
   });
@@ -135,3 +137,35 @@ for (
     });
   }
 }
+
+Deno.test(`Plane.fromUdp() allocates nothing over ${PACKETS} datagrams of others it passes on`, () => {
+  const root = quietPlane(CAROL, BOB, 0, [ACCEPT]);
+  const ip = Uint8Array.of(10, 0, 0, 1);
+  const route = { socket: 3, ip, port: 9993, mtu: 1_432 };
+  const from = { socket: 3, ip, port: 9993 };
+  const ends = { source: ALICE, destination: BOB, budget: 0, bytesPerSecond: 1e12 };
+  root.plane.apply({ kind: "relay", flow: { slot: 0, from, route, ...ends } });
+  const alice = quietPlane(ALICE, BOB, 0, [ACCEPT]);
+  const frame = addressed(makeFrame({ body: noise(100, 1) }), ALICE, BOB);
+  alice.bytes.set(frame, TAP_IN_AT);
+  alice.plane.beginTap(1);
+  alice.plane.fromTap(TAP_IN_AT, frame.length, PORT);
+  alice.plane.endTap();
+  const view = new DataView(alice.memory.buffer);
+  const at = view.getUint32(RUNS_AT, true);
+  const sealed = alice.bytes.slice(at, at + view.getUint32(RUNS_AT + 8, true));
+  const tag = pathTag(3, ip, 0, 4, 9993);
+  const source = { socketId: 3, ip, ipAt: 0, ipLength: 4, port: 9993, tag };
+  const cost = bytesPerPacket((packets) => {
+    for (let i = 0; i < packets; i += BATCH) {
+      root.plane.beginUdp(i);
+      for (let k = 0; k < BATCH; k++) {
+        root.bytes.set(sealed, UDP_IN_AT); // its hops are counted in place
+        root.plane.fromUdp(UDP_IN_AT, sealed.length, sealed.length, source);
+      }
+      root.plane.endUdp();
+    }
+  });
+  ok(root.counts.relayed >= PACKETS);
+  ok(cost < BYTES_MAX, `${cost} bytes a datagram`);
+});

@@ -38,6 +38,13 @@ export interface Run {
   readonly bytes: Uint8Array;
 }
 
+/** Datagrams of others, side by side. */
+export interface Relayed {
+  readonly flow: number;
+  readonly segment: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A frame to be written, virtio header and all. */
 export interface Written {
   readonly port: number;
@@ -97,6 +104,7 @@ export function keyOf(a: Address, b: Address): Uint8Array {
 /** A plane and what it did. */
 export class Bench {
   readonly runs: Run[] = [];
+  readonly relayed: Relayed[] = [];
   readonly written: Written[] = [];
   readonly escaped: Escaped[] = [];
   readonly stats = new Float64Array(statsMemory());
@@ -142,6 +150,8 @@ export class Bench {
             this.runs.push({ session, segment, bytes: copy(from, length) });
           }
         },
+        relayed: (at, length, segment, flow) =>
+          this.relayed.push({ flow, segment, bytes: copy(at, length) }),
         frames: (count) => {
           for (let i = 0; i < count; i++) {
             const at = WRITES_AT + i * WRITE_BYTES;
@@ -197,8 +207,13 @@ export class Bench {
   }
 
   /** Hands in one received super-datagram. */
-  udp(bytes: Uint8Array, segment = Math.max(1, bytes.length), source = this.source): this {
-    this.plane.beginUdp(TICK);
+  udp(
+    bytes: Uint8Array,
+    segment = Math.max(1, bytes.length),
+    source = this.source,
+    tick = TICK,
+  ): this {
+    this.plane.beginUdp(tick);
     this.bytes.set(bytes, UDP_IN_AT);
     this.plane.fromUdp(UDP_IN_AT, bytes.length, segment, source);
     this.plane.endUdp();
@@ -208,6 +223,10 @@ export class Bench {
   /** What it made so far; forgotten here. */
   takeRuns(): Run[] {
     return this.runs.splice(0);
+  }
+
+  takeRelayed(): Relayed[] {
+    return this.relayed.splice(0);
   }
 
   takeWritten(): Written[] {

@@ -11,6 +11,12 @@ const slot = fc.nat(0xffff_ffff);
 const bytes = fc.uint8Array({ maxLength: 3_000 }).map((array) => Uint8Array.from(array));
 const exactly = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const address = fc.bigInt(0n, 2n ** 40n - 1n).map((value) => Number(value) as Address);
+const route = fc.record({
+  socket: slot,
+  ip: fc.oneof(exactly(4), exactly(16)),
+  port: fc.nat(65_535),
+  mtu: fc.nat(65_535),
+});
 const kind = <K extends TableRecord["kind"]>(name: K) => fc.constant(name);
 
 const records: Record<TableRecord["kind"], fc.Arbitrary<TableRecord>> = {
@@ -19,12 +25,7 @@ const records: Record<TableRecord["kind"], fc.Arbitrary<TableRecord>> = {
   "route": fc.record({
     kind: kind("route"),
     session: slot,
-    route: fc.record({
-      socket: slot,
-      ip: fc.oneof(exactly(4), exactly(16)),
-      port: fc.nat(65_535),
-      mtu: fc.nat(65_535),
-    }),
+    route,
   }),
   "no-route": fc.record({ kind: kind("no-route"), session: slot }),
   "network": fc.record({
@@ -45,6 +46,23 @@ const records: Record<TableRecord["kind"], fc.Arbitrary<TableRecord>> = {
     credentials: bytes,
   }),
   "no-member": fc.record({ kind: kind("no-member"), slot }),
+  "relay": fc.record({
+    kind: kind("relay"),
+    flow: fc.record({
+      slot,
+      from: fc.record({
+        socket: slot,
+        ip: fc.oneof(exactly(4), exactly(16)),
+        port: fc.nat(65_535),
+      }),
+      source: address,
+      destination: address,
+      route,
+      budget: slot,
+      bytesPerSecond: fc.maxSafeNat(),
+    }),
+  }),
+  "no-relay": fc.record({ kind: kind("no-relay"), slot }),
 };
 
 /** Generated values have no prototype and arrays of a subclass: neither matters. */
