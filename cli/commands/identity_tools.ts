@@ -7,14 +7,14 @@ import type { IdentityTools } from "../engine/own_identity.ts";
 import { machinePrimitives } from "../engine/primitives.ts";
 import { WorkKernel } from "../../lib/kernel/mod.ts";
 
-/** A new kernel each time: it holds 2 MiB. */
+/** A new kernel each time, when first asked to work: it holds 2 MiB. */
 export function identityTools(): IdentityTools {
-  const kernel = new WorkKernel(machinePrimitives.sha512);
+  let kernel: WorkKernel | undefined;
   return {
     primitives: machinePrimitives,
     random: (bytes) => {
       crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
     },
-    work: (publicKey) => kernel.work(publicKey),
+    work: (publicKey) => (kernel ??= new WorkKernel(machinePrimitives.sha512)).work(publicKey),
   };
 }

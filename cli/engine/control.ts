@@ -11,8 +11,7 @@ import type { Random } from "../../lib/crypto/primitives.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import { WorkKernel } from "../../lib/kernel/mod.ts";
 import type { Home } from "./home.ts";
-import { writeIdentity } from "./home_files.ts";
-import { loadOwnIdentity } from "./own_identity.ts";
+import { keepOwnIdentity, loadOwnIdentity } from "./own_identity.ts";
 import { machinePrimitives } from "./primitives.ts";
 import { Service } from "./service.ts";
 import type { ServiceOptions } from "./service_options.ts";
@@ -48,15 +47,14 @@ async function ownIdentity(
   random: Random,
   log: (line: string) => void,
 ): Promise<Identity> {
-  const kernel = new WorkKernel(machinePrimitives.sha512);
-  const work = (publicKey: Uint8Array) => kernel.work(publicKey);
+  const work = (publicKey: Uint8Array) => new WorkKernel(machinePrimitives.sha512).work(publicKey);
   const found = loadOwnIdentity(home, { primitives: machinePrimitives, random, work });
   if (found) return found;
   log("making an identity, which takes a moment");
   const validator = new Validator();
   try {
     const made = await validator.generate({}, () => {});
-    writeIdentity(home, made.formatSecret(), made.format());
+    keepOwnIdentity(home, made);
     return made;
   } finally {
     validator.close();
