@@ -6,6 +6,7 @@
  * the end of the ELF section header table is the stock base of Deno 2.4.2, so that version compiles with it.
  * @module
  */
+import { V8_FLAGS } from "../../cli/engine/self_command.ts";
 import { LIBC_PATHS } from "../../ffi/linux/libc.ts";
 
 const OUTPUT = "dist/zt";
@@ -66,6 +67,7 @@ function compileArgs(): string[] {
     "--config",
     CONFIG,
     "--no-lock",
+    V8_FLAGS,
     ...PERMISSIONS,
     ...includes,
     "-o",
