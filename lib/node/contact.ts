@@ -12,7 +12,14 @@ import { TokenBucket } from "../base/rate.ts";
 import { Timers } from "../base/timers.ts";
 import { LatencyHistogram } from "../peer/latency_histogram.ts";
 import { endpointKey, type Path, type SocketId } from "../peer/path.ts";
-import { heard, isSuspect, noteProbe, type Peer, type PeerPath } from "../peer/peer.ts";
+import {
+  heard,
+  isSuspect,
+  markSuspect,
+  noteProbe,
+  type Peer,
+  type PeerPath,
+} from "../peer/peer.ts";
 import { Verb } from "../wire/packet.ts";
 import type { Question } from "./expected.ts";
 import type { Greeter } from "./hello.ts";
@@ -170,6 +177,7 @@ export class Contact {
     for (const other of peer.paths) {
       if (other.path !== path && nowMs - other.lastInMs > CHECK_SILENT_MS) {
         this.probe(peer, other.path);
+        markSuspect(other); // until it answers, what just has answered is the better one
       }
     }
     if (wasRelayed) {

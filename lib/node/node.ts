@@ -12,7 +12,7 @@ import { SharedBudget } from "../base/rate.ts";
 import { Waiting } from "../base/waiting.ts";
 import { Networks } from "../network/networks.ts";
 import { isTunnel, type Path, type SocketId } from "../peer/path.ts";
-import { heard, isSuspect, type Peer } from "../peer/peer.ts";
+import { heard, isSuspect, markSuspect, type Peer } from "../peer/peer.ts";
 import { Relay } from "../root/relay.ts";
 import { decompress } from "../wire/compress.ts";
 import { Reassembler } from "../wire/fragment.ts";
@@ -69,6 +69,7 @@ const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembere
 /** A direct path quieter than this is asked when the peer's frames come by relay... */
 const DOUBT_SILENT_MS = 50;
 const DOUBT_EVERY_MS = 1_000; // ...so often at most: some peers reach us by relay only, and for good
+const DOUBT_REPEATED_MS = 10_000; // ...which the path answered if it was asked so lately
 const OFFLINE_AFTER_MS = 60_000; // no upstream heard for this long: keepalive is 20 s, so three were missed
 
 /** An authenticated, decompressed packet and how it came. */
@@ -319,6 +320,8 @@ export class Node implements Machine {
 
   /** Runs the handler of an opened packet, then what every packet that counts brings about. */
   dispatch(received: Received): void {
+    // First of all: an answer must not go where the peer is no more.
+    if (received.hops > 0 && NONTRIVIAL.has(received.verb)) this.#doubt(received.peer);
     const outcome = this.#verbs.handle(received);
     if (outcome !== "dropped") this.received(received, outcome === "trusted");
   }
@@ -342,6 +345,7 @@ export class Node implements Machine {
       else if (verb !== Verb.OK) this.contact.confirm(peer, path);
       if (wasQuiet && this.vl1.upstreams.isUpstream(peer.address)) this.#heardUpstream(peer);
     }
+    // Here for what the Worker opened too.
     if (hops > 0 && NONTRIVIAL.has(verb)) this.#doubt(peer);
     if (peer.isTrusted(nowMs)) {
       this.directPaths.maybePush(peer, path, peer.best(nowMs) !== undefined);
@@ -354,9 +358,18 @@ export class Node implements Machine {
     const { nowMs } = this.vl1;
     const best = peer.best(nowMs);
     if (!best || best.probeSentMs !== undefined || nowMs - best.lastInMs < DOUBT_SILENT_MS) return;
-    if (nowMs - peer.lastDoubtMs < DOUBT_EVERY_MS) return;
+    const sinceMs = nowMs - peer.lastDoubtMs;
+    if (sinceMs < DOUBT_EVERY_MS) return;
     peer.lastDoubtMs = nowMs;
     this.contact.probe(peer, best.path);
+    if (sinceMs < DOUBT_REPEATED_MS) return;
+    // It may have started anew elsewhere: our answer goes the way its packet came until a path has answered.
+    for (const path of peer.paths) {
+      if (nowMs - path.lastInMs < DOUBT_SILENT_MS) continue;
+      if (path.probeSentMs === undefined) this.contact.probe(peer, path.path);
+      markSuspect(path);
+    }
+    this.#suspect(peer);
   }
 
   #heardUpstream(peer: Peer): void {

@@ -205,10 +205,13 @@ export class Peer {
 
   /** Marks every path as not answering: after sleep, or when our own addresses changed. */
   suspectAll(): void {
-    for (const path of this.paths) {
-      path.probesLost = Math.max(path.probesLost, PROBES_LOST_SUSPECT);
-    }
+    for (const path of this.paths) markSuspect(path);
   }
+}
+
+/** Traffic goes elsewhere until the path answers. */
+export function markSuspect(path: PeerPath): void {
+  path.probesLost = Math.max(path.probesLost, PROBES_LOST_SUSPECT);
 }
 
 /** The peer was heard on this path: whatever we wondered is answered. */

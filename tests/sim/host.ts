@@ -65,7 +65,8 @@ export interface HostConfig {
   readonly world: World;
   readonly rng: Rng;
   readonly hasController: boolean;
-  readonly udpPort: number;
+  /** What its sockets are bound to at the next start. */
+  udpPort: number;
   readonly settings: Partial<NodeSettings>;
 }
 

@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { connect, lab, Pinger, reaches } from "./lab.ts";
+import { connect, goDirect, lab, Pinger, reaches } from "./lab.ts";
 import { measured, simTest } from "./scenario.ts";
 
 const SEEDS = [1, 2];
@@ -97,6 +97,26 @@ simTest("a member that was killed is back within seconds", { seeds: SEEDS }, (wo
   a.boot(world.planet());
   world.runUntil(() => a.isOn(network), { withinMs: 100, what: "a is configured" });
   measured("killed and restarted: pings pass both ways", connect(world, a, b), "ms");
+});
+
+simTest("a member that starts anew on another port has an answer to its first ping", {
+  seeds: [1, 2, 3, 4, 5],
+}, (world) => {
+  const { nodes: [a, b], network } = lab(world, [{}, {}]);
+  connect(world, a, b);
+  goDirect(world, a, b);
+  world.run(5_000);
+  b.stop();
+  b.wipe();
+  b.config.udpPort += 1_000;
+  b.boot(world.planet());
+  world.run(100);
+  b.join(network);
+  world.runUntil(() => b.isOn(network), { withinMs: 500, what: "b has its configuration" });
+  const ping = b.ping(a);
+  world.run(900); // ARP repeats after a second
+  assert.ok(ping.receivedMs !== undefined, "nothing of it went where b was before");
+  measured("first ping of a member on another port", ping.receivedMs - ping.sentMs, "ms");
 });
 
 simTest("a member that lost its disk but not its identity is back", { seeds: SEEDS }, (world) => {
