@@ -10,7 +10,7 @@ import { fail } from "node:assert/strict";
 import { AgentClient, inTime } from "../../cli/engine/demo/agent_client.ts";
 import { LabNode } from "../../cli/engine/demo/lab_node.ts";
 import { Lab, type LabHost, type LabSwitch, type SwitchOptions } from "../../cli/engine/lab.ts";
-import type { ProgramCommand } from "../../cli/engine/self_command.ts";
+import { type ProgramCommand, V8_FLAGS } from "../../cli/engine/self_command.ts";
 import { Namespace } from "../../ffi/linux/namespace.ts";
 import { pathExists } from "../../ffi/linux/system.ts";
 
@@ -24,7 +24,7 @@ function theProgram(): ProgramCommand {
   const binary = Deno.env.get("ZT_BINARY");
   if (binary) return { path: Deno.realPathSync(binary), args: [] };
   const main = new URL("../../cli/main.ts", import.meta.url).pathname;
-  return { path: Deno.execPath(), args: ["run", "--no-prompt", "-A", main] };
+  return { path: Deno.execPath(), args: ["run", "--no-prompt", V8_FLAGS, "-A", main] };
 }
 
 const canRun = probe();

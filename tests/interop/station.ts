@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { Lab, LabHost } from "../../cli/engine/lab.ts";
+import { V8_FLAGS } from "../../cli/engine/self_command.ts";
 import type { NetworkInfo, PeerInfo, StatusInfo } from "../../cli/api/view.ts";
 import { Agent } from "./agent_client.ts";
 import { referencePath } from "./reference.ts";
@@ -47,7 +48,7 @@ export function programOf(
 /** Our own program: from source, or what `ZT_BINARY` names. */
 export function ztProgram(): string[] {
   const binary = Deno.env.get("ZT_BINARY");
-  return binary ? [binary] : [Deno.execPath(), "run", "--no-prompt", "-A", MAIN];
+  return binary ? [binary] : [Deno.execPath(), "run", "--no-prompt", V8_FLAGS, "-A", MAIN];
 }
 
 export class Station {
