@@ -134,6 +134,8 @@ export class Victim {
   readonly #honestKeys: SessionKeys;
   readonly #questions: { verb: number; id: bigint }[] = [];
   #honestAnswers = 0;
+  /** Packets in which the victim asks the honest peer whether it is where it seems to be. */
+  #honestQuestions: Uint8Array[] = [];
   #inputs = 0;
 
   /** @param isRoot Whether the victim is one */
@@ -355,6 +357,7 @@ export class Victim {
     const packet = bytes.slice();
     if (destinationOf(bytes) === BOB.address && this.#armor.open(packet, this.#honestKeys)) {
       if (verbOf(packet) === Verb.OK) this.#honestAnswers++;
+      if (verbOf(packet) === Verb.ECHO) this.#honestQuestions.push(packet);
     }
     if (destinationOf(bytes) !== ATTACKER.address || !this.#armor.open(packet, this.#keys)) return;
     this.#questions.push({ verb: verbOf(packet), id: packetId(bytes) });
@@ -366,14 +369,21 @@ export class Victim {
     this.nowMs += 1_000;
     this.node.vl1.addPeer(BOB.publicOnly()); // forgotten when it was silent for long; a root would name it
     const before = this.#honestAnswers;
-    const packet = buildPacket({
-      id: rng.bytes(8),
-      destination: this.node.address,
-      source: BOB.address,
-      verb: Verb.ECHO,
-    }, new Uint8Array(8));
+    this.#honestQuestions = [];
+    this.#fromHonest(rng, Verb.ECHO, new Uint8Array(8));
+    for (const question of this.#honestQuestions.splice(0)) {
+      const w = new Writer();
+      encodeInRe({ inReVerb: Verb.ECHO, inRePacketId: packetId(question) }, w);
+      w.raw(question.subarray(HEADER_LENGTH));
+      this.#fromHonest(rng, Verb.OK, w.finish());
+    }
+    assert.ok(this.#honestAnswers > before, "an honest peer is still answered");
+  }
+
+  #fromHonest(rng: Rng, verb: Verb, payload: Uint8Array): void {
+    const header = { id: rng.bytes(8), destination: this.node.address, source: BOB.address, verb };
+    const packet = buildPacket(header, payload);
     this.#armor.seal(packet, this.#honestKeys, Cipher.POLY1305_SALSA2012);
     this.datagram(packet, WHERE.get(BOB.address)!);
-    assert.ok(this.#honestAnswers > before, "an honest peer is still answered");
   }
 }
