@@ -11,7 +11,7 @@
 import { Block } from "../../ffi/linux/block.ts";
 import { EAGAIN, EINTR, errno } from "../../ffi/linux/errno.ts";
 import { libc } from "../../ffi/linux/libc.ts";
-import { ReceiveBatch, SendBatch } from "../../ffi/linux/mmsg.ts";
+import { BATCH_COUNT, ReceiveBatch, SendBatch } from "../../ffi/linux/mmsg.ts";
 import { bootTimeMs, EventFd, POLLIN, POLLNVAL, PollSet } from "../../ffi/linux/system.ts";
 import { assert } from "../../lib/base/errors.ts";
 import {
@@ -70,8 +70,13 @@ export const TURN_MS_MAX = 4_000;
 export const DESCRIPTORS_MAX = 1_024;
 
 const RECORDS_PER_TURN = 256; // so that control cannot keep the Worker from reading
-const SUPER_FRAMES_PER_TURN = 8; // reads from a TAP that gives super-frames; more did not measure better
-const FRAMES_PER_TURN = 64; // reads from one that does not
+/** So that one busy descriptor does not keep the others waiting: 0.2 ms of work, be it few long packets or many short ones. */
+const FRAMES_PER_TURN = 64;
+const TURN_BYTES = 262_144;
+const LONG_MESSAGES_PER_TURN = 4; // super-datagrams of 64 KB; of shorter ones BATCH_COUNT
+const LONG_BYTES = 8_192;
+/** What is ready goes on at once rather than at the end of the turn: whoever waits for it can begin, on another processor. */
+const PIECE_BYTES = 32_768;
 const REPORT_MS = 100; // how often control hears of traffic
 const ENDPOINTS = 4_096; // remote endpoints remembered by their tag, to name them in reports
 const ACKNOWLEDGE_SPARE = 16_384; // room packets leave in the ring for answers to control
@@ -186,6 +191,7 @@ export class DataLoop implements Escape, Output {
   readonly #sockets = new Map<number, Descriptor>();
   readonly #taps = new Map<number, Descriptor>();
   #nowMs = 0;
+  #messagesMax = BATCH_COUNT; // to receive in a turn
   #reportDueMs = Infinity;
   #stopped = false;
 
@@ -258,33 +264,45 @@ export class DataLoop implements Escape, Output {
   #readSocket(descriptor: Descriptor): void {
     const received = this.#received;
     const source = this.#source;
-    const count = received.receive(descriptor.fd);
+    const count = received.receive(descriptor.fd, this.#messagesMax);
     if (count === 0) return;
     source.socketId = descriptor.id;
-    this.#plane.beginUdp(tickOf(this.#nowMs));
+    const tick = tickOf(this.#nowMs);
+    let turnBytes = 0;
+    let pieceBytes = 0;
+    this.#plane.beginUdp(tick);
     for (let i = 0; i < count; i++) {
+      const length = received.payloadLength(i);
       source.ipAt = received.ipAt(i);
       source.ipLength = received.ipLength(i);
       source.port = received.port(i);
       source.tag = this.#endpoints.tag(source);
-      this.#plane.fromUdp(
-        received.payloadAt(i),
-        received.payloadLength(i),
-        received.segment(i),
-        source,
-      );
+      this.#plane.fromUdp(received.payloadAt(i), length, received.segment(i), source);
+      turnBytes += length;
+      pieceBytes += length;
+      if (pieceBytes < PIECE_BYTES || i === count - 1) continue;
+      this.#endUdp();
+      this.#plane.beginUdp(tick);
+      pieceBytes = 0;
     }
+    this.#endUdp();
+    this.#messagesMax = turnBytes > count * LONG_BYTES ? LONG_MESSAGES_PER_TURN : BATCH_COUNT;
+    this.#expectReport();
+  }
+
+  #endUdp(): void {
     this.#plane.endUdp();
     for (let i = 0; i < this.#relaying.length; i++) this.#sendBatch(this.#relaying[i]);
     this.#relaying.length = 0;
-    this.#expectReport();
   }
 
   #readTap(descriptor: Descriptor): void {
     const c = libc();
-    this.#plane.beginTap(tickOf(this.#nowMs));
-    const reads = descriptor.vnet > 0 ? SUPER_FRAMES_PER_TURN : FRAMES_PER_TURN;
-    for (let i = 0; i < reads; i++) {
+    const tick = tickOf(this.#nowMs);
+    let turnBytes = 0;
+    let pieceBytes = 0;
+    this.#plane.beginTap(tick);
+    for (let i = 0; i < FRAMES_PER_TURN && turnBytes < TURN_BYTES; i++) {
       const length = c.readv(descriptor.fd, this.#readVector.address, 1);
       if (length < 0) {
         const number = errno();
@@ -293,6 +311,12 @@ export class DataLoop implements Escape, Output {
         break;
       }
       this.#plane.fromTap(TAP_IN_AT, length, descriptor.id);
+      turnBytes += length;
+      pieceBytes += length;
+      if (pieceBytes < PIECE_BYTES) continue;
+      this.#plane.endTap();
+      this.#plane.beginTap(tick);
+      pieceBytes = 0;
     }
     this.#plane.endTap();
     this.#expectReport();

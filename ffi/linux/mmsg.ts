@@ -110,15 +110,19 @@ export class ReceiveBatch {
     }
   }
 
-  /** Takes what a socket has, without waiting. @returns number of messages, 0 when there was none */
-  receive(fd: number): number {
+  /**
+   * Takes what a socket has, without waiting.
+   * @param countMax At most {@linkcode BATCH_COUNT}
+   * @returns number of messages, 0 when there was none
+   */
+  receive(fd: number, countMax: number = BATCH_COUNT): number {
     const { view, address } = this.#tables.block;
     // The kernel overwrites both lengths with what it wrote.
-    for (let i = 0; i < BATCH_COUNT; i++) {
+    for (let i = 0; i < countMax; i++) {
       view.setUint32(i * MESSAGE_LENGTH + NAME_LENGTH_AT, SOCKADDR_ROOM, true);
       view.setUint32(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, CONTROL_ROOM, true);
     }
-    return Math.max(0, libc().recvmmsg(fd, address, BATCH_COUNT, MSG_DONTWAIT, 0n));
+    return Math.max(0, libc().recvmmsg(fd, address, countMax, MSG_DONTWAIT, 0n));
   }
 
   payloadAt(i: number): number {
