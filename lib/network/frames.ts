@@ -202,6 +202,11 @@ export class Frames {
       network.learnBridged(source, from.address);
     }
     const frame = { destination: group.mac, source, etherType: received.etherType, payload };
+    if (received.replicate && network.isReplicator(this.vl1.address)) {
+      // The reference spreads frames before it looks whether the sender may use that source.
+      const copy = { ...frame, payload: payload.slice() };
+      this.multicast.replicate(network, copy, group, true, from.address);
+    }
     if (this.#mayEnter(network, frame, from.address) !== Verdict.DROP) {
       this.#deliver(network, frame);
     }

@@ -11,6 +11,7 @@ import { groupKey, type MulticastGroup } from "../base/multicast_group.ts";
 import { ConfigFlag } from "../credential/network_config.ts";
 import { Role } from "../credential/network_config_binary.ts";
 import type { Vl1 } from "../node/vl1.ts";
+import type { Peer } from "../peer/peer.ts";
 import { encodeMulticastFrame } from "../wire/multicast_frame.ts";
 import { encodeMulticastGather } from "../wire/multicast_gather.ts";
 import { encodeMulticastLike, LIKE_LENGTH } from "../wire/multicast_like.ts";
@@ -38,7 +39,9 @@ interface Pending {
   readonly sinceMs: number;
   /** How many members each receiver is asked to name. */
   readonly gatherLimit: number;
+  /** Who gets it no more: who has it, we ourselves, and whom it came from. */
   readonly sentTo: Set<Address>;
+  readonly sentToMax: number;
 }
 
 interface GroupState {
@@ -140,8 +143,24 @@ export class Multicast {
     if (config.multicastLimit === 0) return;
     if (bridged) network.learnBridgedGroup(group);
     if (!this.mayLeave(network, frame, NIL_ADDRESS, true)) return;
+    if (this.#askReplicator(network, frame, group)) return;
     const kept = { ...frame, payload: frame.payload.slice() };
     this.replicate(network, kept, group, bridged, undefined);
+  }
+
+  /** Leaves the copies to the nearest replicator, if the network has one we reach directly and we are none ourselves. */
+  #askReplicator(network: Network, frame: EthernetFrame, group: MulticastGroup): boolean {
+    const { address, peers, nowMs } = this.vl1;
+    if (network.isActiveBridge(address) || network.isReplicator(address)) return false;
+    let nearest: Peer | undefined;
+    for (const replicator of network.specialists(Role.MULTICAST_REPLICATOR)) {
+      const peer = peers.get(replicator);
+      if (!peer?.best(nowMs)) continue;
+      if (!nearest || distanceMs(peer, nowMs) < distanceMs(nearest, nowMs)) nearest = peer;
+    }
+    if (!nearest) return false;
+    this.#sendFrame(network, nearest.address, frame, group, { replicate: true });
+    return true;
   }
 
   /**
@@ -162,14 +181,22 @@ export class Multicast {
     const sentTo = new Set<Address>([this.vl1.address]);
     if (origin !== undefined) sentTo.add(origin);
     const gatherLimit = missing > 0 ? missing + 1 : 1;
-    const sinceMs = this.vl1.nowMs;
-    const pending = { network, frame, group, bridged, sinceMs, gatherLimit, sentTo };
+    const pending: Pending = {
+      network,
+      frame,
+      group,
+      bridged,
+      sinceMs: this.vl1.nowMs,
+      gatherLimit,
+      sentTo,
+      sentToMax: sentTo.size + limit,
+    };
     const recipients = [
       ...network.specialists(Role.ACTIVE_BRIDGE),
       ...(known.length === 0 ? this.#reachableMembers(network) : []),
       ...this.#shuffled(known.filter((address) => !network.isActiveBridge(address))),
     ];
-    for (const address of recipients) this.#copy(pending, address, limit);
+    for (const address of recipients) this.#copy(pending, address);
     if (missing <= 0) return;
     const state = this.#state(`${network.id}|${groupKey(group)}`);
     const spacingMs = known.length === 0 ? GATHER_AGAIN_MS : GATHER_EVERY_MS;
@@ -188,19 +215,30 @@ export class Multicast {
     return [...network.members()].filter((address) => peers.get(address)?.best(nowMs));
   }
 
-  #copy(pending: Pending, to: Address, limit: number): void {
+  #copy(pending: Pending, to: Address): void {
     const { network, frame, group, bridged, gatherLimit, sentTo } = pending;
-    if (sentTo.has(to) || sentTo.size > limit) return;
+    if (sentTo.has(to) || sentTo.size >= pending.sentToMax) return;
     sentTo.add(to);
     if (!this.mayLeave(network, frame, to, false)) return;
     this.credentials.pushIfDue(network, to);
+    this.#sendFrame(network, to, frame, group, { gatherLimit, bridged });
+  }
+
+  #sendFrame(
+    network: Network,
+    to: Address,
+    frame: EthernetFrame,
+    group: MulticastGroup,
+    how: { gatherLimit?: number; bridged?: boolean; replicate?: boolean },
+  ): void {
+    const { gatherLimit, bridged = false, replicate = false } = how;
     const w = new Writer(64 + frame.payload.length);
     encodeMulticastFrame({
       networkId: network.id,
       com: undefined,
       gatherLimit,
-      source: bridged ? frame.source : undefined,
-      replicate: false,
+      source: bridged || replicate ? frame.source : undefined,
+      replicate,
       group,
       etherType: frame.etherType,
       frame: frame.payload,
@@ -235,9 +273,8 @@ export class Multicast {
     const state = this.#groups.get(`${network.id}|${groupKey(group)}`);
     if (!state) return;
     state.pending = state.pending.filter((pending) => this.#isFresh(pending));
-    const limit = network.config?.multicastLimit ?? 0;
     for (const pending of state.pending) {
-      for (const address of addresses) this.#copy(pending, address, limit);
+      for (const address of addresses) this.#copy(pending, address);
     }
   }
 
@@ -275,6 +312,11 @@ export class Multicast {
     }
     return addresses;
   }
+}
+
+/** Of two replicators the one with the lower number is asked; one not measured yet comes last. */
+function distanceMs(peer: Peer, nowMs: number): number {
+  return peer.latencyMs(nowMs) ?? Infinity;
 }
 
 /** The group a frame is sent to: ARP requests go to the group of the address they ask for. */

@@ -284,15 +284,6 @@ export class Networks {
     if (!this.#admit(network, received)) return "dropped";
     if ((network.config?.multicastLimit ?? 0) === 0) return "received";
     const { peer } = received;
-    if (frame.replicate && network.isReplicator(this.vl1.address) && frame.frame.length > 0) {
-      const copy = {
-        destination: frame.group.mac,
-        source: frame.source ?? network.mac,
-        etherType: frame.etherType,
-        payload: frame.frame.slice(),
-      };
-      this.multicast.replicate(network, copy, frame.group, true, peer.address);
-    }
     if (!this.frames.group(network, peer, frame)) return "trusted";
     if (frame.gatherLimit !== undefined && frame.gatherLimit > 0) {
       const result = this.#listMembers(network.id, frame.group, frame.gatherLimit, peer.address);
