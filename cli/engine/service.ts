@@ -19,6 +19,7 @@ import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
 import { contains, type Endpoint, sameIp, scopeOf } from "../../lib/base/ip.ts";
 import { type Address, formatAddress, type NetworkId } from "../../lib/base/ids.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
+import { isGroupReport } from "../../lib/network/group_report.ts";
 import { Stat } from "../../lib/dataplane/stats.ts";
 import type { TableRecord } from "../../lib/dataplane/table_records.ts";
 import { PacketKernel } from "../../lib/kernel/mod.ts";
@@ -54,6 +55,7 @@ import { ANNOUNCED_VERSION } from "./version.ts";
 
 const TICK_MS = 1_000; // looks for sleep and changed files
 const GROUPS_TICKS = 5; // multicast groups of the TAPs are looked at every so many ticks; reference 5 s
+const GROUPS_SETTLE_MS = 10; // and this long after the machine told of a change: bounds looks while hosts behind a bridge tell of theirs
 const SETTLE_MS = 100; // several changes of addresses come together: wait for the last
 const RECHECK_TICKS = 30; // addresses and routes are looked at anyway, should a notification be missed
 /** By then the node is online; again when its first traffic was compiled for; and when whatever starts later has. */
@@ -117,6 +119,7 @@ export class Service {
   #ticks = 0;
   #tickTimer: ReturnType<typeof setInterval> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
+  #groupsTimer: ReturnType<typeof setTimeout> | undefined;
   #sleptMs: number;
   readonly #clocksApartMs: number; // between the clock on the wall and the one that never jumps
 
@@ -314,7 +317,16 @@ export class Service {
 
   #frame(tapId: number, bytes: Uint8Array): void {
     const network = this.ports.networkOf(tapId);
-    if (network !== undefined) this.input({ kind: "frame", network, bytes });
+    if (network === undefined) return;
+    if (isGroupReport(bytes)) this.#scanGroupsSoon();
+    this.input({ kind: "frame", network, bytes });
+  }
+
+  #scanGroupsSoon(): void {
+    this.#groupsTimer ??= setTimeout(() => {
+      this.#groupsTimer = undefined;
+      this.ports.scanAllGroups();
+    }, GROUPS_SETTLE_MS);
   }
 
   #perform(action: Action): void {
@@ -431,7 +443,10 @@ export class Service {
     this.#watch.read();
     this.#mover.addSignal(WATCH_SIGNAL, this.#watch.fd);
     clearTimeout(this.#settleTimer);
-    this.#settleTimer = setTimeout(() => this.#refreshLinks(), SETTLE_MS);
+    this.#settleTimer = setTimeout(() => {
+      this.#refreshLinks();
+      this.ports.scanAllGroups(); // somebody may have given a device of ours an address
+    }, SETTLE_MS);
   }
 
   #refreshLinks(): void {
@@ -557,6 +572,7 @@ export class Service {
   async close(): Promise<void> {
     clearInterval(this.#tickTimer);
     clearTimeout(this.#settleTimer);
+    clearTimeout(this.#groupsTimer);
     this.node.shutdown();
     for (let action = this.node.poll(); action; action = this.node.poll()) {
       if (action.kind === "persist") this.#persist(action);

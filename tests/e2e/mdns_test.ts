@@ -4,7 +4,7 @@ import { linesOf } from "../../cli/engine/demo/lines.ts";
 import { createNetwork, endToEndTest, joinNetwork, Stage, startPlanet } from "./stage.ts";
 
 const PEER = new URL("mdns_peer.ts", import.meta.url).pathname;
-const PATIENCE_MS = 15_000; // joins of groups are looked for every five seconds
+const PATIENCE_MS = 15_000; // of a busy machine: the look for joins every five seconds is far from needed
 
 endToEndTest("multicast DNS works across, unconfigured", async () => {
   const stage = new Stage("mdns", ["root", "a", "b"]);
