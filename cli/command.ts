@@ -192,7 +192,7 @@ export async function runProgram(program: Program, argv: string[], io: Io): Prom
   };
   for (const spec of program.commands) declare(root, spec, call);
   try {
-    await root.parseAsync(wholeHelp(argv), { from: "user" });
+    await root.parseAsync(wholeHelp(program, argv), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const run = error.code === "commander.unknownCommand" ? program.fallback(root.args) : undefined;
@@ -202,12 +202,45 @@ export async function runProgram(program: Program, argv: string[], io: Io): Prom
   return exitCode;
 }
 
-/** The parser's own help looks at one word only: "help controller network" would show "controller". */
-function wholeHelp(argv: readonly string[]): string[] {
-  let at = 0;
-  while (argv[at]?.startsWith("-")) at += /^-[DpT]$/.test(argv[at]) ? 2 : 1;
-  const isLong = argv[at] === "help" && argv.length > at + 2;
-  return isLong ? [...argv.slice(0, at), ...argv.slice(at + 1), "--help"] : [...argv];
+/**
+ * The command some words name, as far as they do: ["controller", "network"] for "-j controller network frob".
+ * @param argv Without the program's name
+ */
+export function commandPath(program: Program, argv: readonly string[]): string[] {
+  return named(program.commands, wordsOf(argv)).path;
+}
+
+/** @returns the words that name a command, and the commands it holds */
+function named(commands: readonly CommandSpec[], words: readonly string[]) {
+  const path: string[] = [];
+  let inner = commands;
+  for (const word of words) {
+    const found = inner.find(({ name, aliases }) => name === word || aliases.includes(word));
+    if (!found) break;
+    path.push(found.name);
+    inner = found.commands;
+  }
+  return { path, inner };
+}
+
+/** What is left without options; only those of every command are known to take a word of their own. */
+function wordsOf(argv: readonly string[]): string[] {
+  const isValue = (index: number) => index > 0 && /^-[DpT]$/.test(argv[index - 1]);
+  return argv.filter((word, index) => !word.startsWith("-") && !isValue(index));
+}
+
+/**
+ * The parser's own help looks at one word only, and shows that of the program when the word names nothing.
+ * @throws {UsageError} when help is asked about no command
+ */
+function wholeHelp({ commands }: Program, argv: readonly string[]): readonly string[] {
+  const [verb, ...words] = wordsOf(argv);
+  if (verb !== "help" || words.length === 0) return argv;
+  const { path, inner } = named(commands, words);
+  if (path.length < words.length && inner.length > 0) {
+    throw new UsageError(`unknown command '${words.slice(0, path.length + 1).join(" ")}'`);
+  }
+  return [...path, "--help"];
 }
 
 type Caller = (run: Action, args: string[], options: Record<string, unknown>) => Promise<void>;
@@ -244,9 +277,10 @@ function globalOptions(options: Record<string, string | boolean | undefined>): G
   return { home: text("D"), port, token: text("T"), json: options.json === true };
 }
 
-/** @returns 0 after help or version were asked for; 2 when help was printed because a command was missing */
+/** @returns 0 after help or version were asked for. @throws {UsageError} otherwise */
 function exitCodeOf(error: CommanderError): number {
-  if (error.code === "commander.help") return error.exitCode === 0 ? 0 : 2;
   if (error.exitCode === 0) return 0;
-  throw new UsageError(error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " "));
+  if (error.code === "commander.help") throw new UsageError("name one of these commands");
+  const message = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  throw new UsageError(message.replace(/\.$/, ""));
 }

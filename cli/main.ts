@@ -1,17 +1,10 @@
 /**
- * The program: picks the command, maps errors to exit codes. The only file that exits.
- *
- *     0   done
- *     1   refused or failed
- *     2   wrong usage
- *     3   timed out
- *     70  an error of ours
- *
+ * The program: picks the command and says how it ended. The only file that exits.
  * @module
  */
 import process from "node:process";
-import { ApiError, SystemError, TimeoutError, UsageError, WireError } from "../lib/base/errors.ts";
-import { type Io, type Program, runProgram } from "./command.ts";
+import { SystemError } from "../lib/base/errors.ts";
+import { commandPath, type Io, type Program, runProgram } from "./command.ts";
 import { controller } from "./commands/controller.ts";
 import { decode } from "./commands/decode_command.ts";
 import { demo } from "./commands/demo.ts";
@@ -29,10 +22,8 @@ import { referenceWords, runReferenceWord } from "./commands/reference_words.ts"
 import { rules } from "./commands/rules_command.ts";
 import { service } from "./commands/service.ts";
 import { version } from "./commands/version.ts";
-import { HomeError } from "./engine/home.ts";
 import { ZT_VERSION } from "./engine/version.ts";
-
-const EXIT_BUG = 70;
+import { noteLines, reportLine, reportOf, reportText, wantsJson } from "./report.ts";
 
 /** Every command of `zt`. */
 export const PROGRAM: Program = {
@@ -73,50 +64,44 @@ export const PROGRAM: Program = {
  * @returns the exit code; errors have been printed
  */
 export async function run(argv: string[], io: Io, programPath = "zt"): Promise<number> {
+  const called = personalityOf(programPath);
+  if (called) return await personify(called, argv, io);
+  const named = /^zerotier-[a-z]+$/.test(argv[0] ?? "") ? personalityOf(argv[0]) : undefined;
+  if (named) return await personify(named, argv.slice(1), io);
+  const program = { words: argv, run: (inner: Io) => runProgram(PROGRAM, argv, inner) };
+  return wantsJson(argv) ? await reportInJson(program, io) : await reportInText(program, io);
+}
+
+function personify(personality: Personality, words: string[], io: Io): Promise<number> {
+  const asService = (argv: string[]) => runProgram(PROGRAM, argv, io);
+  const run = () => runPersonality(personality, words, io, asService);
+  return reportInText({ words: [], run }, io);
+}
+
+/** What is run, and the words that named it. */
+interface Run {
+  words: string[];
+  run: (io: Io) => Promise<number>;
+}
+
+async function reportInText({ words, run }: Run, io: Io): Promise<number> {
   try {
-    const called = personalityOf(programPath);
-    if (called) return await personify(called, argv, io);
-    const named = argv.length > 0 && /^zerotier-[a-z]+$/.test(argv[0])
-      ? personalityOf(argv[0])
-      : undefined;
-    if (named) return await personify(named, argv.slice(1), io);
-    return await runProgram(PROGRAM, argv, io);
+    return await run(io);
   } catch (error) {
-    return report(error, io);
+    const report = reportOf(error);
+    io.err(reportText(report, commandPath(PROGRAM, words)));
+    return report.exit;
   }
 }
 
-function personify(personality: Personality, argv: string[], io: Io): Promise<number> {
-  return runPersonality(personality, argv, io, (words) => runProgram(PROGRAM, words, io));
-}
-
-/** One line for what the user can do something about; the stack for what only we can. */
-function report(error: unknown, io: Io): number {
-  const exitCode = exitCodeOf(error);
-  if (exitCode === EXIT_BUG) {
-    io.err(
-      `zt: an error of ours, please report it\n${error instanceof Error ? error.stack : error}\n`,
-    );
-  } else {
-    const message = error instanceof Error ? error.message : String(error);
-    const help = exitCode === 2 ? "; see: zt help" : "";
-    io.err(`zt: ${message.replace(/\s*\n\s*/g, " ")}${help}\n`);
+async function reportInJson({ words, run }: Run, io: Io): Promise<number> {
+  try {
+    return await run({ out: io.out, err: (text) => io.err(noteLines(text)) });
+  } catch (error) {
+    const report = reportOf(error);
+    io.err(reportLine(report, commandPath(PROGRAM, words)));
+    return report.exit;
   }
-  return exitCode;
-}
-
-function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError) return 2;
-  if (error instanceof TimeoutError) return 3;
-  const refused = error instanceof ApiError || error instanceof SystemError ||
-    error instanceof HomeError || error instanceof WireError ||
-    error instanceof Deno.errors.NotCapable || isOfSystem(error);
-  return refused ? 1 : EXIT_BUG;
-}
-
-/** A file or folder the system refused: "Read-only file system (os error 30): open '/srv/zerotier_dump.txt'". */
-function isOfSystem(error: unknown): boolean {
-  return error instanceof Error && /\(os error \d+\)/.test(error.message);
 }
 
 /** Where text goes in the end. */

@@ -27,6 +27,16 @@ export interface ApiReply {
   text: string;
 }
 
+/** No service runs there, or it does not answer. */
+export class NoServiceError extends ApiError {
+  override name = "NoServiceError";
+
+  /** @param where Said first, e.g. "no service answers at 127.0.0.1:9993" */
+  constructor(where: string) {
+    super(0, `${where}; start one with: zt service --background`);
+  }
+}
+
 /** The local API as a command sees it. */
 export class ApiClient {
   constructor(readonly target: ApiTarget) {}
@@ -93,7 +103,7 @@ export class ApiClient {
 
   #errorOf({ status, text }: ApiReply, path: string): ApiError {
     if (status === 0) {
-      return new ApiError(0, `no service answers at ${this.#where()}; start one with: zt service`);
+      return new NoServiceError(`no service answers at ${this.#where()}`);
     }
     if (status === 401) {
       return new ApiError(401, `the service at ${this.#where()} refused the token; check -D or -T`);

@@ -2,9 +2,9 @@
  * What every command needs: the home folder it is about, the service that runs there, and how a value is printed.
  * @module
  */
-import { ApiError, UsageError } from "../../lib/base/errors.ts";
+import { UsageError } from "../../lib/base/errors.ts";
 import { type NetworkId, parseAddress, parseNetworkId } from "../../lib/base/ids.ts";
-import { ApiClient } from "../api/client.ts";
+import { ApiClient, NoServiceError } from "../api/client.ts";
 import type { Call } from "../command.ts";
 import { Home } from "../engine/home.ts";
 import { readPort, readToken } from "../engine/home_files.ts";
@@ -27,16 +27,13 @@ export function findService(call: Call, home = homeOf(call)): ApiClient | undefi
 
 /**
  * The same, for commands that make no sense without.
- * @throws {ApiError} saying how to get one
+ * @throws {NoServiceError} saying how to get one
  */
 export function requireService(call: Call): ApiClient {
   const home = homeOf(call);
   const found = findService(call, home);
   if (found) return found;
-  throw new ApiError(
-    0,
-    `no service has run on ${home.path} yet; start one with: zt service, or name its home with -D`,
-  );
+  throw new NoServiceError(`no service has run on ${home.path} (-D names another home)`);
 }
 
 /** Whether a service answers there and takes our token. */

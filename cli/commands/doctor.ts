@@ -37,7 +37,7 @@ async function examine(call: Call): Promise<{ findings: Finding[]; facts: JsonOb
     const { machineFacts } = await import("../engine/doctor/machine_facts.ts");
     const machine = machineFacts(home);
     const remedy = error.status === 0
-      ? "start it with: zt service"
+      ? "start it with: zt service --background"
       : "see that it is a zt of this version, and that -D or -T give its token";
     const findings = diagnoseWithoutService(machine, error.message, remedy);
     return { findings, facts: { machine } };

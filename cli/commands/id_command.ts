@@ -2,7 +2,7 @@
  * `zt id`: identities and moons, by the tool the reference calls `zerotier-idtool`.
  * @module
  */
-import { SystemError } from "../../lib/base/errors.ts";
+import { ApiError, SystemError } from "../../lib/base/errors.ts";
 import { command, type CommandSpec, group } from "../command.ts";
 import { type Json, parseJson } from "../engine/json.ts";
 import { render } from "./context.ts";
@@ -22,13 +22,11 @@ function word(
     .example(example)
     .action(async (call) => {
       if (toolName === "generate") refuseToReplace(call.args.slice(0, IDENTITY_FILES));
-      const { runIdTool } = await import("./id_machine.ts");
-      let out = "";
-      const io = { out: (text: string) => void (out += text), err: call.io.err };
-      const exitCode = await runIdTool("zt id", [toolName, ...call.args], io);
-      if (exitCode !== 0) call.io.err(out);
-      else if (out !== "") render(call, toJson(out.trim(), call.args), () => `${out.trimEnd()}\n`);
-      return exitCode;
+      const { idToolHere } = await import("./id_machine.ts");
+      const result = await idToolHere("zt id", [toolName, ...call.args], call.io.err);
+      if (result.exit !== 0) throw new ApiError(0, result.stderr.trim());
+      const said = result.stdout.trim();
+      if (said !== "") render(call, toJson(said, call.args), () => `${said}\n`);
     });
 }
 

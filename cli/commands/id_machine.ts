@@ -5,7 +5,7 @@
 import type { Io } from "../command.ts";
 import { machinePrimitives } from "../engine/primitives.ts";
 import { Validator } from "../engine/validator.ts";
-import { idTool } from "./id.ts";
+import { idTool, type IdToolResult } from "./id.ts";
 
 const FILE_MAX_BYTES = 256 * 1024 * 1024; // bounds memory: what is signed is read whole
 
@@ -15,9 +15,24 @@ const FILE_MAX_BYTES = 256 * 1024 * 1024; // bounds memory: what is signed is re
  * @returns the exit code
  */
 export async function runIdTool(program: string, args: string[], io: Io): Promise<number> {
+  const result = await idToolHere(program, args, io.err);
+  if (result.stdout !== "") io.out(result.stdout);
+  if (result.stderr !== "") io.err(result.stderr);
+  return result.exit;
+}
+
+/**
+ * Runs the tool on this machine's files.
+ * @param onProgress Takes lines of progress as they come
+ */
+export async function idToolHere(
+  program: string,
+  args: string[],
+  onProgress: (line: string) => void,
+): Promise<IdToolResult> {
   const validator = new Validator();
   try {
-    const result = await idTool(args, {
+    return await idTool(args, {
       program,
       primitives: machinePrimitives,
       random: (bytes) => {
@@ -27,12 +42,9 @@ export async function runIdTool(program: string, args: string[], io: Io): Promis
       writeFile,
       wallMs: Date.now,
       validate: (identity) => validator.validate(identity),
-      generate: (options, onProgress) => validator.generate(options, onProgress),
-      onProgress: io.err,
+      generate: (options, onTry) => validator.generate(options, onTry),
+      onProgress,
     });
-    if (result.stdout !== "") io.out(result.stdout);
-    if (result.stderr !== "") io.err(result.stderr);
-    return result.exit;
   } finally {
     validator.close();
   }

@@ -9,7 +9,7 @@ import { compatEnvironment } from "./personality.ts";
 
 /** Runs a command of the reference with the switches of ours. */
 export async function runReferenceWord(call: Call, words: readonly string[]): Promise<number> {
-  requireService(call); // says what to do where the reference only says what is missing
+  await requireService(call).call("GET", "/status"); // says what to do where the reference only says what is missing
   const { port, token, json } = call.global;
   const environment = { ...compatEnvironment(call.io, "zt"), defaultHome: homeOf(call).path };
   const switches = [

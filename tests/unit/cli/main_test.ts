@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { AssertionError, SystemError } from "../../../lib/base/errors.ts";
+import { AssertionError, SystemError, WireError } from "../../../lib/base/errors.ts";
 import { type ApiServer, openApiServer } from "../../../cli/api/server.ts";
 import type { NetworkInfo, PeerInfo, StatusInfo } from "../../../cli/api/view.ts";
-import type { CommandSpec } from "../../../cli/command.ts";
+import { commandPath, type CommandSpec } from "../../../cli/command.ts";
 import { PROGRAM, run, type TextSink, writeAll, writeIfPossible } from "../../../cli/main.ts";
+import { reportLine, reportOf, reportText, wantsJson } from "../../../cli/report.ts";
 import { FakeService } from "./api/fake_service.ts";
 
 const TOKEN = "t".repeat(24);
@@ -88,7 +89,10 @@ Deno.test("run() answers wrong usage with 2 and one line", async () => {
   const cases: [string[], RegExp][] = [
     [["jion"], /unknown command 'jion' \(Did you mean join\?\)/],
     [["join"], /missing required argument 'network'/],
-    [["join", "1", "2"], /too many arguments/],
+    [
+      ["join", "1", "2"],
+      /too many arguments for 'join'\. Expected 1 argument but got 2: 1, 2; see/,
+    ],
     [["join", ID, "--wiat"], /unknown option '--wiat' \(Did you mean --wait\?\)/],
     [["join", "123"], /"123" is not a network id/],
     [["join", "z".repeat(16)], /is not a network id/],
@@ -113,7 +117,8 @@ Deno.test("run() answers wrong usage with 2 and one line", async () => {
       const place = argv.join(" ");
       assert.equal(exit, 2, `${place}: ${err}`);
       assert.match(err, message, place);
-      assert.match(err.split("\n").at(-2)!, /^zt: .*; see: zt help$/, place);
+      const help = ["zt help", ...commandPath(PROGRAM, argv)].join(" ");
+      assert.match(err.split("\n").at(-2)!, new RegExp(`^zt: .*; see: ${help}$`), place);
       assert.equal(out, "", place);
     }
   });
@@ -127,6 +132,66 @@ Deno.test("run() prints help on stderr and 2 when a command is missing", async (
   }
 });
 
+Deno.test("commandPath() takes the words that name a command, past options and aliases", () => {
+  const path = (...argv: string[]) => commandPath(PROGRAM, argv).join(" ");
+  assert.equal(
+    path("-D", "join", "-j", "controller", "network", "frob", "list"),
+    "controller network",
+  );
+  assert.equal(path("status", ID), "info");
+  assert.equal(path("-p"), "");
+});
+
+Deno.test("run() with --json writes nothing but lines of JSON to stderr, the error last", () =>
+  withService(async (service, home) => {
+    const unused = `${home}/unused`;
+    const cases: [string[], number, Record<string, unknown>][] = [
+      [["info", "-D", unused], 1, { code: "no-service" }],
+      [["info", "-Twrong"], 1, { code: "unauthorized" }],
+      [["controller", "network", "show", ID], 1, { code: "not-found" }],
+      [["planet", "use", "A".repeat(400)], 2, { code: "usage", help: "zt help planet use" }],
+      [["jion"], 2, { code: "usage", help: "zt help" }],
+      [["controller"], 2, { code: "usage", help: "zt help controller" }],
+      [["join", ID, "--wait", "--timeout", "0.01"], 3, { code: "timeout" }],
+      [["planet", "sign"], 1, { code: "home" }],
+      [["id", "validate", "nonsense"], 1, { code: "refused" }],
+      [["id", "generate", `${home}/authtoken.secret`], 1, { code: "system", errno: "EEXIST" }],
+    ];
+    service.controllerAnswer = { status: 404 };
+    service.waitNetwork = () => Promise.resolve({ ready: false, network: service.networkList[0] });
+    for (const [argv, code, expected] of cases) {
+      const { exit, out, err } = await zt(["--json", "-D", home, ...argv]);
+      const lines = err.trimEnd().split("\n").map((line) => JSON.parse(line));
+      const { error } = lines.pop();
+      const place = `${argv.join(" ")}: ${err}`;
+      assert.deepEqual([exit, out, error.exit], [code, "", code], place);
+      assert.deepEqual({ ...error, ...expected }, error, place);
+      assert.match(error.message, /^[^\n]+$/, place);
+      for (const line of lines) assert.deepEqual(Object.keys(line), ["note"], place);
+    }
+  }));
+
+Deno.test("reportOf() names what went wrong, for people and programs", () => {
+  const bug = reportOf(new AssertionError("broken invariant: test"));
+  assert.deepEqual([bug.code, bug.exit], ["bug", 70]);
+  assert.match(JSON.parse(reportLine(bug, [])).error.stack, /main_test\.ts/);
+  assert.match(
+    reportText(bug, ["join"]),
+    /please report it\nAssertionError: broken[^]*main_test\.ts/,
+  );
+  const wire = reportOf(new WireError("HELLO", "truncated\n at 3"));
+  assert.deepEqual(wire, { code: "bad-data", exit: 1, message: "HELLO: truncated at 3" });
+  const system = reportOf(new SystemError("listen", "not a symbol"));
+  assert.deepEqual([system.code, system.errno], ["system", undefined]);
+  assert.equal(reportOf("odd").code, "bug");
+});
+
+Deno.test("wantsJson() looks at switches only, not past --", () => {
+  assert.equal(wantsJson(["info", "-j"]), true);
+  assert.equal(wantsJson(["--", "--json"]), false);
+  assert.equal(wantsJson(["json"]), false);
+});
+
 Deno.test("run() says in one line that there is no service, and where it looked", () =>
   inHome(async (home) => {
     for (
@@ -138,7 +203,7 @@ Deno.test("run() says in one line that there is no service, and where it looked"
       assert.equal(exit, 1);
       assert.equal(
         err,
-        `zt: no service has run on ${home} yet; start one with: zt service, or name its home with -D\n`,
+        `zt: no service has run on ${home} (-D names another home); start one with: zt service --background\n`,
       );
     }
     const idle = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -147,8 +212,12 @@ Deno.test("run() says in one line that there is no service, and where it looked"
     const { err, exit } = await zt(["info", "-D", home, "-p", port, "-Tx"]);
     assert.deepEqual([exit, err], [
       1,
-      `zt: no service answers at 127.0.0.1:${port}; start one with: zt service\n`,
+      `zt: no service answers at 127.0.0.1:${port}; start one with: zt service --background\n`,
     ]);
+    Deno.writeTextFileSync(`${home}/authtoken.secret`, "x");
+    const word = await zt(["listpeers", "-D", home, "-p", port, "-j"]);
+    assert.deepEqual([word.exit, word.out], [1, ""]);
+    assert.equal(JSON.parse(word.err).error.code, "no-service");
   }));
 
 Deno.test("run() reads the same service by home folder, port and token, attached or not", () =>
@@ -301,7 +370,10 @@ Deno.test("doctor says what it can where no service runs", () =>
   inHome(async (home) => {
     const { out, exit } = await zt(["doctor", "-D", home]);
     assert.equal(exit, 1);
-    assert.match(out, /^PROBLEM +service +none has run on .*\n +-> start it with: zt service\n/);
+    assert.match(
+      out,
+      /^PROBLEM +service +none has run on .*\n +-> start it with: zt service --background\n/,
+    );
     assert.match(out, /\nok +home folder +.* is writable/);
     assert.match(out, /\n\? +roots +needs a running service\n/);
     assert.match(out, /6 not checked\n$/);
@@ -407,6 +479,19 @@ Deno.test("controller commands say that a node is no controller", () =>
     assert.deepEqual([said.exit, said.err], [1, "zt: this node is no controller\n"]);
   }));
 
+Deno.test("help about what is no command is wrong usage", async () => {
+  for (
+    const [argv, word] of [[["help", "jion"], "jion"], [
+      ["help", "controller", "jion"],
+      "controller jion",
+    ]] as const
+  ) {
+    const { exit, out, err } = await zt([...argv]);
+    assert.deepEqual([exit, out], [2, ""]);
+    assert.match(err, new RegExp(`^zt: unknown command '${word}'; see: zt help`));
+  }
+});
+
 Deno.test("help takes the words of a command, however many", async () => {
   const help = ["help", "controller", "network", "create"];
   for (const argv of [help, ["-j", "-D", "/somewhere", ...help]]) {
@@ -438,8 +523,9 @@ Deno.test("id generate makes an identity, in JSON too, and never writes over one
     assert.deepEqual(await json("verify", files[1], files[1], signature), { valid: true });
     assert.deepEqual(await json("validate", files[1]), { valid: true });
     assert.equal((await json("initmoon", files[1])).objtype, "world");
-    const failed = await zt(["id", "verify", files[1], files[0], signature, "--json"]);
+    const failed = await zt(["id", "verify", files[1], files[0], signature]);
     assert.deepEqual([failed.exit, failed.out], [1, ""]);
+    assert.match(failed.err, /^zt: .* FAILED[^\n]*\n$/);
   }));
 
 Deno.test("planet use takes a word for what it is: no planet", async () => {
