@@ -76,6 +76,8 @@ export interface CompiledNetwork {
   readonly sixPlane: boolean;
   readonly dns: Dns;
   readonly ssoEnabled: boolean;
+  /** Whether members are told each other's names. */
+  readonly names: boolean;
 }
 
 /** The only rule a node without a rules engine is given. */
@@ -108,6 +110,8 @@ export function compileNetwork(record: JsonObject, id: NetworkId): CompiledNetwo
     sixPlane: toBoolean(memberOf(record.v6AssignMode, "6plane"), false),
     dns: compileDns(record.dns),
     ssoEnabled: toBoolean(record.ssoEnabled, false),
+    // Off unless said: names in records made by other software were written for the owner's eyes only.
+    names: toBoolean(record.names, false),
   };
 }
 

@@ -43,6 +43,8 @@ import type {
   ControllerTime,
 } from "./machine.ts";
 import { isAuthorized } from "./member_record.ts";
+import { NameRenewals } from "./name_renewals.ts";
+import { changesNames, namesOf } from "./network_names.ts";
 import { NetworkState } from "./network_state.ts";
 import { Presence, RequestTimes } from "./request_times.ts";
 import { Revocations } from "./revocations.ts";
@@ -76,6 +78,7 @@ export class Controller {
   readonly #requestTimes = new RequestTimes();
   readonly #presence = new Presence();
   readonly #revocations: Revocations;
+  readonly #renewals = new NameRenewals();
   #actions: ControllerAction[] = [];
   #nextAction = 0;
   #nowMs = 0;
@@ -137,7 +140,8 @@ export class Controller {
 
   /** When to hand in a timeout; Infinity when nothing is due. */
   get deadlineMs(): number {
-    return this.#lanes.isReady ? this.#nowMs : this.#revocations.deadlineMs;
+    if (this.#lanes.isReady) return this.#nowMs;
+    return Math.min(this.#revocations.deadlineMs, this.#renewals.deadlineMs);
   }
 
   handle(input: ControllerInput, time: ControllerTime): void {
@@ -169,6 +173,7 @@ export class Controller {
     }
     this.#lanes.run(TASKS_PER_STEP_MAX);
     this.#sendRevocations();
+    this.#renewNames();
   }
 
   poll(): ControllerAction | undefined {
@@ -201,6 +206,9 @@ export class Controller {
       const address = parseAddress(key.member!);
       if (!state || address === undefined) this.counters.recordsSkipped++;
       else state.setMember(address, record);
+    }
+    for (const state of this.#networks.values()) {
+      if (state.compiled.names) this.#renewals.note(state.id);
     }
     this.#isReady = true;
   }
@@ -433,8 +441,11 @@ export class Controller {
     if (!record) {
       if (state) this.#endNetwork(state);
       this.#networks.delete(id);
+      this.#renewals.forget(id);
     } else if (state) {
+      const had = state.compiled.names;
       state.record = record;
+      if (had || state.compiled.names) this.#renewals.note(id); // addresses may be others, too
       this.#pushAll(state);
     } else {
       this.#networks.set(id, new NetworkState(id, record));
@@ -462,6 +473,7 @@ export class Controller {
       this.#revocations.add(state.id, ended, this.#online(state));
     }
     state.setMember(member, record);
+    if (state.compiled.names && changesNames(before, record)) this.#renewals.note(state.id);
     if (push === "network") this.#pushAll(state);
     else if (push === "member") this.#push(state, member);
   }
@@ -493,6 +505,24 @@ export class Controller {
       if (memory && isAuthorized(record)) state.pushes.add(address);
     }
     if (state.pushes.size > 0) this.#lanes.wake(state.id);
+  }
+
+  /** Makes names anew where they changed and it is time, and tells those who want them. */
+  #renewNames(): void {
+    const countOf = (id: NetworkId) => this.#networks.get(id)?.authorizedCount ?? 0;
+    for (const id of this.#renewals.take(this.#nowMs, countOf)) {
+      const state = this.#networks.get(id)!;
+      const { identity: { address: own }, primitives } = this.#config;
+      const before = state.names;
+      state.names = namesOf(state.compiled, state.members(), { own, primitives });
+      const [told, all] = [state.names?.listed.hash, state.names?.all.hash];
+      const forOthers = told !== before?.listed.hash;
+      if (!forOthers && all === before?.all.hash) continue;
+      for (const [address, { memory }] of state.members()) {
+        if (memory?.metadata.namesHeld === undefined) continue;
+        if (forOthers || address === own) this.#push(state, address);
+      }
+    }
   }
 
   /** The next push of a network, as a task of its lane: it may hand out addresses, so it may write. */

@@ -22,13 +22,17 @@ import { parseAddressText } from "./coerced_fields.ts";
 import { ConfigLimits } from "../credential/network_config_binary.ts";
 import { ASSIGNMENT_TRIALS_MAX } from "./limits.ts";
 
-/** Who wants addresses, and what it holds already. */
-export interface AddressRequest {
+/** A member and what it holds already. */
+export interface HolderOfAddresses {
   readonly network: CompiledNetwork;
   readonly member: Address;
   /** `ipAssignments` of its record. */
   readonly stored: readonly unknown[];
   readonly noAutoAssign: boolean;
+}
+
+/** Who wants addresses. */
+export interface AddressRequest extends HolderOfAddresses {
   /** Whether any member of the network holds an address, in canonical text. */
   readonly isTaken: (address: string) => boolean;
   readonly random: Random;
@@ -43,6 +47,14 @@ export interface AssignedAddresses {
   readonly ndpEmulation: boolean;
   /** Addresses tried in pools: what a request costs. */
   readonly trials: number;
+}
+
+/** What a member has without being given more: what others may be told of it. */
+export function presentAddresses(request: HolderOfAddresses): Ip[] {
+  const { network, member, noAutoAssign } = request;
+  const derived = noAutoAssign ? [] : derivedAddresses(network, member);
+  return [...derived, ...heldAddresses(request)].slice(0, ConfigLimits.STATIC_IPS)
+    .map(({ ip }) => ip);
 }
 
 /** Decides on all addresses of a member. */
@@ -78,7 +90,7 @@ function derivedAddresses(network: CompiledNetwork, member: Address): Prefix[] {
 }
 
 /** Stored addresses that some route covers, each with the longest prefix length that does. */
-function heldAddresses({ network, stored }: AddressRequest): Prefix[] {
+function heldAddresses({ network, stored }: HolderOfAddresses): Prefix[] {
   const held: Prefix[] = [];
   for (const text of stored) {
     if (held.length === ConfigLimits.STATIC_IPS) break;

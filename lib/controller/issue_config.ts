@@ -29,6 +29,7 @@ import type { ConfigRequest, DecisionContext } from "./decide_request.ts";
 import { assignAddresses } from "./ip_assignment.ts";
 import { type JsonObject, type JsonValue, toArray, toBoolean, toInteger, toText } from "./json.ts";
 import { toUint32 } from "./member_record.ts";
+import { namesFor } from "./network_names.ts";
 import type { NetworkState } from "./network_state.ts";
 
 const OWNERSHIP_ID = 1;
@@ -90,6 +91,10 @@ export function issueConfig(
       timestampMs: context.wallMs,
       maxDeltaMs: network.windowMs,
       member,
+    }),
+    names: namesFor(state.names, {
+      isOwn: member.address === context.identity.address,
+      namesHeld: metadata.namesHeld,
     }),
   };
   return { config, claims: addresses.added, trials: addresses.trials };

@@ -4,6 +4,7 @@
  * Source: spec 05 section 1.
  * @module
  */
+import { NAMES_MAX } from "../credential/member_names.ts";
 
 /** `apiVersion` of `GET /controller`. */
 export const API_VERSION = 4;
@@ -42,3 +43,14 @@ export const TASKS_PER_STEP_MAX = 16;
 export const ATTEMPTS_MAX = 8;
 /** Ours: longest body of an API request, in UTF-16 units. */
 export const BODY_LENGTH_MAX = 8 * 1024 * 1024;
+
+/** Ours: members of a network that have names, the oldest first; what the controller's own node is told. */
+export const NAMED_MEMBERS_MAX = NAMES_MAX;
+/** Ours: names every member is told; in larger networks names are asked of the controller, one by one. */
+export const LISTED_NAMES_MAX = 1_024;
+/** Ours: bytes of one list: escaped, and with everything else, it must fit a configuration, whatever is in it. */
+export const NAMES_LENGTH_MAX = 131_072;
+/** Ours: changed names are told at most this often, and less often the more there are to tell. */
+export const NAMES_EVERY_MS = 2_000;
+export const NAMES_EVERY_MS_PER_MEMBER = 10;
+export const NAMES_EVERY_MAX_MS = 60_000;

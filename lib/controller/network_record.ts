@@ -89,6 +89,7 @@ const FIELDS: Record<string, (value: JsonValue) => JsonValue | undefined> = {
   authTokens: toTokens,
   dns: toDns,
   remoteTraceTarget: toTraceTarget,
+  names: (value) => toBoolean(value, false), // ours; a record without it is as the reference has it
 };
 
 /**

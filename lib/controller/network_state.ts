@@ -14,6 +14,7 @@ import { normalizeAddress } from "./coerced_fields.ts";
 import { type JsonObject, toArray, toBoolean } from "./json.ts";
 import { STRANGERS_MAX } from "./limits.ts";
 import { isAuthorized, isStranger } from "./member_record.ts";
+import type { NetworkNames } from "./network_names.ts";
 
 const FOREIGN_MAX = 4_096; // addresses the store says are taken; protects memory, forgetting one costs one more conflict
 
@@ -41,6 +42,8 @@ export class NetworkState {
   readonly #strangers = new Set<Address>();
   #sortedBridges: Address[] | undefined;
   #authorizedCount = 0;
+  /** What members are called, as last made; undefined when they are not told. */
+  names: NetworkNames | undefined;
   /** Members that should get their config anew. */
   readonly pushes = new Set<Address>();
 

@@ -2,8 +2,8 @@
  * What a member needs to know to take part in a network: the configuration its controller signs, as a value and as the
  * dictionary that travels in chunks.
  *
- * Keys: v nwid ts ctmd r id tt tl f ml t n mtu C CAP TAG COO S RT I R DNS ssov ssoe, in that order, and a few more for
- * single sign-on. Integers are 16 hexadecimal digits, `id` and `tt` 10; C to DNS are binary, laid out in
+ * Keys: v nwid ts ctmd r id tt tl f ml t n mtu C CAP TAG COO S RT I R DNS ssov ssoe, in that order, a few more for
+ * single sign-on, and the names of members (`member_names.ts`), which are ours. Integers are 16 hexadecimal digits, `id` and `tt` 10; C to DNS are binary, laid out in
  * `network_config_binary.ts`. Keys we do not know are ignored.
  *
  * Source: spec 04 sections 4 and 8.
@@ -24,6 +24,7 @@ import type { Capability } from "./capability.ts";
 import type { CertificateOfMembership } from "./certificate_of_membership.ts";
 import type { CertificateOfOwnership } from "./certificate_of_ownership.ts";
 import { Dictionary, DictionaryWriter } from "./dictionary.ts";
+import { type NameList, putNames, takeNames } from "./member_names.ts";
 import {
   decodeBinaryParts,
   type Dns,
@@ -106,6 +107,8 @@ export interface NetworkConfig {
   readonly rules: Uint8Array;
   readonly dns: Dns;
   readonly sso: SsoConfig;
+  /** Undefined when the controller hands out none. */
+  readonly names: NameList | undefined;
 }
 
 const NO_SSO: SsoConfig = {
@@ -145,6 +148,7 @@ export const EMPTY_CONFIG: NetworkConfig = {
   rules: new Uint8Array(0),
   dns: { domain: "", servers: [] },
   sso: NO_SSO,
+  names: undefined,
 };
 
 /**
@@ -175,6 +179,7 @@ export function decodeNetworkConfig(bytes: Uint8Array): NetworkConfig {
     mtu: Math.min(MTU_MAX, Math.max(MTU_MIN, d.getNumber("mtu", MTU_DEFAULT))),
     ...decodeBinaryParts(d),
     sso: decodeSso(d),
+    names: takeNames(d),
   };
 }
 
@@ -219,6 +224,7 @@ export function encodeNetworkConfig(config: NetworkConfig): Uint8Array {
   d.uint("t", config.type === "public" ? 1 : 0).text("n", config.name).uint("mtu", config.mtu);
   encodeBinaryParts(config, d);
   encodeSso(config.sso, d);
+  putNames(config.names, d);
   return d.finish();
 }
 

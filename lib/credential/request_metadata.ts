@@ -11,6 +11,7 @@
  *     revr              revision of the rules engine; 0 or absent gets a network that accepts everything
  *     o                 platform/architecture
  *     a                 authorization to join, e.g. `token:...`; the reference node sends none
+ *     zn                ours: the names of members are wanted, number of the list held; see `member_names.ts`
  *
  * Source: spec 04 section 5.
  * @module
@@ -42,6 +43,8 @@ export interface RequestMetadata {
   readonly platform: string;
   /** "" when absent. */
   readonly authorization: string;
+  /** Number of the list of names held, 0 for none; undefined when none is wanted. */
+  readonly namesHeld: bigint | undefined;
 }
 
 /** What we are, except for what changes with version and machine. */
@@ -58,6 +61,7 @@ export const OUR_METADATA: Omit<
   flags: 0,
   rulesEngineRevision: RULES_ENGINE_REVISION,
   authorization: "",
+  namesHeld: undefined,
 };
 
 /** Never throws: what is missing is 0 or "". */
@@ -78,6 +82,7 @@ export function decodeRequestMetadata(bytes: Uint8Array): RequestMetadata {
     rulesEngineRevision: d.getNumber("revr"),
     platform: d.getText("o"),
     authorization: d.getText("a"),
+    namesHeld: d.get("zn") && d.getUint("zn"),
   };
 }
 
@@ -95,6 +100,7 @@ export function encodeRequestMetadata(metadata: RequestMetadata): Uint8Array {
   d.uint("f", metadata.flags).uint("revr", metadata.rulesEngineRevision);
   if (metadata.platform !== "") d.text("o", metadata.platform);
   if (metadata.authorization !== "") d.text("a", metadata.authorization);
+  if (metadata.namesHeld !== undefined) d.uint("zn", metadata.namesHeld);
   const bytes = d.finish();
   if (bytes.length >= METADATA_LENGTH_MAX) throw new RangeError(`metadata: ${bytes.length} bytes`);
   return bytes;

@@ -32,6 +32,7 @@ import {
   MTU_DEFAULT,
   type NetworkConfig,
 } from "../credential/network_config.ts";
+import type { NameList } from "../credential/member_names.ts";
 import { type Dns, Role, type Route } from "../credential/network_config_binary.ts";
 import { encodeRequestMetadata, OUR_METADATA } from "../credential/request_metadata.ts";
 import { WireError } from "../base/errors.ts";
@@ -72,6 +73,8 @@ export interface PortConfig {
   readonly addresses: readonly Prefix[];
   readonly routes: readonly Route[];
   readonly dns: Dns;
+  /** Names of members; undefined when the controller hands out none. */
+  readonly names: NameList | undefined;
 }
 
 /** Why the controller gave no configuration. */
@@ -156,6 +159,7 @@ export class Network {
       minorVersion: minor,
       revision,
       platform: this.vl1.settings.platform,
+      namesHeld: this.vl1.settings.wantsNames?.() ? this.config?.names?.hash ?? 0n : undefined,
     });
   }
 
@@ -196,14 +200,25 @@ export class Network {
       return false;
     }
     if (config.issuedTo !== this.vl1.address || config.networkId !== this.id) return false;
-    this.apply(config);
+    const whole = this.#withHeldNames(config);
+    this.apply(whole);
     if (fresh) {
       this.#requests = 0;
-      this.requestDueMs = this.vl1.nowMs + refreshMs(this.vl1);
-      const record = { what: "network" as const, network: this.id, bytes: dictionary.slice() };
+      const isLacking = config.names !== undefined && whole.names === undefined;
+      if (!isLacking) this.requestDueMs = this.vl1.nowMs + refreshMs(this.vl1);
+      else this.requestDueMs = this.vl1.nowMs + REQUEST_DELAYS_MS[0];
+      const bytes = whole === config ? dictionary.slice() : encodeNetworkConfig(whole);
+      const record = { what: "network" as const, network: this.id, bytes };
       this.vl1.outbox.push({ kind: "persist", record });
     }
     return true;
+  }
+
+  /** A list of names the controller left out, because we hold it: unless it means another than we do. */
+  #withHeldNames(config: NetworkConfig): NetworkConfig {
+    if (!config.names || config.names.members) return config;
+    const held = this.config?.names;
+    return { ...config, names: held?.hash === config.names.hash ? held : undefined };
   }
 
   /** Puts a configuration in force. */
@@ -271,6 +286,7 @@ export class Network {
       addresses: config?.staticIps ?? [],
       routes: config?.routes ?? [],
       dns: config?.dns ?? { domain: "", servers: [] },
+      names: config?.names,
     };
   }
 
@@ -407,7 +423,16 @@ function differs(a: NetworkConfig, b: NetworkConfig): boolean {
 }
 
 function shape(config: NetworkConfig): string {
-  const stable = { ...config, timestampMs: 0, com: 0, capabilities: 0, tags: 0, ownerships: 0 };
+  const names = config.names?.hash; // stands for the list
+  const stable = {
+    ...config,
+    names,
+    timestampMs: 0,
+    com: 0,
+    capabilities: 0,
+    tags: 0,
+    ownerships: 0,
+  };
   return JSON.stringify(stable, (_, value) => {
     if (typeof value === "bigint") return value.toString();
     return value instanceof Uint8Array ? value.join(",") : value;

@@ -123,6 +123,8 @@ export interface NodeSettings {
   trustedPathId?: (endpoint: Endpoint) => bigint | undefined;
   /** Whether to tell and ask less often what can wait: configurations, and where else we are reached. */
   isLowBandwidth?: () => boolean;
+  /** Whether to ask controllers for the names of members. */
+  wantsNames?: () => boolean;
   /** UDP payload in bytes that datagrams to a physical address may have, where one is configured: it is not measured then. */
   pathMtu?: (endpoint: Endpoint) => number | undefined;
 }

@@ -12,6 +12,7 @@ import { decodeCom, encodeCom } from "../../lib/credential/certificate_of_member
 import { decodeOwnership, encodeOwnership } from "../../lib/credential/certificate_of_ownership.ts";
 import { ConfigAssembler } from "../../lib/credential/config_chunks.ts";
 import { Dictionary } from "../../lib/credential/dictionary.ts";
+import { decodeNames, encodeNames, type NameList } from "../../lib/credential/member_names.ts";
 import { decodeNetworkConfig, encodeNetworkConfig } from "../../lib/credential/network_config.ts";
 import { decodeRequestMetadata } from "../../lib/credential/request_metadata.ts";
 import { decodeRevocation, encodeRevocation } from "../../lib/credential/revocation.ts";
@@ -189,9 +190,36 @@ fuzzTarget({
   },
 });
 
+const networkConfig = fromHex(vl2.networkConfig.dictionaryHex);
+const names: NameList = {
+  hash: 5n,
+  onDemand: true,
+  members: [
+    { address: 0x19810bb6a3 as Address, label: "laptop", ips: ["10.0.0.1", "fd00::1"].map(ip) },
+    { address: 0xcab3262c6a as Address, label: "cab3262c6a", ips: [] },
+  ],
+};
+
+function ip(text: string): Uint8Array {
+  return parseIp(text)!;
+}
+
+fuzzTarget({
+  name: "member names",
+  examples: [encodeNames(names.members!, true)],
+  weight: 0.5,
+  run(bytes) {
+    const { members, onDemand } = decodeNames(bytes);
+    assert.deepEqual(decodeNames(encodeNames(members, onDemand)), { members, onDemand });
+  },
+});
+
 fuzzTarget({
   name: "network configuration",
-  examples: [fromHex(vl2.networkConfig.dictionaryHex)],
+  examples: [
+    networkConfig,
+    encodeNetworkConfig({ ...decodeNetworkConfig(networkConfig), names }),
+  ],
   weight: 2,
   run(bytes) {
     const written = encodeNetworkConfig(decodeNetworkConfig(bytes));
