@@ -54,8 +54,8 @@ export interface Intake {
 }
 
 export class Credentials {
-  /** Some member's credentials changed, or were revoked. */
-  onChange: () => void = () => {};
+  /** A member's credentials changed, or were revoked. */
+  onChange: (member: Address) => void = () => {};
 
   /** @param find The joined network of that id */
   constructor(readonly vl1: Vl1, readonly find: (id: NetworkId) => Network | undefined) {}
@@ -146,7 +146,7 @@ export class Credentials {
     );
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
     membership.takeCom(com);
-    this.onChange();
+    this.onChange(comIssuedTo(com));
     return "new";
   }
 
@@ -172,7 +172,7 @@ export class Credentials {
     const verdict = this.#verdict(what.verify(this.#keyOf), network.id);
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
     what.take(membership);
-    this.onChange();
+    this.onChange(fields.issuedTo);
     return "new";
   }
 
@@ -192,7 +192,7 @@ export class Credentials {
     );
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
     membership.takeRevocation(revocation);
-    this.onChange();
+    this.onChange(revocation.target);
     if (revocation.target === this.vl1.address) this.#revoked(network);
     if (isFastPropagating(revocation)) this.#spread(network, revocation, from?.address);
     return "new";

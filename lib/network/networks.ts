@@ -69,7 +69,7 @@ export class Networks {
   readonly multicast: Multicast;
   readonly frames: Frames;
   /** Who may say what on which network may have changed; set by the node, for the data plane's tables. */
-  onChange: () => void = () => {};
+  onChange: (member?: Address) => void = () => {};
   /** Set on a node that is a controller. */
   authority: Authority | undefined;
   readonly #networks = new Map<NetworkId, Network>();
@@ -80,7 +80,7 @@ export class Networks {
 
   constructor(readonly vl1: Vl1) {
     this.credentials = new Credentials(vl1, (id) => this.#networks.get(id));
-    this.credentials.onChange = () => this.onChange();
+    this.credentials.onChange = (member) => this.onChange(member);
     this.multicast = new Multicast(vl1, this.members, this.credentials);
     this.frames = new Frames(vl1, this.credentials, this.multicast);
     this.multicast.mayLeave = (...args) => this.frames.mayLeave(...args);

@@ -117,7 +117,7 @@ export class Node implements Machine {
     this.contact = new Contact(this.vl1, this.greeter);
     this.liveness = new Liveness(this.vl1, this.contact);
     this.pathMtu = new PathMtu(this.vl1);
-    this.vl1.onMtu = () => this.publisher.check();
+    this.vl1.onMtu = (peer) => this.publisher.check(peer.address);
     this.directPaths = new DirectPaths(this.vl1, this.contact, this.surface);
     this.relay = new Relay(this.vl1);
     this.networks = new Networks(this.vl1);
@@ -394,7 +394,7 @@ export class Node implements Machine {
   }
 
   #learned(peer: Peer): void {
-    this.publisher.check();
+    this.publisher.check(peer.address);
     if (this.vl1.upstreams.isUpstream(peer.address)) {
       this.#upstreamChanged(peer);
       this.#heardUpstream(peer);
@@ -436,7 +436,7 @@ export class Node implements Machine {
       }
     }
     if (this.vl1.upstreams.isUpstream(peer.address)) this.#upstreamChanged(peer);
-    this.publisher.check();
+    this.publisher.check(peer.address);
     if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
     const route = this.vl1.route(peer);
     if (!route?.relay) return;

@@ -77,10 +77,13 @@ export class Publisher {
   readonly #sessionSlots = new Slots(SESSIONS_MAX, SLOT_REST_MS);
   readonly #memberSlots = new Slots(MEMBERS_MAX);
   readonly #networkSlots = new Slots(NETWORKS_MAX);
+  /** Whom what changed concerns; none that nothing is published of. */
+  readonly #changed = new Set<Address>();
+  #changedMs = Infinity;
   #checkMs = Infinity;
 
   constructor(readonly vl1: Vl1, readonly networks: Networks, readonly node: Node) {
-    networks.onChange = () => this.check();
+    networks.onChange = (member) => this.check(member);
     // Published by who relays, compared here with everything else.
     node.relay.flows.onAdded = () => this.#expectCheck();
   }
@@ -192,32 +195,29 @@ export class Publisher {
     });
   }
 
-  /** Something changed: what is published is to be compared before anything else happens, once for all that changed. */
-  check(): void {
-    const hasSome = this.#networks.size > 0 || this.node.relay.flows.size > 0;
-    if (hasSome) this.#checkMs = this.vl1.nowMs;
+  /**
+   * Something changed: what is published is to be compared before anything else happens, once for all that changed.
+   * @param about Whom alone it concerns; what concerns an upstream concerns everybody it relays for
+   */
+  check(about?: Address): void {
+    const { flows } = this.node.relay;
+    if (this.#networks.size === 0 && flows.size === 0) return;
+    if (about === undefined || this.vl1.upstreams.isUpstream(about)) {
+      this.#checkMs = this.vl1.nowMs;
+    } else if (this.#sessions.has(about) || flows.leadTo(about)) {
+      this.#changed.add(about);
+      this.#changedMs = this.vl1.nowMs;
+    }
   }
 
   get deadlineMs(): number {
-    return this.#checkMs;
+    return Math.min(this.#checkMs, this.#changedMs);
   }
 
-  /** Compares everything with what was published. Cheap: a few comparisons a session. */
+  /** Compares everything with what was published. */
   #compare(): void {
     const { nowMs } = this.vl1;
-    for (const session of this.#sessions.values()) {
-      const known = this.vl1.peers.get(session.peer.address) === session.peer;
-      if (!known || nowMs - session.lastUsedMs >= IDLE_MS || this.#needsAes(session.peer)) {
-        this.#dropSession(session);
-        continue;
-      }
-      this.#publishRoute(session);
-      for (const member of [...session.members.values()]) {
-        const joined = this.networks.find(member.network.id) === member.network;
-        if (!joined || !this.#publishNetwork(member.network)) this.#dropMember(session, member);
-        else this.#publishMember(session, member);
-      }
-    }
+    for (const session of this.#sessions.values()) this.#compareSession(session);
     for (const [id, { slot }] of this.#networks) {
       if (this.networks.find(id)) continue;
       this.#networks.delete(id);
@@ -227,10 +227,36 @@ export class Publisher {
     const { flows } = this.node.relay;
     flows.compare();
     this.#checkMs = this.#sessions.size > 0 || flows.size > 0 ? nowMs + CHECK_MS : Infinity;
+    this.#changed.clear();
+    this.#changedMs = Infinity;
+  }
+
+  /** A few comparisons. */
+  #compareSession(session: Session): void {
+    const known = this.vl1.peers.get(session.peer.address) === session.peer;
+    const idleMs = this.vl1.nowMs - session.lastUsedMs;
+    if (!known || idleMs >= IDLE_MS || this.#needsAes(session.peer)) {
+      return this.#dropSession(session);
+    }
+    this.#publishRoute(session);
+    for (const member of [...session.members.values()]) {
+      const joined = this.networks.find(member.network.id) === member.network;
+      if (!joined || !this.#publishNetwork(member.network)) this.#dropMember(session, member);
+      else this.#publishMember(session, member);
+    }
   }
 
   handleTimeout(): void {
-    if (this.vl1.nowMs >= this.#checkMs) this.#compare();
+    const { nowMs } = this.vl1;
+    if (nowMs >= this.#checkMs) return this.#compare();
+    if (nowMs < this.#changedMs) return;
+    for (const address of this.#changed) {
+      const session = this.#sessions.get(address);
+      if (session) this.#compareSession(session);
+      this.node.relay.flows.compareTo(address);
+    }
+    this.#changed.clear();
+    this.#changedMs = Infinity;
   }
 
   #dropMember(session: Session, member: Member): void {

@@ -7,6 +7,7 @@
  */
 import { Writer } from "../base/bytes.ts";
 import { type Address, isReservedAddress } from "../base/ids.ts";
+import { Timers } from "../base/timers.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Peer } from "../peer/peer.ts";
 import { encodeInRe } from "../wire/ok.ts";
@@ -21,20 +22,18 @@ const ANSWERS_MAX = 12; // identities in one OK(WHOIS): fits a datagram; more ar
 
 interface Asked {
   readonly firstMs: number;
-  lastMs: number;
   tries: number;
 }
 
 export class Whois {
   readonly #pending = new Map<Address, Asked>();
+  readonly #retries = new Timers<Address>();
 
   constructor(readonly vl1: Vl1) {}
 
   /** When the next retry is due. */
   get deadlineMs(): number {
-    let next = Infinity;
-    for (const asked of this.#pending.values()) next = Math.min(next, asked.lastMs + RETRY_MS);
-    return next;
+    return this.#retries.nextMs;
   }
 
   /** @returns false when too many questions are open; the caller drops its packet */
@@ -42,8 +41,9 @@ export class Whois {
     if (address === this.vl1.address || isReservedAddress(address)) return false;
     if (this.#pending.has(address)) return true;
     if (this.#pending.size >= PENDING_MAX) return false;
-    const asked = { firstMs: this.vl1.nowMs, lastMs: this.vl1.nowMs, tries: 0 };
+    const asked = { firstMs: this.vl1.nowMs, tries: 0 };
     this.#pending.set(address, asked);
+    this.#retries.set(address, this.vl1.nowMs + RETRY_MS);
     this.#put(address, asked);
     return true;
   }
@@ -61,11 +61,14 @@ export class Whois {
 
   handleTimeout(): void {
     const { nowMs } = this.vl1;
-    for (const [address, asked] of this.#pending) {
+    for (;;) {
+      const address = this.#retries.pop(nowMs);
+      if (address === undefined) return;
+      const asked = this.#pending.get(address)!;
       if (nowMs >= asked.firstMs + GIVE_UP_MS) {
         this.#pending.delete(address);
-      } else if (nowMs >= asked.lastMs + RETRY_MS) {
-        asked.lastMs = nowMs;
+      } else {
+        this.#retries.set(address, nowMs + RETRY_MS);
         this.#put(address, asked);
       }
     }
@@ -74,6 +77,7 @@ export class Whois {
   /** Someone became known: no more questions about it. */
   resolved(address: Address): void {
     this.#pending.delete(address);
+    this.#retries.delete(address);
   }
 
   /** Sends the question: first to the best upstream, then around the others. */
@@ -95,25 +99,27 @@ export class Whois {
 
   /**
    * The answer to a peer's question, or undefined when we know none of the addresses. What we do not know, a root asks
-   * other roots for; a leaf never asks on a stranger's behalf.
+   * other roots for; a leaf never asks on a stranger's behalf. Whom we know costs next to nothing: a server with thousands of
+   * clients asks for all of them at once. Others cost a file or a question, and have the smaller budget.
    */
   answer(peer: Peer, id: bigint, addresses: readonly Address[]): Uint8Array | undefined {
-    const known: Identity[] = [];
+    const { nowMs } = this.vl1;
+    const named: Identity[] = [];
     for (const address of addresses.slice(0, ANSWERS_MAX)) {
-      if (!peer.whoisBudget.take(this.vl1.nowMs)) break;
-      const identity = this.#lookUp(address);
-      if (identity) known.push(identity);
+      const known = this.#find(address);
+      if (!(known ? peer.namesBudget : peer.whoisBudget).take(nowMs)) continue;
+      const identity = known ?? this.vl1.config.recall?.(address)?.identity;
+      if (identity) named.push(identity);
       else if (this.vl1.upstreams.amUpstream) this.ask(address);
     }
-    if (known.length === 0) return undefined;
+    if (named.length === 0) return undefined;
     const w = new Writer(1024);
     encodeInRe({ inReVerb: Verb.WHOIS, inRePacketId: id }, w);
-    encodeOkWhois(known, w);
+    encodeOkWhois(named, w);
     return w.finish();
   }
 
-  #lookUp(address: Address): Identity | undefined {
-    if (address === this.vl1.address) return this.vl1.identity;
-    return this.vl1.peers.get(address)?.identity ?? this.vl1.config.recall?.(address)?.identity;
+  #find(address: Address): Identity | undefined {
+    return address === this.vl1.address ? this.vl1.identity : this.vl1.peers.get(address)?.identity;
   }
 }

@@ -80,7 +80,9 @@ export class Peer {
   readonly pushBudget = new TokenBucket(1 / 15, 8);
   /** NETWORK_CREDENTIALS: the reference takes one a second; a burst lets several networks' arrive together. */
   readonly credentialsBudget = new TokenBucket(1, 8);
-  /** Names asked for by WHOIS. */
+  /** Identities it asked for by WHOIS and we have at hand: no more than 25 KB a second, whatever is asked. */
+  readonly namesBudget = new TokenBucket(256, 2_048);
+  /** Identities it asked for and we have to look up or ask for. */
   readonly whoisBudget = new TokenBucket(10, 40);
   /** Packets of it opened on the control thread; those the data Worker opens are reported without a number. */
   packetsIn = 0;

@@ -58,6 +58,7 @@ export interface RelayReport {
 export class RelayFlows {
   readonly #flows = new Map<string, Flow>();
   readonly #bySlot: (Flow | undefined)[] = [];
+  readonly #byDestination = new Map<Address, Set<Flow>>();
   /** By physical source: number of its budget and flows that share it. */
   readonly #budgets = new Map<string, { slot: number; flows: number }>();
   readonly #freeSlots: { slot: number; sinceMs: number }[] = [];
@@ -100,6 +101,9 @@ export class RelayFlows {
     this.#budgets.set(flow.budget, budget);
     this.#flows.set(key, flow);
     this.#bySlot[slot] = flow;
+    const others = this.#byDestination.get(destination);
+    if (others) others.add(flow);
+    else this.#byDestination.set(destination, new Set([flow]));
     this.#publish(flow, next);
     this.onAdded();
   }
@@ -154,6 +158,9 @@ export class RelayFlows {
   #drop(flow: Flow): void {
     this.#flows.delete(flow.key);
     this.#bySlot[flow.slot] = undefined;
+    const others = this.#byDestination.get(flow.destination)!;
+    others.delete(flow);
+    if (others.size === 0) this.#byDestination.delete(flow.destination);
     this.#freeSlots.push({ slot: flow.slot, sinceMs: this.vl1.nowMs });
     const budget = this.#budgets.get(flow.budget)!;
     if (--budget.flows === 0) {
@@ -177,10 +184,22 @@ export class RelayFlows {
 
   /** Compares what is published with what should be. */
   compare(): void {
-    for (const flow of this.#flows.values()) {
-      if (this.vl1.nowMs - flow.lastUsedMs >= IDLE_MS) this.#drop(flow);
-      else this.#update(flow);
-    }
+    for (const flow of this.#flows.values()) this.#compareFlow(flow);
+  }
+
+  /** The same for the flows to one address. */
+  compareTo(destination: Address): void {
+    for (const flow of this.#byDestination.get(destination) ?? []) this.#compareFlow(flow);
+  }
+
+  /** Whether there are any to this address. */
+  leadTo(destination: Address): boolean {
+    return this.#byDestination.has(destination);
+  }
+
+  #compareFlow(flow: Flow): void {
+    if (this.vl1.nowMs - flow.lastUsedMs >= IDLE_MS) this.#drop(flow);
+    else this.#update(flow);
   }
 
   #update(flow: Flow): NextHop | undefined {

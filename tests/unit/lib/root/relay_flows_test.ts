@@ -145,6 +145,31 @@ Deno.test("a flow goes where its receiver is now: another path, another root, or
   assert.equal(scene.relay.flows.size, 0);
 });
 
+Deno.test("RelayFlows.compareTo() looks at the flows to that address and at no others", () => {
+  const scene = new Scene();
+  scene.forward(8);
+  scene.forward(8, BOB, ALICE);
+  scene.published();
+  for (const identity of [ALICE, BOB]) {
+    const peer = scene.vl1.peers.get(identity.address)!;
+    peer.paths[0].probesLost = 1;
+    const moved = endpoint(`44.0.7.${peer.address % 250}/9993`);
+    peer.learn(scene.vl1.paths.get(1, moved), scene.vl1.nowMs);
+  }
+  const { flows } = scene.relay;
+  assert.ok(flows.leadTo(BOB.address) && !flows.leadTo(ROOT.address));
+  flows.compareTo(ROOT.address);
+  assert.deepEqual(scene.published(), []);
+  flows.compareTo(BOB.address);
+  const [record, ...others] = scene.published();
+  assert.equal(others.length, 0);
+  assert.ok(record.kind === "relay" && record.flow.destination === BOB.address);
+  scene.vl1.peers.delete(BOB.address);
+  flows.compareTo(BOB.address);
+  assert.deepEqual(scene.kinds(), ["no-relay"]);
+  assert.ok(!flows.leadTo(BOB.address));
+});
+
 Deno.test("a flow without a report for ten seconds is taken back; its slot rests before another has it", () => {
   const scene = published();
   scene.vl1.time.nowMs += 9_999;
