@@ -77,8 +77,6 @@ const LONG_MESSAGES_PER_TURN = 4; // super-datagrams of 64 KB; of shorter ones B
 const LONG_BYTES = 8_192;
 /** What is ready goes on at once rather than at the end of the turn: whoever waits for it can begin, on another processor. */
 const PIECE_BYTES = 32_768;
-const BUSY_MS = 2; // a TAP read within this time has more than single frames
-const SPIN_MS = 0.3;
 const REPORT_MS = 100; // how often control hears of traffic
 const ENDPOINTS = 4_096; // remote endpoints remembered by their tag, to name them in reports
 const ACKNOWLEDGE_SPARE = 16_384; // room packets leave in the ring for answers to control
@@ -95,8 +93,6 @@ interface Descriptor {
   readonly fd: number;
   readonly batch: SendBatch | undefined; // of a socket
   readonly vnet: number; // bytes of virtio header, of a TAP
-  lastReadMs: number; // of a TAP
-  written: boolean; // of a TAP: there may be answers to what was written
 }
 
 /** An answer that found no room in the ring and must not be lost. */
@@ -187,7 +183,6 @@ export class DataLoop implements Escape, Output {
   readonly #reports: SessionReport[] = []; // by session slot; only those with a session
   readonly #relayReports: RelayReport[] = []; // of every flow
   readonly #relaying: Descriptor[] = []; // sockets with datagrams of others to send before the next receive
-  readonly #written: Descriptor[] = []; // TAPs with frames just written to them
   readonly #poll = new PollSet(DESCRIPTORS_MAX + 1);
   readonly #plane: Plane;
   readonly #source: Source;
@@ -239,8 +234,9 @@ export class DataLoop implements Escape, Output {
     const idle = this.#owed.length === 0 && this.#commands.sleep();
     // The clock was read before this turn's work: a report a moment late matters less than another call.
     const waitMs = Math.min(TURN_MS_MAX, Math.max(0, this.#reportDueMs - this.#nowMs));
-    const ready = this.#wait(idle ? Math.ceil(waitMs) : 0);
+    const ready = this.#poll.wait(idle ? Math.ceil(waitMs) : 0);
     this.#commands.awake();
+    this.#nowMs = bootTimeMs();
     if (this.#nowMs >= this.#reportDueMs) this.#report();
     if (ready === 0) return;
     if (this.#poll.events(0) !== 0) this.#wake.drain();
@@ -249,53 +245,7 @@ export class DataLoop implements Escape, Output {
       const events = this.#poll.events(i + 1);
       if (events !== 0) this.#read(descriptors[i], events);
     }
-    this.#readAnswers();
     if (this.#toControl.mustWake()) this.wakeControl();
-  }
-
-  #wait(waitMs: number): number {
-    const pays = this.#pays;
-    const kind = this.#lastKind;
-    const sparse = this.#turnPackets > 0 && this.#turnPackets <= 2 && waitMs > 0;
-    this.#turnPackets = 0;
-    this.#lastKind = 0;
-    if (!sparse) {
-      const ready = this.#poll.wait(waitMs);
-      this.#nowMs = bootTimeMs();
-      return ready;
-    }
-    const startMs = bootTimeMs();
-    let ready = 0;
-    if (pays[kind] >= 4) {
-      do {
-        ready = this.#poll.wait(0);
-        this.#nowMs = bootTimeMs();
-      } while (ready === 0 && this.#nowMs - startMs < SPIN_MS);
-    }
-    if (ready === 0) {
-      ready = this.#poll.wait(waitMs);
-      this.#nowMs = bootTimeMs();
-    }
-    if (this.#nowMs - startMs < SPIN_MS) pays[kind] = Math.min(8, pays[kind] + 1);
-    else pays[kind] = Math.max(0, pays[kind] - 2);
-    return ready;
-  }
-
-  #pays = new Uint8Array(4);
-  #lastKind = 0;
-  #turnPackets = 0;
-
-  /**
-   * The system answers many frames while it takes them, pings and acknowledgements among them: looking for that at once saves
-   * a poll, and whoever waits for it a moment.
-   */
-  #readAnswers(): void {
-    const written = this.#written;
-    for (let i = 0; i < written.length; i++) {
-      written[i].written = false;
-      if (this.#taps.has(written[i].id)) this.#readTap(written[i]);
-    }
-    written.length = 0;
   }
 
   #read(descriptor: Descriptor, events: number): void {
@@ -304,7 +254,7 @@ export class DataLoop implements Escape, Output {
       this.#readSocket(descriptor);
       if ((events & POLLNVAL) !== 0) this.#lose(descriptor);
     } else if (descriptor.kind === RecordKind.ADD_TAP) {
-      if (!descriptor.written) this.#readTap(descriptor);
+      this.#readTap(descriptor);
     } else {
       this.#forget(descriptor);
       this.#answer((events & POLLIN) !== 0 ? RecordKind.SIGNAL : RecordKind.LOST, descriptor, 0);
@@ -317,8 +267,6 @@ export class DataLoop implements Escape, Output {
     const count = received.receive(descriptor.fd, this.#messagesMax);
     if (count === 0) return;
     source.socketId = descriptor.id;
-    this.#turnPackets += count;
-    this.#lastKind |= 2;
     const tick = tickOf(this.#nowMs);
     let turnBytes = 0;
     let pieceBytes = 0;
@@ -351,12 +299,10 @@ export class DataLoop implements Escape, Output {
   #readTap(descriptor: Descriptor): void {
     const c = libc();
     const tick = tickOf(this.#nowMs);
-    // After silence one frame comes alone: better send it than look in vain for another. Poll would tell of one.
-    const framesMax = this.#nowMs - descriptor.lastReadMs < BUSY_MS ? FRAMES_PER_TURN : 1;
     let turnBytes = 0;
     let pieceBytes = 0;
     this.#plane.beginTap(tick);
-    for (let i = 0; i < framesMax && turnBytes < TURN_BYTES; i++) {
+    for (let i = 0; i < FRAMES_PER_TURN && turnBytes < TURN_BYTES; i++) {
       const length = c.readv(descriptor.fd, this.#readVector.address, 1);
       if (length < 0) {
         const number = errno();
@@ -365,9 +311,6 @@ export class DataLoop implements Escape, Output {
         break;
       }
       this.#plane.fromTap(TAP_IN_AT, length, descriptor.id);
-      this.#turnPackets++;
-      this.#lastKind |= 1;
-      descriptor.lastReadMs = this.#nowMs;
       turnBytes += length;
       pieceBytes += length;
       if (pieceBytes < PIECE_BYTES) continue;
@@ -424,9 +367,6 @@ export class DataLoop implements Escape, Output {
       vector.view.setUint32(8, view.getUint32(entry + 4, true), true);
       const taken = libc().writev(descriptor.fd, vector.address, 1);
       this.#stats[taken < 0 ? Stat.DROPPED_WRITE : Stat.FRAMES_OUT]++;
-      if (descriptor.written) continue;
-      descriptor.written = true;
-      this.#written.push(descriptor);
     }
   }
 
@@ -675,7 +615,7 @@ export class DataLoop implements Escape, Output {
     const isTap = kind === RecordKind.ADD_TAP;
     const vnet = isTap && (flags & TAP_HEADERS) !== 0 ? VNET_HEADER_LENGTH : 0;
     if (isTap) this.#plane.setPort(id, vnet, (flags & TAP_JOINS_UDP) !== 0);
-    const descriptor = { kind, id, fd, batch, vnet, lastReadMs: -Infinity, written: false };
+    const descriptor = { kind, id, fd, batch, vnet };
     this.#descriptors = [...this.#descriptors, descriptor];
     this.#tableOf(kind)?.set(id, descriptor);
     this.#rebuildPoll();

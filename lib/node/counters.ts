@@ -16,7 +16,6 @@ export type DropReason =
   | "rate"
   | "not-member"
   | "queue-full"
-  | "duplicate"
   | "unproven";
 
 export class Counters {

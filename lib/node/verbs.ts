@@ -52,13 +52,9 @@ export class VerbHandlers {
         this.node.directPaths.receive(received.peer, received.payload);
         return "received";
       case Verb.ACK:
-        return "dropped"; // of bonds of old
       case Verb.QOS_MEASUREMENT:
-        this.node.bonds.measured(received);
-        return "dropped"; // says nothing of the path but what it measures
       case Verb.PATH_NEGOTIATION_REQUEST:
-        this.node.bonds.negotiated(received);
-        return "dropped";
+        return "dropped"; // for bonds only
       default:
         return this.node.networks.handle(received);
     }
@@ -174,7 +170,6 @@ export class VerbHandlers {
   #meet(peer: Peer, meeting: Pick<Rendezvous, "endpoint">, path: Path): void {
     const sameFamily = path.endpoint.ip.length === meeting.endpoint.ip.length;
     this.node.contact.punch(peer, meeting.endpoint, sameFamily ? path.socket : undefined, true);
-    this.node.portProbing.introduced(peer, meeting.endpoint, path);
   }
 
   /** An identity became known: introductions to it can be followed. */

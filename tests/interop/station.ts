@@ -88,13 +88,6 @@ export class Station {
     this.#process = undefined;
   }
 
-  /** Ends the node at once, as a power cut does. */
-  async kill(): Promise<void> {
-    this.#process?.kill("SIGKILL");
-    await this.#process?.status;
-    this.#process = undefined;
-  }
-
   /** Runs a program inside this host to its end. */
   async run(program: readonly string[], ...args: string[]): Promise<Ran> {
     const [command, ...words] = program;
@@ -175,19 +168,19 @@ export class Station {
     }
   }
 
-  online(patienceMs?: number): Promise<void> {
-    return this.until("online", async () => (await this.status()).online, patienceMs);
+  online(): Promise<void> {
+    return this.until("online", async () => (await this.status()).online);
   }
 
   /** Joins and waits for a usable network. @returns our address in it */
-  async join(id: string, patienceMs?: number): Promise<string> {
+  async join(id: string): Promise<string> {
     await this.api("POST", `/network/${id}`, {});
-    return await this.joined(id, patienceMs);
+    return await this.joined(id);
   }
 
   /** Waits for a usable network. @returns our IPv4 address in it */
-  async joined(id: string, patienceMs?: number): Promise<string> {
-    await this.networkStatus(id, "OK", patienceMs);
+  async joined(id: string): Promise<string> {
+    await this.networkStatus(id, "OK");
     return await this.addressIn(id);
   }
 
