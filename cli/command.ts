@@ -142,6 +142,12 @@ export class CommandSpec {
     this.run = run;
     return this;
   }
+
+  /** Commands below this one, e.g. `zt service install` below `zt service`. */
+  holds(commands: CommandSpec[]): this {
+    this.commands = commands;
+    return this;
+  }
 }
 
 /** Declares a command. */
@@ -151,9 +157,7 @@ export function command(words: string, summary: string): CommandSpec {
 
 /** Declares a command that only holds others. */
 export function group(name: string, summary: string, commands: CommandSpec[]): CommandSpec {
-  const spec = new CommandSpec(name, summary);
-  spec.commands = commands;
-  return spec;
+  return new CommandSpec(name, summary).holds(commands);
 }
 
 /** The program: its commands, and what to do with words that name none. */
@@ -264,7 +268,7 @@ function declare(parent: Command, spec: CommandSpec, call: Caller): void {
   for (const inner of spec.commands) declare(made, inner, call);
   const { run } = spec;
   if (run) made.action((): Promise<void> => call(run, made.args, made.opts()));
-  else made.helpCommand(false);
+  if (spec.commands.length > 0) made.helpCommand(false);
 }
 
 function globalOptions(options: Record<string, string | boolean | undefined>): GlobalOptions {

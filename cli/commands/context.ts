@@ -11,6 +11,7 @@ import { readPort, readToken } from "../engine/home_files.ts";
 import { formatJson, type Json } from "../engine/json.ts";
 
 const LOCALHOST = "127.0.0.1";
+const STATUS_PATIENCE_MS = 3_000; // a service that takes longer hangs
 const START_PATIENCE_MS = 30_000; // a first start makes an identity: a second, ten on a small machine
 
 /** The home folder named by -D, or the usual one. */
@@ -36,9 +37,10 @@ export function requireService(call: Call): ApiClient {
   throw new NoServiceError(`no service has run on ${home.path} (-D names another home)`);
 }
 
-/** Whether a service answers there and takes our token. */
+/** Whether a service answers there, before long, and takes our token. */
 export async function isAnswering(client: ApiClient | undefined): Promise<boolean> {
-  return client !== undefined && (await client.send("GET", "/status")).status === 200;
+  const reply = await client?.send("GET", "/status", undefined, STATUS_PATIENCE_MS);
+  return reply?.status === 200;
 }
 
 /** The service of this home folder, started in the background, and said so, when none answers. */

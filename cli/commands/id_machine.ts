@@ -3,7 +3,7 @@
  * @module
  */
 import type { Io } from "../command.ts";
-import { machinePrimitives } from "../engine/primitives.ts";
+import { machinePrimitives, machineRandom } from "../engine/primitives.ts";
 import { Validator } from "../engine/validator.ts";
 import { idTool, type IdToolResult } from "./id.ts";
 
@@ -35,9 +35,7 @@ export async function idToolHere(
     return await idTool(args, {
       program,
       primitives: machinePrimitives,
-      random: (bytes) => {
-        crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
-      },
+      random: machineRandom,
       readFile,
       writeFile,
       wallMs: Date.now,

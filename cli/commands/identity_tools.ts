@@ -4,7 +4,7 @@
  * @module
  */
 import type { IdentityTools } from "../engine/own_identity.ts";
-import { machinePrimitives } from "../engine/primitives.ts";
+import { machinePrimitives, machineRandom } from "../engine/primitives.ts";
 import { WorkKernel } from "../../lib/kernel/mod.ts";
 
 /** A new kernel each time, when first asked to work: it holds 2 MiB. */
@@ -12,9 +12,7 @@ export function identityTools(): IdentityTools {
   let kernel: WorkKernel | undefined;
   return {
     primitives: machinePrimitives,
-    random: (bytes) => {
-      crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
-    },
+    random: machineRandom,
     work: (publicKey) => (kernel ??= new WorkKernel(machinePrimitives.sha512)).work(publicKey),
   };
 }

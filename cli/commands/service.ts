@@ -2,14 +2,9 @@
  * `zt service`: the node itself, in the foreground or started in the background; and its end.
  * @module
  */
+import { SIGKILL, signalProcess, SIGTERM } from "../../ffi/linux/process.ts";
 import { TimeoutError, UsageError } from "../../lib/base/errors.ts";
-import { type ApiServer, openApiServer } from "../api/server.ts";
-import type { ServiceView } from "../api/view.ts";
 import { type Call, command } from "../command.ts";
-import { type Home, HomeError } from "../engine/home.ts";
-import { ensureToken, writePort } from "../engine/home_files.ts";
-import { LiveSettings } from "../engine/live_settings.ts";
-import type { ServiceOptions } from "../engine/service_options.ts";
 import {
   ensureService,
   findService,
@@ -18,29 +13,37 @@ import {
   render,
   requireService,
 } from "./context.ts";
+import { install, uninstall, unit } from "./service_install.ts";
+import { runInForeground } from "./service_run.ts";
 
-const PID_FILE = "zerotier-one.pid";
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGQUIT"] as const;
-const FORCED_EXIT_MS = 5_000; // reference: 5 s for an orderly stop
 const STOP_PATIENCE_MS = 10_000; // twice what a stop may take
 const STOP_POLL_MS = 50;
-const LOG_CHECK_MS = 60_000; // how often the size of the log in the background is looked at
 
 /** `zt service`. */
 export const service = command("service", "Run the node")
   .option("--background", "start it in the background and return when it answers")
   .option("--stop", "end the one that runs")
+  .option("--times", "begin each line of the log with the time")
+  .holds([install, uninstall, unit])
   .example("zt service")
   .example("zt service --background")
-  .note("In the background it writes to service.log in the home folder.")
+  .example("zt service install")
+  .note(
+    "In the background it writes to service.log in the home folder, with the time; past 1 MB that becomes service.log.1.",
+  )
   .action(async (call) => {
     if (call.flag("background") && call.flag("stop")) {
       throw new UsageError("--background and --stop exclude each other");
     }
     if (call.flag("stop")) await stopService(call);
     else if (call.flag("background")) await startService(call);
-    else await runInForeground(call);
+    else await runInForeground(call, logOf(call));
   });
+
+function logOf(call: Call): (line: string) => void {
+  if (!call.flag("times")) return (line) => call.io.err(`${line}\n`);
+  return (line) => call.io.err(`${new Date().toISOString()} ${line}\n`);
+}
 
 async function startService(call: Call): Promise<void> {
   const home = homeOf(call);
@@ -59,103 +62,35 @@ async function startService(call: Call): Promise<void> {
   );
 }
 
+/** Asks it to end; one that does not answer is told by a signal, and one that does not heed that is killed. */
 async function stopService(call: Call): Promise<void> {
   const home = homeOf(call);
-  await requireService(call).call("POST", "/zt/stop", {});
+  const api = findService(call, home);
+  // With -p or -T it may be a service of another home: then nobody's process is ours to end.
+  const { port, token } = call.global;
+  const holder = port === undefined && token === undefined ? () => home.holder() : nobody;
+  const pid = await holder();
+  if (!pid || await isAnswering(api)) await requireService(call).call("POST", "/zt/stop", {});
+  else signalProcess(pid, SIGTERM);
+  const isGone = async () => await holder() === undefined && !(await isAnswering(api));
+  if (!(await comesTrue(isGone))) {
+    if (!pid) throw new TimeoutError("the service did not end in time");
+    call.io.err(`process ${pid} does not end by itself: killing it\n`);
+    signalProcess(pid, SIGKILL);
+    if (!(await comesTrue(isGone))) throw new TimeoutError(`process ${pid} cannot be killed`);
+  }
+  render(call, { stopped: true, home: home.path }, () => "the service has ended\n");
+}
+
+function nobody(): Promise<undefined> {
+  return Promise.resolve(undefined);
+}
+
+async function comesTrue(isTrue: () => Promise<boolean>): Promise<boolean> {
   const untilMs = performance.now() + STOP_PATIENCE_MS;
-  while (performance.now() < untilMs) {
-    if (home.readText(PID_FILE) === undefined && !(await isAnswering(findService(call, home)))) {
-      render(call, { stopped: true, home: home.path }, () => "the service has ended\n");
-      return;
-    }
+  do {
+    if (await isTrue()) return true;
     await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
-  }
-  throw new TimeoutError("the service did not end in time");
-}
-
-async function runInForeground(call: Call): Promise<void> {
-  const home = homeOf(call);
-  const lock = await home.lock();
-  const stop = new AbortController();
-  const abort = () => stop.abort();
-  const ignore = () => {};
-  for (const signal of SIGNALS) Deno.addSignalListener(signal, abort);
-  Deno.addSignalListener("SIGHUP", ignore); // as in the reference: a closed terminal does not end it
-  try {
-    await serve(call, home, stop);
-  } finally {
-    for (const signal of SIGNALS) Deno.removeSignalListener(signal, abort);
-    Deno.removeSignalListener("SIGHUP", ignore);
-    lock.release();
-  }
-}
-
-/** Runs until `stop` aborts, or something ends the service. */
-async function serve(call: Call, home: Home, stop: AbortController): Promise<void> {
-  const log = (line: string) => call.io.err(`${line}\n`);
-  const settings = new LiveSettings(home, log);
-  const random = (bytes: Uint8Array) => {
-    crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
-  };
-  const policy = {
-    authToken: ensureToken(home, "authtoken.secret", random),
-    metricsToken: ensureToken(home, "metricstoken.secret", random),
-    allowManagementFrom: () => settings.current.allowManagementFrom,
-  };
-  let server: ApiServer | undefined;
-  let failure: unknown;
-  const openApi = async (view: ServiceView, port: number) => {
-    try {
-      server = await openApiServer({ view, policy, port });
-      const bound = server.port;
-      ifPossible(log, () => writePort(home, bound));
-      ifPossible(log, () => home.write(PID_FILE, String(Deno.pid)));
-      log(`node ${view.status().address} is ready on port ${server.port}`);
-    } catch (error) {
-      failure = error;
-      stop.abort();
-    }
-  };
-  const { boundLog } = await import("../engine/background.ts");
-  const logTimer = setInterval(() => boundLog(home), LOG_CHECK_MS);
-  const { runService } = await import("../engine/control.ts");
-  let opening: Promise<void> | undefined;
-  const options: ServiceOptions = {
-    home,
-    settings,
-    port: call.global.port,
-    onReady: (view, ports) => {
-      opening = openApi(view, ports.primary);
-    },
-    log,
-    stop: () => stop.abort(),
-    signal: stop.signal,
-  };
-  const running = runService(options);
-  try {
-    await Promise.race([running, patienceAfter(stop.signal, FORCED_EXIT_MS)]);
-    await opening;
-  } finally {
-    clearInterval(logTimer);
-    await server?.close();
-    ifPossible(log, () => home.remove(PID_FILE));
-  }
-  if (failure !== undefined) throw failure;
-}
-
-/** What helps commands find the service is no reason to be without one: the disk may be full. */
-function ifPossible(log: (line: string) => void, change: () => void): void {
-  try {
-    change();
-  } catch (error) {
-    if (!(error instanceof HomeError)) throw error;
-    log(error.message);
-  }
-}
-
-/** Resolves a while after the signal aborts: a stop that hangs does not hang us. */
-function patienceAfter(signal: AbortSignal, patienceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => setTimeout(resolve, patienceMs), { once: true });
-  });
+  } while (performance.now() < untilMs);
+  return false;
 }

@@ -38,6 +38,7 @@ export async function startInBackground(start: BackgroundStart): Promise<number>
   const before = logLengthBytes(home);
   const serviceArgs = [
     "service",
+    "--times",
     "-D",
     home.path,
     ...(port === undefined ? [] : ["-p", `${port}`]),

@@ -7,12 +7,11 @@
 import { thisMachine } from "../../ffi/mod.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import type { ControllerStore } from "../../lib/controller/mod.ts";
-import type { Random } from "../../lib/crypto/primitives.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import { WorkKernel } from "../../lib/kernel/mod.ts";
 import type { Home } from "./home.ts";
 import { keepOwnIdentity, loadOwnIdentity } from "./own_identity.ts";
-import { machinePrimitives } from "./primitives.ts";
+import { machinePrimitives, machineRandom } from "./primitives.ts";
 import { Service } from "./service.ts";
 import type { ServiceOptions } from "./service_options.ts";
 import { EngineView } from "./service_view.ts";
@@ -24,10 +23,8 @@ import { Validator } from "./validator.ts";
  */
 export async function runService(options: ServiceOptions): Promise<void> {
   const { home, log, signal } = options;
-  const random: Random = (bytes) => {
-    crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
-  };
-  const identity = await ownIdentity(home, random, log);
+  const random = machineRandom;
+  const identity = await ownIdentity(home, log);
   const store = await openStore(home, options.settings.current.controllerDbPath, log);
   let service: Service | undefined;
   try {
@@ -42,13 +39,10 @@ export async function runService(options: ServiceOptions): Promise<void> {
   if (service.failure !== undefined) throw service.failure;
 }
 
-async function ownIdentity(
-  home: Home,
-  random: Random,
-  log: (line: string) => void,
-): Promise<Identity> {
+async function ownIdentity(home: Home, log: (line: string) => void): Promise<Identity> {
   const work = (publicKey: Uint8Array) => new WorkKernel(machinePrimitives.sha512).work(publicKey);
-  const found = loadOwnIdentity(home, { primitives: machinePrimitives, random, work });
+  const tools = { primitives: machinePrimitives, random: machineRandom, work };
+  const found = loadOwnIdentity(home, tools);
   if (found) return found;
   log("making an identity, which takes a moment");
   const validator = new Validator();

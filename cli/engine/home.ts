@@ -187,8 +187,27 @@ export class Home {
    */
   async lock(): Promise<HomeLock> {
     this.create();
+    const file = await this.#tryLock();
+    if (!file) {
+      throw new HomeError(
+        `a service is already running on ${this.path}; end it with: zt service --stop`,
+      );
+    }
+    noteHolder(file);
+    return { release: () => file.close() };
+  }
+
+  /** The process that has the lock; undefined when nobody has, 0 when it did not say who it is. */
+  async holder(): Promise<number | undefined> {
+    if (!stat(this.pathOf(LOCK_FILE))) return undefined;
+    const file = await this.#tryLock();
+    file?.close();
+    return file ? undefined : Number(this.readText(LOCK_FILE)) || 0;
+  }
+
+  /** Deno 2.4 has no tryLock: a lock that comes too late is given back at once. */
+  async #tryLock(): Promise<Deno.FsFile | undefined> {
     const file = this.#openLock();
-    // Deno 2.4 has no tryLock: a lock that comes too late is given back at once.
     const locked = file.lock(true).then(() => true);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<boolean>((resolve) => {
@@ -196,11 +215,9 @@ export class Home {
     });
     const won = await Promise.race([locked, late]);
     clearTimeout(timer);
-    if (won) return { release: () => file.close() };
+    if (won) return file;
     locked.finally(() => file.close());
-    throw new HomeError(
-      `a service is already running on ${this.path}; end it with: zt service --stop`,
-    );
+    return undefined;
   }
 
   #openLock(): Deno.FsFile {
@@ -221,6 +238,16 @@ function stat(path: string): Deno.FileInfo | undefined {
     return Deno.statSync(path);
   } catch {
     return undefined;
+  }
+}
+
+/** For {@linkcode Home.holder}; a full disk is no reason to do without the lock. */
+function noteHolder(file: Deno.FsFile): void {
+  try {
+    file.truncateSync();
+    file.writeSync(utf8(`${Deno.pid}`));
+  } catch {
+    // Then it is not said.
   }
 }
 

@@ -16,7 +16,7 @@ import {
 } from "node:crypto";
 import { concat, fromHex } from "../../lib/base/bytes.ts";
 import { AesKernel } from "../../lib/kernel/aes_kernel.ts";
-import type { Primitives } from "../../lib/crypto/primitives.ts";
+import type { Primitives, Random } from "../../lib/crypto/primitives.ts";
 
 /** What stands before 32 raw bytes in a DER key; RFC 8410. */
 const X25519_PRIVATE = fromHex("302e020100300506032b656e04220420");
@@ -102,4 +102,9 @@ export const machinePrimitives: Primitives = {
   ed25519Sign: (seed, message) => plain(sign(null, message, privateKey(ED25519_PRIVATE, seed))),
   ed25519Verify: verified,
   aesPair: (k0, k1) => new AesKernel(k0, k1),
+};
+
+/** See {@linkcode Random}: the system's own. */
+export const machineRandom: Random = (bytes) => {
+  crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
 };

@@ -14,7 +14,6 @@ import type {
 } from "../../ffi/mod.ts";
 import { releaseStartMemory } from "../../ffi/linux/memory.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
-import { ApiError } from "../../lib/base/errors.ts";
 import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
 import { contains, type Endpoint, sameIp, scopeOf } from "../../lib/base/ip.ts";
 import { type Address, formatAddress, type NetworkId } from "../../lib/base/ids.ts";
@@ -29,6 +28,7 @@ import { isTunnel } from "../../lib/peer/path.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
 import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
+import { IdentityCollision } from "./collision.ts";
 import { controllerAnswer, ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
 import { busPath } from "./dns/bus.ts";
@@ -410,15 +410,8 @@ export class Service {
       case "upstream":
         return this.tunnels.check();
       case "identity-collision":
-        return this.#collision();
+        return this.#fail(new IdentityCollision());
     }
-  }
-
-  /** A root knows another key under our address: this identity is of no use any more. */
-  #collision(): void {
-    this.home.setAside("identity.secret", "collides with another node's");
-    this.home.remove("identity.public");
-    this.#fail(new ApiError(0, "another node has our address; start again to get a new identity"));
   }
 
   /** Resolves when any network changed, when the time is over, or when the signal aborts. */

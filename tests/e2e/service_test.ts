@@ -1,5 +1,7 @@
-import { equal, match, ok } from "node:assert/strict";
+import { equal, match, notEqual, ok } from "node:assert/strict";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
+import { Identity } from "../../lib/identity/identity.ts";
+import { encodeCachedPeer } from "../../lib/node/peer_cache.ts";
 import { createNetwork, createPlanet, endToEndTest, FOLDER, Stage, until } from "./stage.ts";
 
 const PID_FILE = "zerotier-one.pid";
@@ -54,6 +56,53 @@ endToEndTest(
     const again = await node.say("service", "--stop");
     equal(again.code, 1);
     equal(again.err.trimEnd().split("\n").length, 1, again.err);
+    await stage.lab.end();
+  },
+);
+
+endToEndTest("zt service --stop ends a service its port file does not lead to", async () => {
+  const stage = new Stage("lost-port", ["one"]);
+  const node = stage.node("one");
+  await createPlanet(stage, node);
+  const service = node.start();
+  await service.ready();
+  Deno.writeTextFileSync(`${node.home}/zerotier-one.port`, "1");
+  match((await node.say("info")).err, /no service answers at 127\.0\.0\.1:1;/);
+  match((await node.say("service", "--background")).err, /already running .*zt service --stop/);
+  equal(await node.do("service", "--stop"), "the service has ended\n");
+  equal(await service.ended(), 0);
+  await stage.lab.end();
+});
+
+endToEndTest(
+  "a node whose address has another key at its root starts again as another",
+  async () => {
+    const stage = new Stage("collision", ["root", "a"]);
+    const root = stage.node("root");
+    const world = await createPlanet(stage, root);
+    const node = stage.node("a");
+    await node.do("planet", "use", world);
+    await node.do("id", "generate", `${node.home}/identity.secret`);
+    const secret = Deno.readTextFileSync(`${node.home}/identity.secret`);
+    const [address] = secret.split(":");
+
+    // The root met another key under that address in an earlier run, and recalls it when it looks for a controller there.
+    const { identity: otherText } = await node.ask<{ identity: string }>("id", "generate");
+    const other = Identity.parse(otherText.replace(/^[0-9a-f]{10}/, address)).publicOnly();
+    const version = { protocol: 11, major: 1, minor: 14, revision: 1 };
+    Deno.mkdirSync(`${root.home}/peers.d`, { recursive: true });
+    const cached = encodeCachedPeer({ identity: other, version, endpoints: [] });
+    Deno.writeFileSync(`${root.home}/peers.d/${address}.peer`, cached);
+    await root.start().ready();
+    await root.do("join", `${address}000001`);
+
+    const service = node.start();
+    await service.waitFor(/another node has our address: starting again/, 20_000);
+    await service.online();
+    const { address: now } = await node.ask<{ address: string }>("info");
+    notEqual(now, address);
+    equal(Deno.readTextFileSync(`${node.home}/identity.secret.saved_after_collision`), secret);
+    await service.stop();
     await stage.lab.end();
   },
 );

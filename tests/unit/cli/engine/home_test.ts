@@ -92,6 +92,17 @@ Deno.test("Home.lock() keeps a second service out until the first lets go", () =
     second.release();
   }));
 
+Deno.test("Home.holder() names the process that has the lock, and nobody once it is free", () =>
+  inHome(async (home) => {
+    assert.equal(await home.holder(), undefined);
+    home.write("service.lock", "1234567890123"); // what an earlier one left
+    assert.equal(await home.holder(), undefined);
+    const lock = await home.lock();
+    assert.equal(await home.holder(), Deno.pid);
+    lock.release();
+    assert.equal(await home.holder(), undefined);
+  }));
+
 Deno.test("Home.lock() makes the folder, for its owner alone", () =>
   inHome(async (home) => {
     const inner = new Home(home.pathOf("deep/inner"));

@@ -1,0 +1,126 @@
+/**
+ * `zt service unit|install|uninstall`: the service in the hands of systemd.
+ * @module
+ */
+import { SystemError, UsageError } from "../../lib/base/errors.ts";
+import { type Call, command } from "../command.ts";
+import { HomeError } from "../engine/home.ts";
+import { selfArgs } from "../engine/self_command.ts";
+import { systemdUnit } from "../engine/systemd_unit.ts";
+import { homeOf, render } from "./context.ts";
+
+const UNIT_NAME = "zt.service";
+const UNIT_FOLDER = "/etc/systemd/system";
+const ELSEWHERE = "without systemd, start at boot: zt service --background";
+
+/** Where systemd looks, and how it is told; tests have others. */
+export interface Systemd {
+  unitFolder: string;
+  /** @throws {SystemError} with what it complained of */
+  systemctl: (...words: string[]) => Promise<void>;
+}
+
+const thisSystemd: Systemd = { unitFolder: UNIT_FOLDER, systemctl };
+
+/** `zt service unit`. */
+export const unit = command("unit", "Print the systemd unit that `install` writes")
+  .example("zt service unit > /etc/systemd/system/zt.service")
+  .action((call) => {
+    const text = unitText(call);
+    render(call, { unit: text }, () => text);
+  });
+
+/** `zt service install`. */
+export const install = command("install", "Let systemd run it, now and at every boot")
+  .example("zt service install")
+  .action(async (call) => {
+    const path = await installUnit(call, thisSystemd);
+    render(call, { installed: path }, () => `systemd runs it now and at every boot: ${path}\n`);
+  });
+
+/** `zt service uninstall`. */
+export const uninstall = command("uninstall", "Take it out of the hands of systemd, and end it")
+  .example("zt service uninstall")
+  .note("The home folder stays as it is.")
+  .action(async (call) => {
+    const removed = await uninstallUnit(thisSystemd);
+    const text = removed ? "ended, and not started any more" : "it was not installed";
+    render(call, { removed }, () => `${text}\n`);
+  });
+
+function unitText(call: Call): string {
+  const home = homeOf(call).path;
+  if (!home.startsWith("/")) throw new UsageError(`-D must be an absolute path here, not ${home}`);
+  const program = { path: Deno.execPath(), args: selfArgs() };
+  return systemdUnit(program, home, call.global.port);
+}
+
+/**
+ * Writes the unit and starts it; once more after an update of the program, too.
+ * @returns its path
+ */
+export async function installUnit(
+  call: Call,
+  { unitFolder, systemctl }: Systemd,
+): Promise<string> {
+  const path = `${unitFolder}/${UNIT_NAME}`;
+  const home = homeOf(call);
+  const text = unitText(call);
+  if (!isThere(path) && await home.holder() !== undefined) {
+    throw new HomeError(
+      `a service runs on ${home.path} already; end it first: zt service --stop`,
+    );
+  }
+  write(path, text);
+  await systemctl("daemon-reload");
+  await systemctl("enable", UNIT_NAME);
+  await systemctl("restart", UNIT_NAME);
+  return path;
+}
+
+/** @returns false when there was no unit */
+export async function uninstallUnit({ unitFolder, systemctl }: Systemd): Promise<boolean> {
+  const path = `${unitFolder}/${UNIT_NAME}`;
+  if (!isThere(path)) return false;
+  await systemctl("disable", "--now", UNIT_NAME);
+  Deno.removeSync(path);
+  await systemctl("daemon-reload");
+  return true;
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function write(path: string, text: string): void {
+  try {
+    Deno.writeTextFileSync(path, text);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new SystemError(`write ${path}`, "ENOENT", ELSEWHERE);
+    }
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new SystemError(`write ${path}`, "EACCES", "run as root");
+    }
+    throw error;
+  }
+}
+
+async function systemctl(...words: string[]): Promise<void> {
+  const operation = `systemctl ${words.join(" ")}`;
+  const told = await new Deno.Command("systemctl", { args: words, stdin: "null" }).output()
+    .catch((error) => {
+      if (error instanceof Deno.errors.NotFound) {
+        throw new SystemError(operation, "ENOENT", ELSEWHERE);
+      }
+      throw error;
+    });
+  if (told.success) return;
+  const complaint = new TextDecoder().decode(told.stderr).trim().split("\n")[0];
+  throw new SystemError(operation, complaint || `exit code ${told.code}`, ELSEWHERE);
+}
