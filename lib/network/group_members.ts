@@ -47,10 +47,26 @@ export class GroupMembers {
     if (members?.delete(member)) this.#forget(member);
   }
 
-  /** Who is subscribed, in no particular order. */
-  of(network: NetworkId, group: MulticastGroup): Address[] {
+  /** How many are subscribed. */
+  count(network: NetworkId, group: MulticastGroup): number {
+    return this.#networks.get(network)?.get(groupKey(group))?.size ?? 0;
+  }
+
+  /**
+   * Some who are subscribed, others each time: who is named goes to the end of the line, so a group of a hundred thousand costs
+   * no more than a small one, and none of its members is troubled more than the others. The reference draws them at random.
+   */
+  next(network: NetworkId, group: MulticastGroup, limit: number): Address[] {
     const members = this.#networks.get(network)?.get(groupKey(group));
-    return members ? [...members.keys()] : [];
+    const named: Address[] = [];
+    if (!members) return named;
+    for (const [member, atMs] of members) {
+      if (named.length === Math.min(limit, members.size)) break;
+      named.push(member);
+      members.delete(member);
+      members.set(member, atMs);
+    }
+    return named;
   }
 
   /** Drops what was not repeated in time. */

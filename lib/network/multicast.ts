@@ -176,8 +176,8 @@ export class Multicast {
     origin: Address | undefined,
   ): void {
     const limit = network.config?.multicastLimit ?? 0;
-    const known = this.members.of(network.id, group);
-    const missing = limit - known.length;
+    const known = this.members.count(network.id, group);
+    const missing = limit - known;
     const sentTo = new Set<Address>([this.vl1.address]);
     if (origin !== undefined) sentTo.add(origin);
     const gatherLimit = missing > 0 ? missing + 1 : 1;
@@ -191,15 +191,16 @@ export class Multicast {
       sentTo,
       sentToMax: sentTo.size + limit,
     };
+    const bridges = network.specialists(Role.ACTIVE_BRIDGE);
     const recipients = [
-      ...network.specialists(Role.ACTIVE_BRIDGE),
-      ...(known.length === 0 ? this.#reachableMembers(network) : []),
-      ...this.#shuffled(known.filter((address) => !network.isActiveBridge(address))),
+      ...bridges,
+      ...(known === 0 ? this.#reachableMembers(network) : []),
+      ...this.members.next(network.id, group, pending.sentToMax + bridges.length),
     ];
     for (const address of recipients) this.#copy(pending, address);
     if (missing <= 0) return;
     const state = this.#state(`${network.id}|${groupKey(group)}`);
-    const spacingMs = known.length === 0 ? GATHER_AGAIN_MS : GATHER_EVERY_MS;
+    const spacingMs = known === 0 ? GATHER_AGAIN_MS : GATHER_EVERY_MS;
     if (this.vl1.nowMs - state.lastGatherMs >= spacingMs) {
       state.lastGatherMs = this.vl1.nowMs;
       this.#gather(network, group, missing + 1);

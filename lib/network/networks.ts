@@ -393,12 +393,12 @@ export class Networks {
     limit: number,
     except: Address,
   ): GatherResult {
-    const others = this.members.of(id, group);
     const own = this.#networks.get(id)?.subscribes(group) ? [this.vl1.address] : [];
-    const members = [...own, ...others.filter((address) => address !== except)];
+    const most = Math.min(limit, GATHERED_MAX);
+    const others = this.members.next(id, group, most + 1).filter((address) => address !== except);
     return {
-      totalKnown: own.length + others.length,
-      members: members.slice(0, Math.min(limit, GATHERED_MAX)),
+      totalKnown: own.length + this.members.count(id, group),
+      members: [...own, ...others].slice(0, most),
     };
   }
 

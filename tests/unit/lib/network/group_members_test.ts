@@ -6,14 +6,27 @@ const NETWORK = 0x1234n as NetworkId;
 const group = (adi: number) => ({ mac: 0xffff_ffff_ffff as Mac, adi });
 const member = (n: number) => n as Address;
 
-Deno.test("GroupMembers.of() names who subscribes, by network and whole group", () => {
+Deno.test("GroupMembers.next() names who subscribes, by network and whole group", () => {
   const members = new GroupMembers();
   members.add(NETWORK, group(1), member(7), 0);
   members.add(NETWORK, group(1), member(8), 0);
   members.add(NETWORK, group(2), member(9), 0);
-  assert.deepEqual(members.of(NETWORK, group(1)), [7, 8]);
-  assert.deepEqual(members.of(NETWORK, group(3)), []);
-  assert.deepEqual(members.of(0x9999n as NetworkId, group(1)), []);
+  assert.deepEqual(members.next(NETWORK, group(1), 9), [7, 8]);
+  assert.deepEqual(members.next(NETWORK, group(3), 9), []);
+  assert.deepEqual(members.next(0x9999n as NetworkId, group(1), 9), []);
+});
+
+Deno.test("GroupMembers.next() names everybody in turn, no more than asked for and nobody twice", () => {
+  const members = new GroupMembers();
+  for (let n = 1; n <= 5; n++) members.add(NETWORK, group(1), member(n), 0);
+  const next = (limit: number) => members.next(NETWORK, group(1), limit);
+  assert.deepEqual([next(2), next(2), next(2)], [[1, 2], [3, 4], [5, 1]]);
+  assert.deepEqual(next(9), [2, 3, 4, 5, 1]);
+  assert.deepEqual(next(0), []);
+  assert.equal(members.count(NETWORK, group(1)), 5);
+  members.add(NETWORK, group(1), member(3), 1_000);
+  members.expire(600_000);
+  assert.deepEqual(next(9), [3], "being named renews nothing");
 });
 
 Deno.test("GroupMembers.add() counts a repeated subscription once", () => {
@@ -33,7 +46,7 @@ Deno.test("GroupMembers.expire() forgets what was not repeated within ten minute
   members.expire(599_999);
   assert.equal(members.size, 2);
   members.expire(600_000);
-  assert.deepEqual(members.of(NETWORK, group(1)), [8]);
+  assert.deepEqual(members.next(NETWORK, group(1), 9), [8]);
   assert.equal(members.size, 1);
 });
 
