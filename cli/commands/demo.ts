@@ -79,7 +79,7 @@ async function runInUserNamespace(refusal: SystemError): Promise<number> {
       stdout: stdio,
       stderr: stdio,
     });
-  const may = await unshare(["true"], "null").output().catch(() => undefined);
+  const may = await trial(() => unshare(["true"], "null").output());
   if (!may?.success) {
     const why = may ? "this kernel does not let users make namespaces" : "there is no unshare";
     throw new SystemError(refusal.operation, refusal.code, `run as root: ${why}`);
@@ -92,6 +92,16 @@ async function runInUserNamespace(refusal: SystemError): Promise<number> {
     return (await child.status).code;
   } finally {
     for (const { signal, pass } of forwards) Deno.removeSignalListener(signal, pass);
+  }
+}
+
+/** @returns undefined when there is no such program: Deno 2.4 says so at once, later ones when it is waited for */
+async function trial<T>(run: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

@@ -66,13 +66,19 @@ export async function installUnit(
   const path = `${unitFolder}/${UNIT_NAME}`;
   const home = homeOf(call);
   const text = unitText(call);
-  if (!isThere(path) && await home.holder() !== undefined) {
+  const isNew = !isThere(path);
+  if (isNew && await home.holder() !== undefined) {
     throw new HomeError(
       `a service runs on ${home.path} already; end it first: zt service --stop`,
     );
   }
   write(path, text);
-  await systemctl("daemon-reload");
+  try {
+    await systemctl("daemon-reload");
+  } catch (error) {
+    if (isNew) Deno.removeSync(path); // there is no systemd to see it
+    throw error;
+  }
   await systemctl("enable", UNIT_NAME);
   await systemctl("restart", UNIT_NAME);
   return path;
@@ -113,13 +119,13 @@ function write(path: string, text: string): void {
 
 async function systemctl(...words: string[]): Promise<void> {
   const operation = `systemctl ${words.join(" ")}`;
-  const told = await new Deno.Command("systemctl", { args: words, stdin: "null" }).output()
-    .catch((error) => {
-      if (error instanceof Deno.errors.NotFound) {
-        throw new SystemError(operation, "ENOENT", ELSEWHERE);
-      }
-      throw error;
-    });
+  let told: Deno.CommandOutput;
+  try {
+    told = await new Deno.Command("systemctl", { args: words, stdin: "null" }).output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new SystemError(operation, "ENOENT", ELSEWHERE);
+  }
   if (told.success) return;
   const complaint = new TextDecoder().decode(told.stderr).trim().split("\n")[0];
   throw new SystemError(operation, complaint || `exit code ${told.code}`, ELSEWHERE);

@@ -3,7 +3,7 @@
  * @module
  */
 
-/** The running program, whatever its file is called: the one path besides `unshare` the compiled program may run. */
+/** The running program, whatever its file is called: besides `unshare` and `systemctl` all the compiled program may run. */
 const OWN_EXECUTABLE = "/proc/self/exe";
 const PERMISSIONS = ["read", "write", "net", "env", "sys", "ffi", "run"] as const;
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { Writer } from "../base/bytes.ts";
-import { type Address, isAdHoc, type NetworkId } from "../base/ids.ts";
+import { type Address, type NetworkId } from "../base/ids.ts";
 import type { MulticastGroup } from "../base/multicast_group.ts";
 import { Waiting } from "../base/waiting.ts";
 import { Role } from "../credential/network_config_binary.ts";
@@ -120,7 +120,7 @@ export class Networks {
     if (!usable) {
       this.vl1.outbox.push({ kind: "configure", network: id, port: network.port() });
       const record = { what: "network" as const, network: id, bytes: EMPTY_DICTIONARY };
-      if (cached === undefined && !isAdHoc(id)) this.vl1.outbox.push({ kind: "persist", record });
+      if (cached === undefined) this.vl1.outbox.push({ kind: "persist", record });
     }
     for (const member of members.slice(0, REMEMBERED_MAX)) {
       network.membership(member);

@@ -22,7 +22,7 @@ const PERMISSIONS = [
   "--allow-write",
   "--allow-env",
   "--allow-sys=uid,hostname,networkInterfaces,statfs",
-  "--allow-run=/proc/self/exe,unshare,systemctl",
+  "--allow-run=/proc/self/exe,/usr/bin/unshare,/bin/unshare,/usr/bin/systemctl,/bin/systemctl",
 ];
 /** The package, by architecture, and the Deno whose base executable it carries. */
 const CARRIERS: Record<string, string> = {

@@ -59,6 +59,13 @@ Deno.test("installUnit() says what to do where there is no systemd", () =>
     });
   }));
 
+Deno.test("installUnit() leaves nothing behind where systemd does not run", () =>
+  onMachine(async ({ call, path, systemd }) => {
+    const systemctl = () => Promise.reject(new SystemError("systemctl", "ENOENT"));
+    await assert.rejects(installUnit(call, { ...systemd, systemctl }), SystemError);
+    assert.throws(() => Deno.statSync(path));
+  }));
+
 Deno.test("installUnit() wants a home that means the same everywhere", () =>
   onMachine(async ({ call, systemd }) => {
     await assert.rejects(installUnit(call, systemd), UsageError);

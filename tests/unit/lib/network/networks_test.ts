@@ -198,6 +198,20 @@ Deno.test("a configuration is asked for again after a minute, in low bandwidth m
   assert.equal(network.requestDueMs - alice.vl1.nowMs, 64 * 60_000);
 });
 
+Deno.test("joining is kept for the next start, of an ad-hoc network too, and not kept again then", () => {
+  const bench = new Bench();
+  const alice = bench.add(ALICE);
+  const kept = (network: bigint, config?: Uint8Array) => {
+    bench.actions.length = 0;
+    const join = { kind: "join", network: network as NetworkId, config } as const;
+    bench.hand(alice, { kind: "command", command: join });
+    return bench.actions.filter(({ action }) => action.kind === "persist").length;
+  };
+  assert.equal(kept(NETWORK), 1);
+  assert.equal(kept(0xff00_1600_1600_0000n), 1);
+  assert.equal(kept(0xff00_5000_5000_0000n, new Uint8Array(0)), 0);
+});
+
 Deno.test("leaving forgets the network, its port and its file", () => {
   const { bench, alice, bob } = village();
   bench.hand(alice, { kind: "command", command: { kind: "leave", network: NETWORK } });
