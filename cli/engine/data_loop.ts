@@ -24,13 +24,10 @@ import {
   WRITES_AT,
 } from "../../lib/dataplane/arena.ts";
 import { RUN_BYTES, WRITE_BYTES } from "../../lib/kernel/data_kernel.ts";
-import { pathTag } from "../../lib/dataplane/path_tag.ts";
-import { type Escape, type Output, Plane, type Source } from "../../lib/dataplane/plane.ts";
+import { type Output, Plane, type Source } from "../../lib/dataplane/plane.ts";
 import { decodeTableRecord } from "../../lib/dataplane/table_records.ts";
 import {
-  NO_SOCKET,
   putRecord,
-  putRecordEndpoint,
   RECORD_HEADER_LENGTH,
   RECORD_IP_AT,
   recordId,
@@ -39,16 +36,16 @@ import {
   recordKind,
   recordPort,
   recordValue,
-  RELAYED_LENGTH,
   SOCKET_CUTS,
   TAP_HEADERS,
   TAP_JOINS_UDP,
-  TRAFFIC_DIRECT,
-  TRAFFIC_LENGTH,
-  TRAFFIC_RELAYED,
 } from "../../lib/dataplane/records.ts";
 import { Stat } from "../../lib/dataplane/stats.ts";
 import type { Address } from "../../lib/base/ids.ts";
+import { Endpoints } from "./data_endpoints.ts";
+import { RingEscape } from "./data_escape.ts";
+import { DataReports } from "./data_reports.ts";
+import { Linger } from "./linger.ts";
 import { RingReader, RingWriter } from "./ring.ts";
 
 /** What the control thread hands a new Worker. */
@@ -77,8 +74,13 @@ const LONG_MESSAGES_PER_TURN = 4; // super-datagrams of 64 KB; of shorter ones B
 const LONG_BYTES = 8_192;
 /** What is ready goes on at once rather than at the end of the turn: whoever waits for it can begin, on another processor. */
 const PIECE_BYTES = 32_768;
-const REPORT_MS = 100; // how often control hears of traffic
-const ENDPOINTS = 4_096; // remote endpoints remembered by their tag, to name them in reports
+const BUSY_MS = 2; // a TAP read within this time has more than single frames
+/** A turn of no more is of single packets, not of a stream: what comes next may be the answer. */
+const SPARSE_PACKETS = 2;
+/** Kinds of turns, as flags: something came from a socket, from a TAP. */
+const TURN_RECEIVED = 1;
+const TURN_SENT = 2;
+const TURN_KINDS = 4;
 const ACKNOWLEDGE_SPARE = 16_384; // room packets leave in the ring for answers to control
 const VNET_HEADER_LENGTH = 10;
 
@@ -93,6 +95,8 @@ interface Descriptor {
   readonly fd: number;
   readonly batch: SendBatch | undefined; // of a socket
   readonly vnet: number; // bytes of virtio header, of a TAP
+  lastReadMs: number; // of a TAP
+  written: boolean; // of a TAP: there may be answers to what was written
 }
 
 /** An answer that found no room in the ring and must not be lost. */
@@ -101,21 +105,6 @@ interface Owed {
   readonly id: number;
   readonly value: number;
   readonly about: number;
-}
-
-/** What control was last told of a session. */
-interface SessionReport {
-  readonly slot: number;
-  direct: number;
-  relayed: number;
-  sent: number;
-}
-
-/** What control was last told of a flow. */
-interface RelayReport {
-  readonly slot: number;
-  packets: number;
-  bytes: number;
 }
 
 /** Milliseconds as the data plane stamps them: 32 bits, never 0. */
@@ -128,44 +117,8 @@ function randomWord(): number {
   return crypto.getRandomValues(randomWords)[0];
 }
 
-/** Remote endpoints by their tags; the last one with a tag's low bits is kept. Allocates nothing once made. */
-class Endpoints {
-  readonly #tags = new Int32Array(ENDPOINTS);
-  readonly #sockets = new Uint32Array(ENDPOINTS);
-  readonly #ports = new Uint16Array(ENDPOINTS);
-  readonly #lengths = new Uint8Array(ENDPOINTS);
-  readonly #ips = new Uint8Array(ENDPOINTS * 16);
-
-  /** The tag of a source, which is remembered. */
-  tag(source: Source): number {
-    const { socketId, ip, ipAt, ipLength, port } = source;
-    const tag = pathTag(socketId, ip, ipAt, ipLength, port);
-    const i = tag & (ENDPOINTS - 1);
-    if (this.#tags[i] === tag) return tag;
-    this.#tags[i] = tag;
-    this.#sockets[i] = socketId;
-    this.#ports[i] = port;
-    this.#lengths[i] = ipLength;
-    for (let k = 0; k < ipLength; k++) this.#ips[i * 16 + k] = ip[ipAt + k];
-    return tag;
-  }
-
-  /** Adds the endpoint of a tag to a record, if it is still known. */
-  put(view: DataView, record: number, tag: number): void {
-    const i = tag & (ENDPOINTS - 1);
-    if (this.#tags[i] !== tag) return;
-    view.setUint32(record + RECORD_HEADER_LENGTH, this.#sockets[i], true);
-    const length = this.#lengths[i];
-    view.setUint8(record + 1, length);
-    for (let k = 0; k < length; k++) {
-      view.setUint8(record + RECORD_IP_AT + k, this.#ips[i * 16 + k]);
-    }
-    view.setUint16(record + RECORD_HEADER_LENGTH + 4, this.#ports[i], true);
-  }
-}
-
 /** The Worker's state. One per Worker. */
-export class DataLoop implements Escape, Output {
+export class DataLoop implements Output {
   readonly #commands: RingReader;
   readonly #commandBlock: Block; // the same memory, for the kernel to read from
   readonly #toControl: RingWriter;
@@ -180,9 +133,9 @@ export class DataLoop implements Escape, Output {
   readonly #frameVectorAddress = this.#controlVector.addressAt(16); // of the frame alone
   readonly #emptyHeader = new Block(VNET_HEADER_LENGTH);
   readonly #endpoints = new Endpoints();
-  readonly #reports: SessionReport[] = []; // by session slot; only those with a session
-  readonly #relayReports: RelayReport[] = []; // of every flow
+  readonly #reports: DataReports;
   readonly #relaying: Descriptor[] = []; // sockets with datagrams of others to send before the next receive
+  readonly #written: Descriptor[] = []; // TAPs with frames just written to them
   readonly #poll = new PollSet(DESCRIPTORS_MAX + 1);
   readonly #plane: Plane;
   readonly #source: Source;
@@ -192,7 +145,9 @@ export class DataLoop implements Escape, Output {
   readonly #taps = new Map<number, Descriptor>();
   #nowMs = 0;
   #messagesMax = BATCH_COUNT; // to receive in a turn
-  #reportDueMs = Infinity;
+  readonly #linger = new Linger(TURN_KINDS);
+  #turnKind = 0;
+  #turnPackets = 0;
   #stopped = false;
 
   /** @param wakeControl Called at most once per turn, when control sleeps and has something to read */
@@ -207,9 +162,20 @@ export class DataLoop implements Escape, Output {
       self: setup.self as Address,
       ids: setup.ids,
       random: randomWord,
-      escape: this,
+      escape: new RingEscape({
+        arena: this.#arena,
+        ring: this.#toControl,
+        spareBytes: ACKNOWLEDGE_SPARE,
+        stats: this.#stats,
+      }),
       output: this,
       stats: this.#stats,
+    });
+    this.#reports = new DataReports({
+      plane: this.#plane,
+      endpoints: this.#endpoints,
+      ring: this.#toControl,
+      spareBytes: ACKNOWLEDGE_SPARE,
     });
     const ip = this.#received.names;
     this.#source = { socketId: 0, ip, ipAt: 0, ipLength: 0, port: 0, tag: 0 };
@@ -233,11 +199,10 @@ export class DataLoop implements Escape, Output {
     if (this.#stopped) return;
     const idle = this.#owed.length === 0 && this.#commands.sleep();
     // The clock was read before this turn's work: a report a moment late matters less than another call.
-    const waitMs = Math.min(TURN_MS_MAX, Math.max(0, this.#reportDueMs - this.#nowMs));
-    const ready = this.#poll.wait(idle ? Math.ceil(waitMs) : 0);
+    const waitMs = Math.min(TURN_MS_MAX, Math.max(0, this.#reports.dueMs - this.#nowMs));
+    const ready = this.#wait(idle ? Math.ceil(waitMs) : 0);
     this.#commands.awake();
-    this.#nowMs = bootTimeMs();
-    if (this.#nowMs >= this.#reportDueMs) this.#report();
+    if (this.#nowMs >= this.#reports.dueMs) this.#reports.send();
     if (ready === 0) return;
     if (this.#poll.events(0) !== 0) this.#wake.drain();
     const descriptors = this.#descriptors; // a new array when one is lost: this one stays as it is
@@ -245,7 +210,43 @@ export class DataLoop implements Escape, Output {
       const events = this.#poll.events(i + 1);
       if (events !== 0) this.#read(descriptors[i], events);
     }
+    this.#readAnswers();
     if (this.#toControl.mustWake()) this.wakeControl();
+  }
+
+  /** Until something is ready, at most this long. @returns how many descriptors are */
+  #wait(waitMs: number): number {
+    const kind = this.#turnKind;
+    const isSparse = this.#turnPackets > 0 && this.#turnPackets <= SPARSE_PACKETS;
+    this.#turnKind = 0;
+    this.#turnPackets = 0;
+    if (waitMs === 0 || !isSparse) return this.#pollFor(waitMs);
+    const sinceMs = this.#nowMs = bootTimeMs();
+    const untilMs = sinceMs + this.#linger.lookMs(kind);
+    let ready = 0;
+    while (ready === 0 && this.#nowMs < untilMs) ready = this.#pollFor(0);
+    if (ready === 0) ready = this.#pollFor(waitMs);
+    this.#linger.learn(kind, this.#nowMs - sinceMs);
+    return ready;
+  }
+
+  #pollFor(waitMs: number): number {
+    const ready = this.#poll.wait(waitMs);
+    this.#nowMs = bootTimeMs();
+    return ready;
+  }
+
+  /**
+   * The system answers many frames while it takes them, pings and acknowledgements among them: looking for that at once saves
+   * a poll, and whoever waits for it a moment.
+   */
+  #readAnswers(): void {
+    const written = this.#written;
+    for (let i = 0; i < written.length; i++) {
+      written[i].written = false;
+      if (this.#taps.has(written[i].id)) this.#readTap(written[i]);
+    }
+    written.length = 0;
   }
 
   #read(descriptor: Descriptor, events: number): void {
@@ -254,7 +255,7 @@ export class DataLoop implements Escape, Output {
       this.#readSocket(descriptor);
       if ((events & POLLNVAL) !== 0) this.#lose(descriptor);
     } else if (descriptor.kind === RecordKind.ADD_TAP) {
-      this.#readTap(descriptor);
+      if (!descriptor.written) this.#readTap(descriptor);
     } else {
       this.#forget(descriptor);
       this.#answer((events & POLLIN) !== 0 ? RecordKind.SIGNAL : RecordKind.LOST, descriptor, 0);
@@ -267,6 +268,8 @@ export class DataLoop implements Escape, Output {
     const count = received.receive(descriptor.fd, this.#messagesMax);
     if (count === 0) return;
     source.socketId = descriptor.id;
+    this.#turnPackets += count;
+    this.#turnKind |= TURN_RECEIVED;
     const tick = tickOf(this.#nowMs);
     let turnBytes = 0;
     let pieceBytes = 0;
@@ -287,7 +290,7 @@ export class DataLoop implements Escape, Output {
     }
     this.#endUdp();
     this.#messagesMax = turnBytes > count * LONG_BYTES ? LONG_MESSAGES_PER_TURN : BATCH_COUNT;
-    this.#expectReport();
+    this.#reports.expect(this.#nowMs);
   }
 
   #endUdp(): void {
@@ -299,10 +302,12 @@ export class DataLoop implements Escape, Output {
   #readTap(descriptor: Descriptor): void {
     const c = libc();
     const tick = tickOf(this.#nowMs);
+    // After silence one frame comes alone: better send it than look in vain for another. Poll would tell of one.
+    const framesMax = this.#nowMs - descriptor.lastReadMs < BUSY_MS ? FRAMES_PER_TURN : 1;
     let turnBytes = 0;
     let pieceBytes = 0;
     this.#plane.beginTap(tick);
-    for (let i = 0; i < FRAMES_PER_TURN && turnBytes < TURN_BYTES; i++) {
+    for (let i = 0; i < framesMax && turnBytes < TURN_BYTES; i++) {
       const length = c.readv(descriptor.fd, this.#readVector.address, 1);
       if (length < 0) {
         const number = errno();
@@ -311,6 +316,9 @@ export class DataLoop implements Escape, Output {
         break;
       }
       this.#plane.fromTap(TAP_IN_AT, length, descriptor.id);
+      this.#turnPackets++;
+      this.#turnKind |= TURN_SENT;
+      descriptor.lastReadMs = this.#nowMs;
       turnBytes += length;
       pieceBytes += length;
       if (pieceBytes < PIECE_BYTES) continue;
@@ -319,7 +327,7 @@ export class DataLoop implements Escape, Output {
       pieceBytes = 0;
     }
     this.#plane.endTap();
-    this.#expectReport();
+    this.#reports.expect(this.#nowMs);
   }
 
   /** Part of {@linkcode Output}. */
@@ -367,62 +375,9 @@ export class DataLoop implements Escape, Output {
       vector.view.setUint32(8, view.getUint32(entry + 4, true), true);
       const taken = libc().writev(descriptor.fd, vector.address, 1);
       this.#stats[taken < 0 ? Stat.DROPPED_WRITE : Stat.FRAMES_OUT]++;
-    }
-  }
-
-  #expectReport(): void {
-    const someone = this.#reports.length > 0 || this.#relayReports.length > 0;
-    if (this.#reportDueMs === Infinity && someone) {
-      this.#reportDueMs = this.#nowMs + REPORT_MS;
-    }
-  }
-
-  /** Tells control which sessions had traffic since its last word. */
-  #report(): void {
-    this.#reportDueMs = Infinity;
-    this.#reportRelayed();
-    const { sessions } = this.#plane;
-    for (const report of this.#reports) {
-      const { slot } = report;
-      const direct = sessions.directTick(slot);
-      const relayed = sessions.relayedTick(slot);
-      const sent = this.#plane.sent(slot);
-      if (direct === report.direct && relayed === report.relayed && sent === report.sent) continue;
-      const record = this.#toControl.reserve(
-        RECORD_HEADER_LENGTH + TRAFFIC_LENGTH,
-        ACKNOWLEDGE_SPARE,
-      );
-      if (record < 0) return; // control is behind: the next report says it all
-      const { view } = this.#toControl;
-      const cameDirect = direct !== report.direct;
-      const about = (cameDirect ? TRAFFIC_DIRECT : 0) |
-        (relayed !== report.relayed ? TRAFFIC_RELAYED : 0);
-      putRecord(view, record, RecordKind.TRAFFIC, slot, sent - report.sent, about);
-      view.setUint32(record + RECORD_HEADER_LENGTH, NO_SOCKET, true);
-      if (cameDirect) this.#endpoints.put(view, record, sessions.pathTag(slot));
-      this.#toControl.commit();
-      report.direct = direct;
-      report.relayed = relayed;
-      report.sent = sent;
-    }
-  }
-
-  /** Tells control which flows were passed on since its last word. */
-  #reportRelayed(): void {
-    const { relays } = this.#plane;
-    for (const report of this.#relayReports) {
-      const packets = relays.packets(report.slot);
-      if (packets === report.packets) continue;
-      const bytes = relays.bytes(report.slot);
-      const length = RECORD_HEADER_LENGTH + RELAYED_LENGTH;
-      const record = this.#toControl.reserve(length, ACKNOWLEDGE_SPARE);
-      if (record < 0) return; // control is behind: the next report says it all
-      const { view } = this.#toControl;
-      putRecord(view, record, RecordKind.RELAYED, report.slot, packets - report.packets);
-      view.setFloat64(record + RECORD_HEADER_LENGTH, bytes - report.bytes, true);
-      this.#toControl.commit();
-      report.packets = packets;
-      report.bytes = bytes;
+      if (descriptor.written) continue;
+      descriptor.written = true;
+      this.#written.push(descriptor);
     }
   }
 
@@ -439,58 +394,6 @@ export class DataLoop implements Escape, Output {
     if (batch.count === 0) this.#relaying.push(descriptor);
     this.#stats[Stat.BYTES_OUT] += length;
     batch.add(this.#arena, at, length, segment, ip, 0, ip.length, port);
-  }
-
-  /** Part of {@linkcode Escape}. */
-  sealed(at: number, length: number, source: Source): void {
-    const ring = this.#toControl;
-    const record = ring.reserve(RECORD_HEADER_LENGTH + length, ACKNOWLEDGE_SPARE);
-    if (record < 0) {
-      this.#stats[Stat.DROPPED_RING_FULL]++;
-      return;
-    }
-    this.#packetRecord(record, RecordKind.DATAGRAM, source);
-    this.#copyOut(record, at, length);
-  }
-
-  /** Part of {@linkcode Escape}. */
-  opened(at: number, length: number, source: Source): void {
-    const ring = this.#toControl;
-    const record = ring.reserve(RECORD_HEADER_LENGTH + length, ACKNOWLEDGE_SPARE);
-    if (record < 0) {
-      this.#stats[Stat.DROPPED_RING_FULL]++;
-      return;
-    }
-    this.#packetRecord(record, RecordKind.OPENED, source);
-    this.#copyOut(record, at, length);
-  }
-
-  #packetRecord(record: number, kind: RecordKind, source: Source): void {
-    const { view } = this.#toControl;
-    putRecord(view, record, kind, source.socketId);
-    const { ip, ipAt, ipLength, port } = source;
-    putRecordEndpoint(view, record, ip, ipAt, ipLength, port);
-  }
-
-  /** Part of {@linkcode Escape}. */
-  frame(at: number, length: number, port: number): void {
-    const ring = this.#toControl;
-    const record = ring.reserve(RECORD_HEADER_LENGTH + length, ACKNOWLEDGE_SPARE);
-    if (record < 0) {
-      this.#stats[Stat.DROPPED_RING_FULL]++;
-      return;
-    }
-    putRecord(ring.view, record, RecordKind.FRAME, port);
-    this.#copyOut(record, at, length);
-  }
-
-  #copyOut(record: number, at: number, length: number): void {
-    // A subarray costs 100 bytes of garbage, a loop over bytes a microsecond per packet: the subarray wins.
-    this.#toControl.bytes.set(
-      this.#arena.bytes.subarray(at, at + length),
-      record + RECORD_HEADER_LENGTH,
-    );
-    this.#toControl.commit();
   }
 
   #takeCommands(): void {
@@ -559,27 +462,10 @@ export class DataLoop implements Escape, Output {
   #apply(at: number, length: number): void {
     const record = decodeTableRecord(this.#commands.bytes.slice(at, at + length));
     this.#plane.apply(record);
-    if (record.kind === "session") {
-      this.#forgetReport(record.slot);
-      this.#reports.push({ slot: record.slot, direct: 0, relayed: 0, sent: 0 });
-    } else if (record.kind === "no-session") {
-      this.#forgetReport(record.slot);
-    } else if (record.kind === "relay") {
-      this.#forgetRelayReport(record.flow.slot);
-      this.#relayReports.push({ slot: record.flow.slot, packets: 0, bytes: 0 });
-    } else if (record.kind === "no-relay") {
-      this.#forgetRelayReport(record.slot);
-    }
-  }
-
-  #forgetRelayReport(slot: number): void {
-    const index = this.#relayReports.findIndex((report) => report.slot === slot);
-    if (index >= 0) this.#relayReports.splice(index, 1);
-  }
-
-  #forgetReport(slot: number): void {
-    const index = this.#reports.findIndex((report) => report.slot === slot);
-    if (index >= 0) this.#reports.splice(index, 1);
+    if (record.kind === "session") this.#reports.addSession(record.slot);
+    else if (record.kind === "no-session") this.#reports.removeSession(record.slot);
+    else if (record.kind === "relay") this.#reports.addFlow(record.flow.slot);
+    else if (record.kind === "no-relay") this.#reports.removeFlow(record.slot);
   }
 
   #sendBatch(descriptor: Descriptor): void {
@@ -615,7 +501,7 @@ export class DataLoop implements Escape, Output {
     const isTap = kind === RecordKind.ADD_TAP;
     const vnet = isTap && (flags & TAP_HEADERS) !== 0 ? VNET_HEADER_LENGTH : 0;
     if (isTap) this.#plane.setPort(id, vnet, (flags & TAP_JOINS_UDP) !== 0);
-    const descriptor = { kind, id, fd, batch, vnet };
+    const descriptor = { kind, id, fd, batch, vnet, lastReadMs: -Infinity, written: false };
     this.#descriptors = [...this.#descriptors, descriptor];
     this.#tableOf(kind)?.set(id, descriptor);
     this.#rebuildPoll();

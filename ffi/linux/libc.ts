@@ -72,6 +72,10 @@ const SYMBOLS = {
     parameters: ["usize", /* pollfd[] */ "u64", /* count */ "i32" /* milliseconds, -1 waits */],
     result: "i32",
   },
+  setpriority: {
+    parameters: ["i32", /* kind */ "u32", /* id, 0 is the calling thread */ "i32" /* niceness */],
+    result: "i32",
+  },
   eventfd: { parameters: ["u32", /* start */ "i32" /* flags */], result: "i32" },
 
   // sockets

@@ -24,6 +24,7 @@ export const POLLOUT = 4;
 export const POLLNVAL = 32;
 
 const CLOCK_BOOTTIME = 7;
+const PRIO_PROCESS = 0; // of a thread, on Linux
 const FILE_LENGTH_MAX = 1_048_576; // ours: a file of /proc or /sys above this is not one we ask for
 
 let timespec: Block | undefined;
@@ -40,6 +41,14 @@ export function bootTimeMs(): number {
 /** User id of the process; 0 is root, also inside a user namespace. */
 export function userId(): number {
   return libc().getuid();
+}
+
+/**
+ * Sets how nice the calling thread is to others, from -20 (not at all) to 19; other threads of the process stay as they are.
+ * @returns whether the system allowed it: below 0 takes privileges
+ */
+export function setThreadNiceness(niceness: number): boolean {
+  return libc().setpriority(PRIO_PROCESS, 0, niceness) === 0;
 }
 
 /** Opens a path close-on-exec. @throws {SystemError} */

@@ -8,6 +8,7 @@ import {
   PollSet,
   readTextFile,
   readTextFileIfAny,
+  setThreadNiceness,
   writeSysctl,
 } from "../../../../ffi/linux/system.ts";
 import { Namespace } from "../../../../ffi/linux/namespace.ts";
@@ -48,6 +49,18 @@ Deno.test("PollSet.wait() sees an EventFd that was signalled, and no longer once
   equal(poll.events(1), 0);
   quiet.close();
   loud.close();
+});
+
+namespaceTest("setThreadNiceness() is of the calling thread alone", () => {
+  const nicenessOf = (stat: string) => Number(readTextFile(stat).split(") ")[1].split(" ")[16]);
+  const before = nicenessOf("/proc/thread-self/stat");
+  equal(setThreadNiceness(-7), true);
+  equal(nicenessOf("/proc/thread-self/stat"), -7);
+  const others = [...Deno.readDirSync("/proc/self/task")].map(({ name }) =>
+    nicenessOf(`/proc/self/task/${name}/stat`)
+  );
+  equal(others.filter((niceness) => niceness === -7).length, 1);
+  equal(setThreadNiceness(before), true);
 });
 
 Deno.test("closeFd() of what is not open is an error", () => {
