@@ -341,6 +341,10 @@ export class Service {
           this.#mover.send(action.socket, action.to, action.bytes);
         }
         return;
+      case "open-socket":
+        return this.sockets.openBeside(action.socket, action.beside);
+      case "close-socket":
+        return this.sockets.closeBeside(action.socket);
       case "deliver":
         this.ports.deliver(action.network, action.bytes);
         return;

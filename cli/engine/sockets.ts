@@ -55,6 +55,7 @@ interface Place {
 
 interface Bound extends LocalSocket {
   readonly udp: UdpSocket;
+  readonly place: Place;
   readonly key: string;
 }
 
@@ -78,7 +79,9 @@ export class Sockets {
   #uplinks: Uplink[] = [];
   readonly #options: SocketsOptions;
   readonly #bound = new Map<string, Bound>();
+  readonly #beside = new Map<SocketId, UdpSocket>(); // the node asked for them; it bounds their number
   readonly #refused = new Map<string, string>(); // complained about once, by place
+  #besideRefused: string | undefined; // complained about once
   #nextId: SocketId = 1;
   #sentNowBytes = 0;
 
@@ -120,11 +123,43 @@ export class Sockets {
 
   /** Sends at once and past the queue: for the packets that travel in their own way. */
   sendNow(id: SocketId, to: Endpoint, bytes: Uint8Array, how: SendHow): void {
-    for (const bound of this.#bound.values()) {
-      if (bound.id !== id) continue;
-      bound.udp.sendTo(bytes, to, how);
-      this.#sentNowBytes += bytes.length;
+    const udp = this.#beside.get(id) ?? this.#find(id)?.udp;
+    if (!udp) return;
+    udp.sendTo(bytes, to, how);
+    this.#sentNowBytes += bytes.length;
+  }
+
+  #find(id: SocketId): Bound | undefined {
+    for (const bound of this.#bound.values()) if (bound.id === id) return bound;
+    return undefined;
+  }
+
+  /**
+   * Opens a socket on any port where another is bound, for the node alone: it is none of {@linkcode all}. Where the machine
+   * has no more to give there is none, and what is sent by it is lost.
+   */
+  openBeside(id: SocketId, beside: SocketId): void {
+    const { machine, mover, log } = this.#options;
+    const place = this.#find(beside)?.place;
+    if (!place) return;
+    try {
+      const udp = machine.openUdp({ ...place, port: 0 });
+      this.#beside.set(id, udp);
+      mover.addSocket(id, udp.fd);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (this.#besideRefused !== error.code) {
+        log(`no more sockets to open ports of the NAT: ${error.message}`);
+      }
+      this.#besideRefused = error.code;
     }
+  }
+
+  /** Closes such a socket. */
+  closeBeside(id: SocketId): void {
+    const udp = this.#beside.get(id);
+    this.#beside.delete(id);
+    if (udp) this.#options.mover.removeSocket(id).then(() => udp.close());
   }
 
   /** Payload sent past the queue. */
@@ -163,8 +198,9 @@ export class Sockets {
     return [this.primaryPort, this.secondaryPort, isTranslated ? this.tertiaryPort : undefined];
   }
 
-  #bind(key: string, { ip, device }: Place, port: number): boolean {
+  #bind(key: string, place: Place, port: number): boolean {
     const { machine, mover, log } = this.#options;
+    const { ip, device } = place;
     let udp: UdpSocket;
     try {
       udp = machine.openUdp({ ip, port, device });
@@ -178,7 +214,7 @@ export class Sockets {
     }
     this.#refused.delete(key);
     const id = this.#nextId++;
-    this.#bound.set(key, { id, ip, port: udp.port, udp, key });
+    this.#bound.set(key, { id, ip, port: udp.port, udp, place, key });
     mover.addSocket(id, udp.fd);
     return true;
   }
@@ -190,6 +226,8 @@ export class Sockets {
 
   /** A descriptor broke: forget it, so that the next look binds it anew. */
   lost(id: SocketId): void {
+    this.#beside.get(id)?.close();
+    this.#beside.delete(id);
     for (const [key, bound] of this.#bound) {
       if (bound.id !== id) continue;
       this.#bound.delete(key);
@@ -252,11 +290,13 @@ export class Sockets {
   }
 
   async close(): Promise<void> {
-    const closing = [...this.#bound.values()].map(async (bound) => {
-      await this.#options.mover.removeSocket(bound.id);
-      bound.udp.close();
+    const bound = [...this.#bound.values()].map(({ id, udp }) => [id, udp] as const);
+    const closing = [...bound, ...this.#beside].map(async ([id, udp]) => {
+      await this.#options.mover.removeSocket(id);
+      udp.close();
     });
     this.#bound.clear();
+    this.#beside.clear();
     await Promise.all(closing);
   }
 

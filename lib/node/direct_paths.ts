@@ -10,8 +10,14 @@ import { type Endpoint, formatEndpoint, Scope, scopeOf } from "../base/ip.ts";
 import type { Path } from "../peer/path.ts";
 import type { Peer } from "../peer/peer.ts";
 import { Verb } from "../wire/packet.ts";
-import { decodePushDirectPaths, encodePushDirectPaths } from "../wire/push_direct_paths.ts";
+import {
+  decodePushDirectPaths,
+  encodePushDirectPaths,
+  PortNote,
+} from "../wire/push_direct_paths.ts";
 import type { Contact } from "./contact.ts";
+import { predictSurfaces } from "./port_choice.ts";
+import type { PortProbing } from "./port_probing.ts";
 import type { Surface } from "./surface.ts";
 import type { Vl1 } from "./vl1.ts";
 
@@ -20,12 +26,18 @@ const LOW_BANDWIDTH_FACTOR = 16; // of that spacing, in low bandwidth mode; as t
 const PUSH_BURST_MS = [0, 1_000, 3_000, 6_000]; // spacing of the first pushes while relayed...
 const PUSH_RELAYED_MS = 31_000; // ...and of all later ones: more than 30 s reopens the reference's gate
 const ADDRESSES_MAX = 30; // in one packet of at most 1200 bytes
+const PREDICTING_MS = 150_000; // reports the next ports are guessed from: the keepalive at roots
 const PER_SCOPE_MAX = 8; // probed from one packet, per scope and family; as the reference does
 
 export class DirectPaths {
   #mapped: readonly Endpoint[] = [];
 
-  constructor(readonly vl1: Vl1, readonly contact: Contact, readonly surface: Surface) {}
+  constructor(
+    readonly vl1: Vl1,
+    readonly contact: Contact,
+    readonly surface: Surface,
+    readonly portProbing: PortProbing,
+  ) {}
 
   /** Addresses besides the sockets' own: where gateways pass packets on to us. */
   get mapped(): readonly Endpoint[] {
@@ -59,7 +71,14 @@ export class DirectPaths {
     peer.lastPushSentMs = nowMs;
     peer.pushesSent++;
     const w = new Writer(512);
-    const paths = endpoints.map((endpoint) => ({ endpoint, forget: false, redirect: false }));
+    // What is said of all ports stands beside the first.
+    const noted = endpoints.findIndex(({ ip }) => ip.length === 4);
+    const paths = endpoints.map((endpoint, i) => ({
+      endpoint,
+      ...i === noted && { note: this.portProbing.note },
+      forget: false,
+      redirect: false,
+    }));
     encodePushDirectPaths(paths, w);
     this.vl1.transmit(peer, path, Verb.PUSH_DIRECT_PATHS, w.finish(), { compress: true });
   }
@@ -76,13 +95,19 @@ export class DirectPaths {
       : peer.lastPushSentMs + relayedSpacingMs(peer);
   }
 
-  /** What we tell others: sockets' addresses, port mappings, confirmed surfaces; no duplicates. */
+  /**
+   * What we tell others: port mappings, confirmed surfaces and where our NAT may let in whom it does not know yet, sockets'
+   * addresses; no duplicates.
+   */
   addresses(): Endpoint[] {
     const found = new Map<string, Endpoint>();
     const local = this.vl1.sockets
       .filter((socket) => socket.ip.some((byte) => byte !== 0))
       .map(({ ip, port }) => ({ ip, port }));
-    for (const endpoint of [...this.mapped, ...this.surface.confirmed(this.vl1.nowMs), ...local]) {
+    const { nowMs } = this.vl1;
+    const confirmed = this.surface.confirmed(nowMs);
+    const predicted = predictSurfaces(this.surface.reportsSince(nowMs - PREDICTING_MS));
+    for (const endpoint of [...this.mapped, ...confirmed, ...predicted, ...local]) {
       const scope = scopeOf(endpoint.ip);
       if (scope === Scope.GLOBAL || scope === Scope.PRIVATE || scope === Scope.PSEUDOPRIVATE) {
         found.set(formatEndpoint(endpoint), endpoint);
@@ -95,8 +120,10 @@ export class DirectPaths {
   receive(peer: Peer, payload: Uint8Array): void {
     if (!peer.pushBudget.take(this.vl1.nowMs)) return this.vl1.counters.drop("rate");
     const tried = new Map<string, number>();
-    for (const { endpoint, forget } of decodePushDirectPaths(payload).items) {
-      if (forget) continue;
+    const { items } = decodePushDirectPaths(payload);
+    this.portProbing.told(peer, items);
+    for (const { endpoint, note, forget } of items) {
+      if (forget || note === PortNote.OPEN) continue;
       const group = `${scopeOf(endpoint.ip)}/${endpoint.ip.length}`;
       const count = tried.get(group) ?? 0;
       if (count >= PER_SCOPE_MAX) continue;

@@ -78,6 +78,8 @@ export type Action =
     ttl?: number; // hops it may take
     whole?: boolean; // routers must not fragment it
   }
+  | { kind: "open-socket"; socket: SocketId; beside: SocketId } // on any port, where the other is bound; may fail
+  | { kind: "close-socket"; socket: SocketId } // opened so before
   | { kind: "deliver"; network: NetworkId; bytes: Uint8Array } // Ethernet, 14-byte header first
   | { kind: "configure"; network: NetworkId; port: PortConfig }
   | { kind: "unconfigure"; network: NetworkId }

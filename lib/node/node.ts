@@ -43,6 +43,7 @@ import { Greeter, prefixHash } from "./hello.ts";
 import { Liveness } from "./liveness.ts";
 import type { Action, Command, Input, Machine, NodeConfig, Time } from "./machine.ts";
 import { PathMtu } from "./path_mtu.ts";
+import { PortProbing } from "./port_probing.ts";
 import { Publisher } from "./publisher.ts";
 import { Surface } from "./surface.ts";
 import { Vl1 } from "./vl1.ts";
@@ -94,6 +95,7 @@ export class Node implements Machine {
   readonly liveness: Liveness;
   readonly pathMtu: PathMtu;
   readonly surface = new Surface();
+  readonly portProbing: PortProbing;
   readonly directPaths: DirectPaths;
   readonly relay: Relay;
   readonly networks: Networks;
@@ -118,7 +120,8 @@ export class Node implements Machine {
     this.liveness = new Liveness(this.vl1, this.contact);
     this.pathMtu = new PathMtu(this.vl1);
     this.vl1.onMtu = (peer) => this.publisher.check(peer.address);
-    this.directPaths = new DirectPaths(this.vl1, this.contact, this.surface);
+    this.portProbing = new PortProbing(this.vl1, this.contact, this.surface);
+    this.directPaths = new DirectPaths(this.vl1, this.contact, this.surface, this.portProbing);
     this.relay = new Relay(this.vl1);
     this.networks = new Networks(this.vl1);
     this.networks.redispatch = (received) => this.dispatch(received);
@@ -195,6 +198,7 @@ export class Node implements Machine {
       this.vl1.timers.nextMs,
       this.whois.deadlineMs,
       this.contact.deadlineMs,
+      this.portProbing.deadlineMs,
       this.pathMtu.deadlineMs,
       this.networks.deadlineMs,
       this.#authority?.controller.deadlineMs ?? Infinity,
@@ -394,6 +398,7 @@ export class Node implements Machine {
   }
 
   #learned(peer: Peer): void {
+    this.portProbing.learned(peer);
     this.publisher.check(peer.address);
     if (this.vl1.upstreams.isUpstream(peer.address)) {
       this.#upstreamChanged(peer);
@@ -465,6 +470,7 @@ export class Node implements Machine {
       vl1.paths.dropSocket(socket.id);
       this.surface.dropSocket(socket.id);
     }
+    this.portProbing.closeUnused();
     if (gone.length === 0 && added.length === 0 && !input.woke) return;
     // A tunnel that comes or goes says nothing about the paths there are, nor about where we are.
     const arrived = added.some((socket) => !isTunnel(socket.id));
@@ -515,6 +521,7 @@ export class Node implements Machine {
     const { nowMs } = this.vl1;
     this.liveness.handleTimeout();
     this.contact.handleTimeout();
+    this.portProbing.handleTimeout();
     this.pathMtu.handleTimeout();
     this.whois.handleTimeout();
     this.networks.handleTimeout();
@@ -553,6 +560,7 @@ export class Node implements Machine {
     vl1.queue.expire(nowMs);
     this.#askSeeds();
     this.surface.expire(nowMs);
+    this.portProbing.closeUnused();
     const heardMs = Math.max(...vl1.upstreams.peers().map((peer) => peer.lastReceiveMs));
     if (this.#online && nowMs - heardMs > OFFLINE_AFTER_MS) this.#setOnline(false);
     const used = new Set<Path>();

@@ -170,6 +170,7 @@ export class VerbHandlers {
   #meet(peer: Peer, meeting: Pick<Rendezvous, "endpoint">, path: Path): void {
     const sameFamily = path.endpoint.ip.length === meeting.endpoint.ip.length;
     this.node.contact.punch(peer, meeting.endpoint, sameFamily ? path.socket : undefined, true);
+    this.node.portProbing.introduced(peer, meeting.endpoint, path);
   }
 
   /** An identity became known: introductions to it can be followed. */

@@ -107,6 +107,8 @@ export class Vl1 {
   readonly #held = new Waiting<Path, { bytes: Uint8Array; whole: boolean }>(HELD_ANSWERS);
   #heldCheckMs = -Infinity;
   sockets: LocalSocket[] = [];
+  /** Sockets that open ports of a symmetric NAT, each beside one of the others; bounded by `port_probing.ts`. */
+  readonly doors = new Map<SocketId, SocketId>();
   /** Addresses of our own virtual interfaces: no path may run through them. */
   own: Prefix[] = [];
   /** Asks the upstreams who an address is; set by the node that owns the asking. */
@@ -163,7 +165,7 @@ export class Vl1 {
 
   /** Whether a socket of that id is still open. */
   hasSocket(id: SocketId): boolean {
-    return this.sockets.some((socket) => socket.id === id);
+    return this.sockets.some((socket) => socket.id === id) || this.doors.has(id);
   }
 
   /** The sockets to try an endpoint of a peer from: those of its family, and tunnels for upstreams, which come last. */

@@ -12,6 +12,11 @@ import { type Endpoint, type Ip, type Scope, scopeOf } from "../base/ip.ts";
 export type SocketId = number;
 
 /**
+ * Ids from here on are sockets a node asked for to open ports of its NAT (`lib/node/port_probing.ts`): used for the path found
+ * there and for nothing else.
+ */
+export const DOOR_SOCKET_MIN: SocketId = 0x2000_0000;
+/**
  * Ids from here on are tunnels: TCP connections that carry datagrams where UDP is blocked. They lead to upstreams only, and
  * are never preferred to a socket (spec 03 section 28 item 16).
  */

@@ -13,7 +13,7 @@ import type { Action, Input, NodeEvent, Persistent } from "../../lib/node/machin
 import type { NodeSettings } from "../../lib/node/machine.ts";
 import { Node } from "../../lib/node/node.ts";
 import { type CachedPeer, decodeCachedPeer } from "../../lib/node/peer_cache.ts";
-import type { LocalSocket } from "../../lib/peer/path.ts";
+import type { LocalSocket, SocketId } from "../../lib/peer/path.ts";
 import {
   type Attachment,
   type Datagram,
@@ -50,6 +50,9 @@ export interface ApiAnswer {
   readonly json: JsonValue | undefined;
 }
 
+/** Where a machine takes the ports from that a program does not choose. */
+const DOOR_PORT_MIN = 32_768;
+const DOOR_PORTS = 28_232;
 /** Between a frame leaving the node and the operating system answering it. */
 const TAP_DELAY_MS = 1 / 64;
 
@@ -84,6 +87,8 @@ export class SimHost {
   /** How far its wall clock is off. */
   wallSkewMs = 0;
   #bound: Bound[] = [];
+  /** Sockets the node asked for, by id: each shares the address of another, on a port of its own. */
+  readonly #beside = new Map<SocketId, Bound>();
   #nextSocket = 1;
   #processes = 0;
   #nextTicket = 1;
@@ -102,6 +107,11 @@ export class SimHost {
 
   get interfaces(): Interface[] {
     return this.#bound.map((bound) => bound.interface);
+  }
+
+  /** How many sockets the node asked for. */
+  get socketsBeside(): number {
+    return this.#beside.size;
   }
 
   /** Where others send to reach its sockets inside its own realm. */
@@ -140,6 +150,7 @@ export class SimHost {
     this.isUp = true;
     this.isAsleep = false;
     this.stacks.clear();
+    this.#beside.clear();
     if (controller) {
       this.hand({ kind: "controller", input: { kind: "load", ...this.store.load() } });
     }
@@ -230,8 +241,25 @@ export class SimHost {
 
   #bind(card: Interface): Bound {
     const socket = { id: this.#nextSocket++, ip: card.ip, port: this.config.udpPort };
-    const receive = (datagram: Datagram) => this.#receive(card, socket, datagram);
+    const receive = (datagram: Datagram) =>
+      this.#receive(card, this.#at(socket, datagram), datagram);
     return { interface: card, socket, attachment: { link: card.link, receive, owner: this } };
+  }
+
+  /** The socket a datagram to one's address is for. */
+  #at(socket: LocalSocket, { to: { port } }: Datagram): LocalSocket {
+    if (port === socket.port || this.#beside.size === 0) return socket;
+    const found = [...this.#beside.values()].find((one) =>
+      one.socket.port === port && one.socket.ip === socket.ip
+    );
+    return found?.socket ?? socket;
+  }
+
+  #openSocket({ socket: id, beside }: Action & { kind: "open-socket" }): void {
+    const bound = this.#bound.find(({ socket }) => socket.id === beside);
+    if (!bound) return;
+    const port = DOOR_PORT_MIN + id % DOOR_PORTS;
+    this.#beside.set(id, { ...bound, socket: { id, ip: bound.socket.ip, port } });
   }
 
   #handLinks(): void {
@@ -295,6 +323,11 @@ export class SimHost {
     switch (action.kind) {
       case "send":
         return this.#send(action);
+      case "open-socket":
+        return this.#openSocket(action);
+      case "close-socket":
+        this.#beside.delete(action.socket);
+        return;
       case "deliver":
         world.trace.bytes(this.name, "deliver", world.nowMs, action.bytes);
         world.safety.delivered(this, action.network, action.bytes, world.nowMs);
@@ -323,7 +356,8 @@ export class SimHost {
 
   #send({ socket, to, bytes, ttl }: Action & { kind: "send" }): void {
     const { world } = this.config;
-    const bound = this.#bound.find((candidate) => candidate.socket.id === socket);
+    const bound = this.#beside.get(socket) ??
+      this.#bound.find((candidate) => candidate.socket.id === socket);
     world.trace.bytes(this.name, `send ${formatEndpoint(to)}`, world.nowMs, bytes);
     world.safety.sent(this, this.node, bytes, to);
     if (!bound || bound.socket.ip.length !== to.ip.length) return;

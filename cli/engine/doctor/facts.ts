@@ -4,7 +4,7 @@
  * @module
  */
 import type { MappingStatus } from "../port_mapping/mapper.ts";
-import type { NatView } from "./nat_kind.ts";
+import type { NatView } from "../../../lib/node/nat_kind.ts";
 
 /** What the process that gathers them may do, and has. */
 export type MachineFacts = {

@@ -4,7 +4,8 @@
  */
 import type { DeviceFacts, DoctorFacts, MachineFacts, RootFacts } from "./facts.ts";
 import { formatRoundTrip, formatSpan } from "./durations.ts";
-import { NAT_WORDS, type NatView } from "./nat_kind.ts";
+import type { NatView } from "../../../lib/node/nat_kind.ts";
+import { NAT_WORDS } from "./nat_words.ts";
 import type { MappingStatus } from "../port_mapping/mapper.ts";
 
 /**

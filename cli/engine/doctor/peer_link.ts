@@ -4,10 +4,10 @@
  */
 import { formatAddress } from "../../../lib/base/ids.ts";
 import { formatEndpoint } from "../../../lib/base/ip.ts";
+import { type NatKind, natView } from "../../../lib/node/nat_kind.ts";
 import type { Node } from "../../../lib/node/node.ts";
 import { isTunnel } from "../../../lib/peer/path.ts";
 import { isSuspect, lossFraction, type Peer } from "../../../lib/peer/peer.ts";
-import { type NatKind, natView } from "./nat_kind.ts";
 import { type RelayFacts, relayReason } from "./relay_reason.ts";
 
 /** Reports this far apart are compared: the keepalive at roots, so that a renewed mapping does not look like two. */

@@ -4,7 +4,7 @@
  * Source: spec 03 sections 8, 15, 16 and 28 (items 1, 2, 11).
  * @module
  */
-import type { NatKind } from "./nat_kind.ts";
+import type { NatKind } from "../../../lib/node/nat_kind.ts";
 
 /** What is known about a peer without a direct path. Times are milliseconds from now; null for never. */
 export interface RelayFacts {

@@ -5,6 +5,7 @@
  */
 import { formatAddress } from "../../../lib/base/ids.ts";
 import { formatEndpoint, formatPrefix, sameIp } from "../../../lib/base/ip.ts";
+import { natView } from "../../../lib/node/nat_kind.ts";
 import { isTunnel } from "../../../lib/peer/path.ts";
 import { lossFraction, type Peer } from "../../../lib/peer/peer.ts";
 import { pause } from "../port_mapping/wire.ts";
@@ -12,7 +13,6 @@ import type { Service } from "../service.ts";
 import { ZT_VERSION } from "../version.ts";
 import type { DeviceFacts, DoctorFacts, RootFacts } from "./facts.ts";
 import { machineFacts } from "./machine_facts.ts";
-import { natView } from "./nat_kind.ts";
 import { linkContext, peerLink } from "./peer_link.ts";
 
 const ROOTS_WAIT_MS = 2_000; // an answer from the other side of the world takes 0.4 s; one may be lost

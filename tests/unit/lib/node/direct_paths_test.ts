@@ -5,11 +5,13 @@ import { Contact } from "../../../../lib/node/contact.ts";
 import { DirectPaths } from "../../../../lib/node/direct_paths.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
 import type { NodeSettings } from "../../../../lib/node/machine.ts";
+import { PortProbing } from "../../../../lib/node/port_probing.ts";
 import { Surface } from "../../../../lib/node/surface.ts";
 import { Verb } from "../../../../lib/wire/packet.ts";
 import {
   decodePushDirectPaths,
   encodePushDirectPaths,
+  PortNote,
 } from "../../../../lib/wire/push_direct_paths.ts";
 import { ALICE, BOB, CAROL, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
 
@@ -17,7 +19,9 @@ function alice(settings: Partial<NodeSettings> = {}) {
   const vl1 = vl1Of(ALICE, { settings });
   vl1.sockets = [{ id: 1, ip: parseIp("192.168.1.2")!, port: 9993 }];
   const surface = new Surface();
-  const direct = new DirectPaths(vl1, new Contact(vl1, new Greeter(vl1, () => {})), surface);
+  const contact = new Contact(vl1, new Greeter(vl1, () => {}));
+  const probing = new PortProbing(vl1, contact, surface);
+  const direct = new DirectPaths(vl1, contact, surface, probing);
   return { vl1, surface, direct, bob: peerWithPath(vl1, BOB) };
 }
 
@@ -71,6 +75,33 @@ Deno.test("DirectPaths.maybePush() tells sockets, port mappings and confirmed su
   assert.deepEqual(told, ["44.1.1.1/2000", "192.168.1.2/9993"]);
 });
 
+Deno.test("DirectPaths.maybePush() says of its NAT what it knows, and the ports that come next where it counts", () => {
+  const { vl1, surface, direct, bob } = alice();
+  const told = () => {
+    vl1.time.nowMs += 31_000;
+    direct.maybePush(bob, bob.paths[0].path, false);
+    const { items } = decodePushDirectPaths(sentBy(vl1)[0].payload);
+    return items.map((item) => [formatEndpoint(item.endpoint), item.note]);
+  };
+  const see = (from: string, as: string, trusted: boolean) =>
+    surface.report(
+      trusted ? ROOT.address : CAROL.address,
+      vl1.paths.get(1, endpoint(from)),
+      endpoint(as),
+      trusted,
+      vl1.nowMs,
+    );
+  assert.deepEqual(told(), [["192.168.1.2/9993", PortNote.UNKNOWN]]);
+  see("44.0.0.1/9993", "44.1.1.1/2000", true);
+  see("44.0.0.5/9993", "44.1.1.1/2003", false);
+  const next = [2004, 2005, 2006, 2007, 2008, 2009].map((port) => [`44.1.1.1/${port}`, undefined]);
+  assert.deepEqual(told(), [
+    ["44.1.1.1/2000", PortNote.DIFFERENT],
+    ...next,
+    ["192.168.1.2/9993", undefined],
+  ]);
+});
+
 Deno.test("DirectPaths.setMapped() tells relayed fellow members at once, and the others in their turn", () => {
   const { vl1, direct, bob } = alice();
   const root = peerWithPath(vl1, ROOT);
@@ -113,6 +144,15 @@ Deno.test("DirectPaths.receive() probes nothing it is told to forget, nor takes 
   direct.receive(bob, w.finish());
   assert.deepEqual(sentBy(vl1).map(({ to }) => formatEndpoint(to)), ["44.8.8.2/1"]);
   assert.equal(bob.paths.length, 1);
+});
+
+Deno.test("DirectPaths.receive() does not probe its own address, which ports were opened to", () => {
+  const { vl1, direct, bob } = alice();
+  const w = new Writer();
+  const open = { note: PortNote.OPEN, forget: false, redirect: false };
+  encodePushDirectPaths([{ endpoint: endpoint("44.1.1.1/2000"), ...open }], w);
+  direct.receive(bob, w.finish());
+  assert.deepEqual(sentBy(vl1), []);
 });
 
 Deno.test("DirectPaths.receive() takes eight pushes at once, then one in 15 s", () => {

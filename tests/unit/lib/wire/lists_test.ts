@@ -9,7 +9,7 @@ import {
   encodeNetworkCredentials,
 } from "../../../../lib/wire/network_credentials.ts";
 import { readPartial } from "../../../../lib/wire/partial.ts";
-import { decodePushDirectPaths } from "../../../../lib/wire/push_direct_paths.ts";
+import { decodePushDirectPaths, PortNote } from "../../../../lib/wire/push_direct_paths.ts";
 import { decodeQosMeasurement, QOS_RECORDS_MAX } from "../../../../lib/wire/qos_measurement.ts";
 import { decodeRemoteTrace } from "../../../../lib/wire/remote_trace.ts";
 import { decodeOkWhois, decodeWhois } from "../../../../lib/wire/whois.ts";
@@ -103,6 +103,18 @@ Deno.test("decodePushDirectPaths() skips extensions and types it does not know",
   assert.equal(cut.complete, false);
   assert.equal(cut.items.length, 2);
   assert.throws(() => decodePushDirectPaths(fromHex("00")), WireError);
+});
+
+Deno.test("decodePushDirectPaths() reads the notes of zt nodes, and no others", () => {
+  const noteOf = (extension: string) => {
+    const length = (extension.length / 2).toString(16).padStart(4, "0");
+    const record = `00${length}${extension}0406` + "0a0000012709";
+    return decodePushDirectPaths(fromHex(`0001${record}`)).items[0].note;
+  };
+  assert.equal(noteOf("7a7403"), PortNote.DIFFERENT);
+  for (const other of ["", "7a74", "7a7400", "7a7405", "7b7403", "7a740300"]) {
+    assert.equal(noteOf(other), undefined, other);
+  }
 });
 
 Deno.test("decodePushDirectPaths() reads an address in its natural size though it says to be shorter", () => {

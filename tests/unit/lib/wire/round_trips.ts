@@ -231,4 +231,9 @@ export const HAND_MADE: { label: string; verb: number; payload: Uint8Array }[] =
       "0001" + "02" + "0000" + "06" + "12" + "20010db8000000000000000000000001" + "2709",
     ),
   },
+  {
+    label: "PUSH_DIRECT_PATHS with a note",
+    verb: Verb.PUSH_DIRECT_PATHS,
+    payload: fromHex("0001" + "00" + "0003" + "7a7402" + "04" + "06" + "0a000001" + "2709"),
+  },
 ];

@@ -5,15 +5,9 @@
  * Source: spec 03 section 17 and 28 item 11; names of kinds as in RFC 4787 section 4.1.
  * @module
  */
-import {
-  type Endpoint,
-  formatEndpoint,
-  sameEndpoint,
-  Scope,
-  scopeOf,
-} from "../../../lib/base/ip.ts";
-import type { SurfaceReport } from "../../../lib/node/surface.ts";
-import type { LocalSocket, SocketId } from "../../../lib/peer/path.ts";
+import { type Endpoint, formatEndpoint, sameEndpoint, Scope, scopeOf } from "../base/ip.ts";
+import type { SurfaceReport } from "./surface.ts";
+import type { LocalSocket, SocketId } from "../peer/path.ts";
 
 /**
  * - `unknown`: nobody has said how we look.
@@ -76,12 +70,3 @@ function isAsBound(surface: Endpoint, socket: LocalSocket): boolean {
   const isAny = socket.ip.every((byte) => byte === 0);
   return surface.port === socket.port && (isAny || sameEndpoint(surface, socket));
 }
-
-/** A kind in words, to follow "is ". */
-export const NAT_WORDS: Readonly<Record<NatKind, string>> = {
-  unknown: "unknown: nobody has said how we look from outside",
-  none: "not translated",
-  translated: "translated; too few witnesses to say how",
-  "endpoint-independent": "translated, with one port for everyone (good for direct paths)",
-  symmetric: "translated, with another port for each destination (symmetric NAT)",
-};

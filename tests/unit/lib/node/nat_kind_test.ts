@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { parseEndpoint } from "../../../../../lib/base/ip.ts";
-import type { Address } from "../../../../../lib/base/ids.ts";
-import { type NatKind, natView } from "../../../../../cli/engine/doctor/nat_kind.ts";
+import { parseEndpoint } from "../../../../lib/base/ip.ts";
+import type { Address } from "../../../../lib/base/ids.ts";
+import { type NatKind, natView } from "../../../../lib/node/nat_kind.ts";
 
 const SOCKETS = ["192.168.1.2/9993", "192.168.1.2/30000", "2a00::2/9993"].map((text, index) => ({
   id: index + 1,
