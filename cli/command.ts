@@ -19,7 +19,7 @@ export interface Io {
   err(text: string): void;
 }
 
-/** The options every command takes. */
+/** The values of the options every command takes. */
 export interface GlobalOptions {
   /** -D */
   home?: string;
@@ -86,9 +86,30 @@ export class Call {
 /** What a command does. @returns the exit code, 0 when nothing */
 export type Action = (call: Call) => Promise<number | void> | number | void;
 
+/** An option, declared. */
+export interface OptionSpec {
+  /** e.g. "-D <home>", "--wait" */
+  flags: string;
+  description: string;
+  /** Whether it may be given several times. */
+  many: boolean;
+}
+
+/** The options every command takes. */
+export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
+  { flags: "-D <home>", description: "home folder of the service", many: false },
+  { flags: "-p <port>", description: "port of the service, UDP and API", many: false },
+  {
+    flags: "-T <token>",
+    description: "token of the API, instead of the one in the home folder",
+    many: false,
+  },
+  { flags: "-j, --json", description: "print JSON", many: false },
+];
+
 /** A command or a group of commands, declared and not yet called. */
 export class CommandSpec {
-  readonly options: { flags: string; description: string; many: boolean }[] = [];
+  readonly options: OptionSpec[] = [];
   readonly examples: string[] = [];
   readonly aliases: string[] = [];
   readonly notes: string[] = [];
@@ -183,14 +204,11 @@ export async function runProgram(program: Program, argv: string[], io: Io): Prom
   let exitCode = 0;
   const root = new Command(program.name).description(program.summary).exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err, outputError: () => {} })
-    .option("-D <home>", "home folder of the service")
-    .option("-p <port>", "port of the service, UDP and API")
-    .option("-T <token>", "token of the API, instead of the one in the home folder")
-    .option("-j, --json", "print JSON")
     .version(program.version, "-v, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print help")
     .addHelpText("after", program.notes.map((note) => `\n${note}`).join("\n"));
+  for (const { flags, description } of GLOBAL_OPTIONS) root.option(flags, description);
   const call = async (run: Action, args: string[], options: Record<string, unknown>) => {
     exitCode = await run(new Call(args, options, globalOptions(root.opts()), io)) ?? 0;
   };

@@ -5,6 +5,7 @@
 import process from "node:process";
 import { SystemError } from "../lib/base/errors.ts";
 import { commandPath, type Io, type Program, runProgram } from "./command.ts";
+import { completer, completion } from "./commands/completion.ts";
 import { controller } from "./commands/controller.ts";
 import { decode } from "./commands/decode_command.ts";
 import { demo } from "./commands/demo.ts";
@@ -47,6 +48,8 @@ export const PROGRAM: Program = {
     version,
     labAgent,
     ...referenceWords,
+    completion,
+    completer(() => PROGRAM.commands),
   ],
   notes: [
     "Example:\n  zt join 8056c2e21c000001 --wait",

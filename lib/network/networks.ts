@@ -5,7 +5,7 @@
  * @module
  */
 import { Writer } from "../base/bytes.ts";
-import { type Address, type NetworkId } from "../base/ids.ts";
+import type { Address, NetworkId } from "../base/ids.ts";
 import type { MulticastGroup } from "../base/multicast_group.ts";
 import { Waiting } from "../base/waiting.ts";
 import { Role } from "../credential/network_config_binary.ts";
