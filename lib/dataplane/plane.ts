@@ -20,7 +20,9 @@ import {
   RESULT_BYTES,
   ResultKind,
 } from "../kernel/data_kernel.ts";
+import { flowOf } from "../network/flow_id.ts";
 import { Verdict } from "../network/rules/mod.ts";
+import { NO_FLOW } from "../peer/bond_flows.ts";
 import {
   AT_DESTINATION,
   AT_FLAGS,
@@ -29,6 +31,7 @@ import {
   FLAG_ENCRYPTED,
   Verb,
 } from "../wire/packet.ts";
+import { SeenPackets } from "../wire/seen_packets.ts";
 import {
   IDS_AT,
   INDEX_AT,
@@ -62,12 +65,13 @@ import {
   type PlaneNetwork,
   planeNetwork,
 } from "./members.ts";
+import { type PlaneBond, PlaneBonds } from "./plane_bonds.ts";
 import { PACKET_ROOM } from "./records.ts";
 import { RelayRuns } from "./relay_runs.ts";
 import { Relays } from "./relays.ts";
 import { Sessions } from "./sessions.ts";
 import { Stat } from "./stats.ts";
-import type { Route, TableRecord } from "./table_records.ts";
+import type { BondRoutes, Route, TableRecord } from "./table_records.ts";
 
 const ETHERNET_HEADER_LENGTH = 14;
 /** Fields of a virtio header; source: spec 07 section 5. */
@@ -78,6 +82,8 @@ const GSO_UDP = 5;
 /** Network id and ethertype between the verb byte and the frame's payload. */
 const FRAME_HEADER_LENGTH = 38;
 const SALSA_FLAGS = FLAG_ENCRYPTED | (1 << 3);
+/** Ids of frames remembered, to drop copies: 80 ms of the fastest stream, a second of others; half a megabyte. */
+const SEEN_PACKETS = 65_536;
 const DATAGRAM_MIN = 17; // shorter ones are no packets: they opened a NAT
 
 /** Where a datagram came from. One object, refilled, lent; so that no packet costs an allocation. */
@@ -104,9 +110,14 @@ export interface Escape {
   frame(at: number, length: number, port: number): void;
 }
 
+/** Where a session's frames go; `bond` where they go by several paths. */
+interface PlaneRoute extends Route {
+  bond: PlaneBond | undefined;
+}
+
 /** Carries out what a batch came to; called when an area is full, and at the end. */
 export interface Output {
-  /** Datagrams to send: `count` runs at {@linkcode RUNS_AT}; their tags are session slots. */
+  /** Datagrams to send: `count` runs at {@linkcode RUNS_AT}; their tags are for {@linkcode Plane.route}. */
   datagrams(count: number): void;
   /**
    * Datagrams of others to pass on, side by side in the arena until the batch ends.
@@ -142,7 +153,10 @@ export class Plane {
   readonly #members = new Members();
   readonly #networks: (PlaneNetwork | undefined)[] = [];
   readonly #networkOfPort = new Map<number, PlaneNetwork>();
-  readonly #routes: (Route | undefined)[] = [];
+  readonly #routes: (PlaneRoute | undefined)[] = []; // by session
+  readonly #bonds: PlaneBonds;
+  readonly #seen = new SeenPackets(SEEN_PACKETS);
+  #copying = false; // something that is broadcast is to be sent
   readonly #addresses: (Address | undefined)[] = [];
   readonly #sentPackets = new Float64Array(SESSIONS_MAX);
   readonly #vnet: (number | undefined)[] = []; // bytes of virtio header, by port
@@ -158,6 +172,7 @@ export class Plane {
     this.#view = new DataView(buffer);
     this.sessions = new Sessions(buffer);
     this.relays = new Relays(buffer);
+    this.#bonds = new PlaneBonds(buffer);
     this.#relayRuns = new RelayRuns(this.relays, setup.output, setup.stats);
     this.#kernel = dataExports(setup.memory);
     this.setIds(setup.ids);
@@ -190,14 +205,18 @@ export class Plane {
       case "no-session":
         this.sessions.remove(record.slot);
         this.#addresses[record.slot] = undefined;
-        this.#routes[record.slot] = undefined;
+        return this.#removeRoute(record.slot);
+      case "route": {
+        const bond = this.#routes[record.session]?.bond;
+        this.#routes[record.session] = { ...record.route, bond };
         return;
-      case "route":
-        this.#routes[record.session] = record.route;
-        return;
+      }
       case "no-route":
-        this.#routes[record.session] = undefined;
-        return;
+        return this.#removeRoute(record.session);
+      case "bond":
+        return this.#setBond(record.session, record.bond);
+      case "no-bond":
+        return this.#setBond(record.session, undefined);
       case "network":
         return this.#setNetwork(planeNetwork(record, this.#setup.random));
       case "no-network":
@@ -211,6 +230,18 @@ export class Plane {
       case "no-relay":
         return this.relays.remove(record.slot);
     }
+  }
+
+  #removeRoute(session: number): void {
+    this.#setBond(session, undefined);
+    this.#routes[session] = undefined;
+  }
+
+  #setBond(session: number, routes: BondRoutes | undefined): void {
+    const route = this.#routes[session];
+    if (!route) return;
+    if (route.bond) this.#bonds.remove(route.bond);
+    route.bond = routes && this.#bonds.add(routes);
   }
 
   #setNetwork(network: PlaneNetwork): void {
@@ -266,9 +297,9 @@ export class Plane {
     this.#view.setUint32(at + 1, address % 0x1_0000_0000);
   }
 
-  /** The route of a session slot, for whoever sends its runs. */
-  route(session: number): Route | undefined {
-    return this.#routes[session];
+  /** Where a run goes. @param tag A session's slot, or what stands for one of the paths of a bonded one */
+  route(tag: number): Route | undefined {
+    return tag < SESSIONS_MAX ? this.#routes[tag] : this.#bonds.route(tag);
   }
 
   /** Packets sealed for a session since it was set. */
@@ -385,23 +416,51 @@ export class Plane {
     const { session } = member;
     const template = MEMBERS_AT + member.slot * MEMBER_BYTES;
     const key = Sessions.keyAt(session);
-    const { mtu } = this.#routes[session]!;
-    let made = this.#kernel.transmit(at, length, vnet, template, key, mtu, session);
+    let { mtu } = this.#routes[session]!;
+    let tag = session;
+    const { bond } = this.#routes[session]!;
+    if (bond) {
+      const path = bond.choose(bond.isByFlow ? this.#flowOf(at, length, vnet) : NO_FLOW);
+      mtu = bond.broadcasts ? bond.mtu : bond.routes[path].mtu;
+      tag = bond.firstTag + path;
+    }
+    let made = this.#kernel.transmit(at, length, vnet, template, key, mtu, tag);
     if (made === FULL) {
       this.#flushDatagrams();
-      made = this.#kernel.transmit(at, length, vnet, template, key, mtu, session);
+      made = this.#kernel.transmit(at, length, vnet, template, key, mtu, tag);
     }
     if (made < 0) {
       this.#setup.stats[Stat.DROPPED_LENGTH]++;
       return;
     }
+    if (bond) {
+      bond.sent(made);
+      if (bond.broadcasts) this.#copying = true;
+    }
     this.#sentPackets[session] += made;
     this.#setup.stats[Stat.PACKETS_SEALED] += made;
   }
 
-  #flushDatagrams(): void {
-    const runs = this.#kernel.txEnd();
+  #flowOf(at: number, length: number, vnet: number): number {
+    const frame = at + vnet;
+    const payload = frame + ETHERNET_HEADER_LENGTH;
+    const etherType = this.#view.getUint16(payload - 2);
+    return flowOf(this.#bytes, payload, length - vnet - ETHERNET_HEADER_LENGTH, etherType);
+  }
+
+  /** Hands the datagrams over, and once more for each further path of those that are broadcast. */
+  #handDatagrams(): void {
+    let runs = this.#kernel.txEnd();
     if (runs > 0) this.#setup.output.datagrams(runs);
+    if (!this.#copying) return;
+    this.#copying = false;
+    for (let link = 1; (runs = this.#bonds.copies(runs, link)) > 0; link++) {
+      this.#setup.output.datagrams(runs);
+    }
+  }
+
+  #flushDatagrams(): void {
+    this.#handDatagrams();
     this.#kernel.txBegin(UDP_OUT_AT, UDP_OUT_BYTES, RUNS_AT, RUNS_MAX);
   }
 
@@ -431,8 +490,7 @@ export class Plane {
   }
 
   endTap(): void {
-    const runs = this.#kernel.txEnd();
-    if (runs > 0) this.#setup.output.datagrams(runs);
+    this.#handDatagrams();
   }
 
   /** @param tick As for {@linkcode beginTap} */
@@ -511,6 +569,11 @@ export class Plane {
     const { network } = member;
     if (length > network.mtu) {
       this.#setup.stats[Stat.DROPPED_LENGTH]++;
+      return;
+    }
+    const id = at - FRAME_HEADER_LENGTH; // the packet's first bytes
+    if (this.#seen.isRepeatedId(view.getInt32(id), view.getInt32(id + 4))) {
+      this.#setup.stats[Stat.DROPPED_DUPLICATE]++;
       return;
     }
     const etherType = view.getUint32(entry + Result.ETHER_TYPE, true);

@@ -36,10 +36,12 @@ export const Stat = {
   RELAYED: 16,
   /** A source that has us relay sent more than its share. */
   DROPPED_RATE: 17,
+  /** Came once more: by another path of a bond, or replayed. */
+  DROPPED_DUPLICATE: 18,
 } as const;
 export type Stat = typeof Stat[keyof typeof Stat];
 
-const STAT_COUNT = 18;
+const STAT_COUNT = 19;
 
 /** Shared memory for a page of statistics. */
 export function statsMemory(): SharedArrayBuffer {

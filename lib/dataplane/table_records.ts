@@ -10,6 +10,8 @@ import { Reader, Writer } from "../base/bytes.ts";
 import { assert } from "../base/errors.ts";
 import type { Address, Mac, NetworkId } from "../base/ids.ts";
 import type { Ip } from "../base/ip.ts";
+import { FLOW_GROUPS } from "../peer/bond_flows.ts";
+import type { BondMode } from "../peer/bond_policy.ts";
 import type { RelayFlow } from "./relays.ts";
 
 /** Where packets for a peer go now: its own address, or that of a root that relays. */
@@ -19,6 +21,17 @@ export interface Route {
   readonly port: number;
   /** Longest datagram of this path, in bytes. */
   readonly mtu: number;
+}
+
+/** The paths of a session whose frames go by several, and what goes by which. */
+export interface BondRoutes {
+  readonly mode: BondMode;
+  /** Of balance-rr: packets by one path before the next has its turn. */
+  readonly packetsPerLink: number;
+  /** 1 to {@linkcode BOND_LINKS_MAX} of them */
+  readonly routes: readonly Route[];
+  /** 256 indexes into the routes: the path of each flow group, see `bond_flows.ts`. */
+  readonly groups: Uint8Array;
 }
 
 /** One change of the tables. */
@@ -35,6 +48,9 @@ export type TableRecord =
   | { readonly kind: "route"; readonly session: number; readonly route: Route }
   /** Nothing can be sent to it now: frames for it leave through the escape. */
   | { readonly kind: "no-route"; readonly session: number }
+  /** Beside its route, which says where it is reached at all. */
+  | { readonly kind: "bond"; readonly session: number; readonly bond: BondRoutes }
+  | { readonly kind: "no-bond"; readonly session: number }
   | {
     readonly kind: "network";
     readonly slot: number;
@@ -73,6 +89,8 @@ const KINDS = [
   "no-member",
   "relay",
   "no-relay",
+  "bond",
+  "no-bond",
 ] as const;
 
 export function encodeTableRecord(record: TableRecord): Uint8Array {
@@ -93,7 +111,14 @@ export function encodeTableRecord(record: TableRecord): Uint8Array {
       putRoute(w, route);
       break;
     }
+    case "bond": {
+      const { mode, packetsPerLink, routes, groups } = record.bond;
+      w.u32(record.session).u8(mode).u32(packetsPerLink).raw(groups).u8(routes.length);
+      for (const route of routes) putRoute(w, route);
+      break;
+    }
     case "no-route":
+    case "no-bond":
       w.u32(record.session);
       break;
     case "network":
@@ -144,7 +169,16 @@ export function decodeTableRecord(bytes: Uint8Array): TableRecord {
         flow: { slot, from, source, destination, route, budget, bytesPerSecond },
       };
     }
+    case "bond": {
+      const session = r.u32();
+      const mode = r.u8() as BondMode;
+      const packetsPerLink = r.u32();
+      const groups = r.copy(FLOW_GROUPS);
+      const routes = Array.from({ length: r.u8() }, () => readRoute(r));
+      return { kind, session, bond: { mode, packetsPerLink, routes, groups } };
+    }
     case "no-route":
+    case "no-bond":
       return { kind, session: r.u32() };
     case "network": {
       const slot = r.u32();

@@ -22,6 +22,7 @@ import { encodeFrame, type Frame } from "../wire/frame.ts";
 import type { MulticastFrame } from "../wire/multicast_frame.ts";
 import { Verb } from "../wire/packet.ts";
 import type { Credentials } from "./credentials.ts";
+import { flowOf } from "./flow_id.ts";
 import { buildFrame, type EthernetFrame, parseFrame } from "./ethernet.ts";
 import type { Multicast } from "./multicast.ts";
 import type { Network } from "./network.ts";
@@ -81,15 +82,21 @@ export class Frames {
   #sendPlain(network: Network, frame: EthernetFrame, to: Address): void {
     const w = new Writer(16 + frame.payload.length);
     encodeFrame({ networkId: network.id, etherType: frame.etherType, frame: frame.payload }, w);
-    this.vl1.send(to, Verb.FRAME, w.finish());
+    this.vl1.send(to, Verb.FRAME, w.finish(), { flow: this.#flow(frame, to) });
     const peer = this.vl1.peers.get(to);
     if (peer) this.onExchange(network, peer);
+  }
+
+  /** Only where a bond wants to know. */
+  #flow({ payload, etherType }: EthernetFrame, to: Address): number | undefined {
+    if (!this.vl1.peers.get(to)?.bond) return undefined;
+    return flowOf(payload, 0, payload.length, etherType);
   }
 
   #sendExt(network: Network, frame: EthernetFrame, to: Address): void {
     const w = new Writer(32 + frame.payload.length);
     encodeExtFrame(extFrame(network, frame), w);
-    this.vl1.send(to, Verb.EXT_FRAME, w.finish());
+    this.vl1.send(to, Verb.EXT_FRAME, w.finish(), { flow: this.#flow(frame, to) });
   }
 
   /**

@@ -19,6 +19,7 @@ import {
   noteProbe,
   type Peer,
   type PeerPath,
+  PROBE_TIMEOUT_MIN_MS,
 } from "../peer/peer.ts";
 import { Verb } from "../wire/packet.ts";
 import type { Question } from "./expected.ts";
@@ -114,6 +115,13 @@ export class Contact {
     }
   }
 
+  /** Asks a peer that is reached at one more place, within what others may be asked. */
+  explore(peer: Peer, endpoint: Endpoint, socket: SocketId): void {
+    const path = this.vl1.paths.get(socket, endpoint);
+    if (!this.vl1.mayUse(peer.address, path) || !this.#mayProbe(peer, endpoint)) return;
+    this.probeFrom(peer, endpoint, socket);
+  }
+
   /** An authenticated direct packet came by a path we do not know: ask there, beginning once a second at most. */
   confirm(peer: Peer, path: Path): void {
     if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return;
@@ -167,6 +175,7 @@ export class Contact {
     const known = peer.find(path);
     if (known) {
       noteProbe(known, false);
+      peer.bond?.find(path)?.window.add(latencyMs / 2);
       return heard(known, nowMs);
     }
     const wasRelayed = peer.best(nowMs) === undefined;
@@ -177,7 +186,8 @@ export class Contact {
     for (const other of peer.paths) {
       if (other.path !== path && nowMs - other.lastInMs > CHECK_SILENT_MS) {
         this.probe(peer, other.path);
-        markSuspect(other); // until it answers, what just has answered is the better one
+        // In a bond it is one path more. Otherwise the peer may have moved:
+        if (!peer.bond) markSuspect(other); // until it answers, what just has answered is the better one
       }
     }
     if (wasRelayed) {
@@ -311,6 +321,7 @@ export class Contact {
   /** A path that does not answer any more: forget it, but remember the address. */
   lose(peer: Peer, path: PeerPath): void {
     peer.forget(path);
+    peer.bond?.update(this.vl1.nowMs);
     if (path.path.isTunnel) this.#tunnelled.delete(path.path);
     else this.hint(peer.address, [path.path.endpoint]);
     if (peer.paths.length === 0) {
@@ -325,6 +336,3 @@ function reaches(peer: Peer, endpoint: Endpoint): boolean {
     !isSuspect(known) && sameEndpoint(known.path.endpoint, endpoint)
   );
 }
-
-/** An unanswered probe counts as lost after this at least: less than half a second would hit slow peers. */
-export const PROBE_TIMEOUT_MIN_MS = 500;

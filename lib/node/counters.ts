@@ -16,6 +16,7 @@ export type DropReason =
   | "rate"
   | "not-member"
   | "queue-full"
+  | "duplicate"
   | "unproven";
 
 export class Counters {

@@ -30,6 +30,8 @@ const PREDICTING_MS = 150_000; // reports the next ports are guessed from: the k
 const PER_SCOPE_MAX = 8; // probed from one packet, per scope and family; as the reference does
 
 export class DirectPaths {
+  /** A peer says that it may be reached there. */
+  onOffered: (peer: Peer, endpoint: Endpoint) => void = () => {};
   #mapped: readonly Endpoint[] = [];
 
   constructor(
@@ -129,6 +131,7 @@ export class DirectPaths {
       if (count >= PER_SCOPE_MAX) continue;
       tried.set(group, count + 1);
       this.contact.punch(peer, endpoint, undefined, false);
+      this.onOffered(peer, endpoint);
     }
   }
 }

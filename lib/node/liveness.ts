@@ -6,8 +6,10 @@
  * @module
  */
 import { isTunnel } from "../peer/path.ts";
-import { isDead, isSuspect, noteProbe, type Peer, type PeerPath, QUIET_MS } from "../peer/peer.ts";
-import { type Contact, PROBE_TIMEOUT_MIN_MS } from "./contact.ts";
+import { monitorMs } from "../peer/bond_policy.ts";
+import { isDead, isSuspect, noteProbe, type Peer, type PeerPath } from "../peer/peer.ts";
+import type { Bonds } from "./bonds.ts";
+import type { Contact } from "./contact.ts";
 import type { Vl1 } from "./vl1.ts";
 
 /** A suspect path is probed this often until it answers or is given up; the peer's gate allows 6 a second. */
@@ -28,7 +30,7 @@ interface RootContact {
 export class Liveness {
   readonly #roots = new Map<Peer, RootContact>();
 
-  constructor(readonly vl1: Vl1, readonly contact: Contact) {}
+  constructor(readonly vl1: Vl1, readonly contact: Contact, readonly bonds: Bonds) {}
 
   /** Begins, or begins again at once, to look for a way to every upstream. */
   contactUpstreams(): void {
@@ -74,6 +76,7 @@ export class Liveness {
       }
     }
     if (!wanted) return nextMs;
+    nextMs = Math.min(nextMs, this.bonds.tend(peer));
     if (isUpstream && !peer.best(nowMs)) return Math.min(nextMs, this.#greetRoot(peer, true));
     // Reached by TCP: UDP may work again any time.
     if (isUpstream && peer.best(nowMs)!.path.isTunnel) {
@@ -123,7 +126,7 @@ export class Liveness {
   #tendPath(peer: Peer, path: PeerPath, wanted: boolean, isUpstream: boolean): number {
     const { nowMs } = this.vl1;
     if (path.probeSentMs !== undefined) {
-      const dueMs = path.probeSentMs + probeTimeoutMs(path);
+      const dueMs = path.probeSentMs + peer.probeTimeoutMs(path);
       if (nowMs < dueMs) return dueMs;
       path.probesLost++;
       noteProbe(path, true);
@@ -140,35 +143,37 @@ export class Liveness {
       this.contact.probe(peer, path.path);
       return nowMs + SUSPECT_PROBE_MS;
     }
-    if (path.quietSinceMs !== undefined && nowMs - path.quietSinceMs >= QUIET_MS) {
+    const quietDueMs = (path.quietSinceMs ?? Infinity) + peer.quietMs;
+    if (nowMs >= quietDueMs) {
       this.contact.probe(peer, path.path);
-      return nowMs + probeTimeoutMs(path);
+      return nowMs + peer.probeTimeoutMs(path);
     }
-    const quietDueMs = path.quietSinceMs === undefined ? Infinity : path.quietSinceMs + QUIET_MS;
     if (!wanted || !this.#isKept(peer, path)) return quietDueMs;
     return Math.min(quietDueMs, this.#keepAlive(peer, path, isUpstream));
   }
 
   #keepAlive(peer: Peer, path: PeerPath, isUpstream: boolean): number {
     const { nowMs } = this.vl1;
-    const everyMs = isUpstream ? UPSTREAM_KEEPALIVE_MS : KEEPALIVE_MS;
+    const idleMs = isUpstream ? UPSTREAM_KEEPALIVE_MS : KEEPALIVE_MS;
+    const everyMs = peer.bond ? monitorMs(peer.bond.policy) : idleMs;
     const helloEveryMs = isUpstream ? ROOT_HELLO_MS : HELLO_MS;
     const dueMs = Math.min(path.lastInMs, path.lastOutMs) + everyMs;
     const helloDueMs = peer.lastHelloSentMs + helloEveryMs;
     const isBest = peer.best(nowMs) === path;
     if (isBest && nowMs >= helloDueMs) {
       this.contact.probe(peer, path.path, true);
-      return nowMs + probeTimeoutMs(path);
+      return nowMs + peer.probeTimeoutMs(path);
     }
     if (nowMs >= dueMs) {
       this.contact.probe(peer, path.path);
-      return nowMs + probeTimeoutMs(path);
+      return nowMs + peer.probeTimeoutMs(path);
     }
     return isBest ? Math.min(dueMs, helloDueMs) : dueMs;
   }
 
-  /** Whether a path is worth keeping: the best one, and a spare of each family. */
+  /** Whether a path is worth keeping: the best one, and a spare of each family; in a bond whatever it may use. */
   #isKept(peer: Peer, path: PeerPath): boolean {
+    if (peer.bond) return peer.bond.find(path.path)?.isAllowed ?? true;
     const best = peer.best(this.vl1.nowMs);
     if (best === path) return true;
     const family = peer.paths.filter((other) =>
@@ -177,9 +182,4 @@ export class Liveness {
     family.sort((a, b) => (a.path.latencyMs ?? Infinity) - (b.path.latencyMs ?? Infinity));
     return family.indexOf(path) < SPARE_PATHS_PER_FAMILY;
   }
-}
-
-/** How long an answer may take before the probe counts as lost. */
-function probeTimeoutMs(path: PeerPath): number {
-  return Math.max(PROBE_TIMEOUT_MIN_MS, 3 * (path.path.latencyMs ?? 0));
 }

@@ -15,6 +15,7 @@ import type { World } from "../identity/world.ts";
 import type { PacketKernel } from "../kernel/mod.ts";
 import type { PortConfig } from "../network/network.ts";
 
+import type { BondPolicy } from "../peer/bond_policy.ts";
 import type { LocalSocket, SocketId } from "../peer/path.ts";
 import type { IdBlock } from "./packet_ids.ts";
 import type { CachedPeer } from "./peer_cache.ts";
@@ -127,6 +128,8 @@ export interface NodeSettings {
   isLowBandwidth?: () => boolean;
   /** Whether to ask controllers for the names of members. */
   wantsNames?: () => boolean;
+  /** How the paths to a peer are used together; undefined: by the best one, as usual. */
+  bondPolicy?: (peer: Address) => BondPolicy | undefined;
   /** UDP payload in bytes that datagrams to a physical address may have, where one is configured: it is not measured then. */
   pathMtu?: (endpoint: Endpoint) => number | undefined;
 }

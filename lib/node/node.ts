@@ -13,6 +13,7 @@ import { Waiting } from "../base/waiting.ts";
 import { Networks } from "../network/networks.ts";
 import { isTunnel, type Path, type SocketId } from "../peer/path.ts";
 import { heard, isSuspect, markSuspect, type Peer } from "../peer/peer.ts";
+import { SeenPackets } from "../wire/seen_packets.ts";
 import { Relay } from "../root/relay.ts";
 import { decompress } from "../wire/compress.ts";
 import { Reassembler } from "../wire/fragment.ts";
@@ -37,6 +38,7 @@ import {
   verbOf,
 } from "../wire/packet.ts";
 import { ControllerAuthority } from "./authority.ts";
+import { Bonds } from "./bonds.ts";
 import { Contact } from "./contact.ts";
 import { DirectPaths } from "./direct_paths.ts";
 import { Greeter, prefixHash } from "./hello.ts";
@@ -71,6 +73,7 @@ const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembere
 const DOUBT_SILENT_MS = 50;
 const DOUBT_EVERY_MS = 1_000; // ...so often at most: some peers reach us by relay only, and for good
 const DOUBT_REPEATED_MS = 10_000; // ...which the path answered if it was asked so lately
+const SEEN_PACKETS = 8_192; // ids of frames remembered here; those of the fast path are remembered there
 const OFFLINE_AFTER_MS = 60_000; // no upstream heard for this long: keepalive is 20 s, so three were missed
 
 /** An authenticated, decompressed packet and how it came. */
@@ -92,6 +95,7 @@ export class Node implements Machine {
   readonly whois: Whois;
   readonly greeter: Greeter;
   readonly contact: Contact;
+  readonly bonds: Bonds;
   readonly liveness: Liveness;
   readonly pathMtu: PathMtu;
   readonly surface = new Surface();
@@ -103,6 +107,7 @@ export class Node implements Machine {
   readonly #verbs: VerbHandlers;
   readonly #authority: ControllerAuthority | undefined;
   readonly #reassembler = new Reassembler();
+  readonly #seen = new SeenPackets(SEEN_PACKETS);
   readonly #pieceOrigins = new Map<string, Path>();
   readonly #unknownSenders = new Waiting<Address, { packet: Uint8Array; path: Path }>(
     UNKNOWN_SENDERS,
@@ -117,12 +122,14 @@ export class Node implements Machine {
     this.whois = new Whois(this.vl1);
     this.greeter = new Greeter(this.vl1, (greeting) => this.#verbs.greeted(greeting));
     this.contact = new Contact(this.vl1, this.greeter);
-    this.liveness = new Liveness(this.vl1, this.contact);
+    this.bonds = new Bonds(this.vl1, this.contact);
+    this.liveness = new Liveness(this.vl1, this.contact, this.bonds);
     this.pathMtu = new PathMtu(this.vl1);
     this.vl1.onMtu = (peer) => this.publisher.check(peer.address);
     this.portProbing = new PortProbing(this.vl1, this.contact, this.surface);
     this.directPaths = new DirectPaths(this.vl1, this.contact, this.surface, this.portProbing);
     this.relay = new Relay(this.vl1);
+    this.directPaths.onOffered = (peer, endpoint) => this.bonds.offered(peer, endpoint);
     this.networks = new Networks(this.vl1);
     this.networks.redispatch = (received) => this.dispatch(received);
     this.#verbs = new VerbHandlers(this);
@@ -293,7 +300,13 @@ export class Node implements Machine {
     if (verb === Verb.HELLO) return this.greeter.accept(peer, packet, path);
     vl1.counters.received[verb]++;
     peer.packetsIn++;
-    this.dispatch({ peer, path, hops: hopsOf(packet), verb, id: packetId(packet), payload });
+    const received = { peer, path, hops: hopsOf(packet), verb, id: packetId(packet), payload };
+    if (peer.bond) this.bonds.sampled(received);
+    if (FRAMES.has(verb) && this.#seen.isRepeated(packet)) {
+      vl1.counters.drop("duplicate");
+      return this.received(received, false); // of use no more, yet a sign of life of its path
+    }
+    this.dispatch(received);
   }
 
   /** Id 0 never counts: in the reference it opens a hole (spec 03 section 7.3). */
@@ -433,6 +446,7 @@ export class Node implements Machine {
   /** A direct path just stopped answering: tell the peer by the relay where we are. */
   #suspect(peer: Peer): void {
     const { nowMs } = this.vl1;
+    peer.bond?.update(nowMs);
     // What stopped one path may have stopped them all: or each would be found out only in its turn.
     for (const path of peer.paths) {
       const silent = nowMs - path.lastInMs >= DOUBT_SILENT_MS;
@@ -569,6 +583,7 @@ export class Node implements Machine {
         this.#verbs.remember(peer);
         vl1.timers.delete(peer);
         vl1.peers.delete(peer.address);
+        this.bonds.end(peer);
         this.contact.forgetHints(peer.address);
       } else {
         for (const path of peer.paths) used.add(path.path);
@@ -597,6 +612,11 @@ export class Node implements Machine {
  * they must not quiet our own doubts, or a path that died in one direction only would never be given up.
  */
 const ASKS = new Set<number>([Verb.ECHO, Verb.HELLO]);
+/**
+ * Verbs whose copies are dropped: what a bond broadcasts, or somebody replays. Not those that find paths: one HELLO goes out by
+ * several sockets, and each copy is to be answered where it came from (spec 03 section 28 item 15).
+ */
+const FRAMES = new Set<number>([Verb.FRAME, Verb.EXT_FRAME, Verb.MULTICAST_FRAME]);
 /** Verbs that show a peer is in use: only such peers are kept alive (spec 03 section 2). */
 const NONTRIVIAL = new Set<number>([
   Verb.FRAME,

@@ -45,7 +45,7 @@ export class PathMtu {
   /** A path carries frames: see to it that its MTU is known and still true. Cheap when it is. */
   use(peer: Peer, path: Path): void {
     const { nowMs, settings } = this.vl1;
-    const configured = settings.pathMtu?.(path.endpoint);
+    const configured = peer.bond?.mtuOf(path) ?? settings.pathMtu?.(path.endpoint);
     if (configured !== undefined) {
       path.mtu = configured;
       return;

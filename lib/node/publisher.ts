@@ -9,11 +9,14 @@
 import { Writer } from "../base/bytes.ts";
 import type { Address, NetworkId } from "../base/ids.ts";
 import { formatEndpoint, sameEndpoint } from "../base/ip.ts";
-import type { TableRecord } from "../dataplane/table_records.ts";
+import type { Route, TableRecord } from "../dataplane/table_records.ts";
 import type { Membership } from "../network/membership.ts";
 import type { Network } from "../network/network.ts";
 import type { Networks } from "../network/networks.ts";
-import { type Peer, QUIET_MS, sent, VERSION_UNKNOWN } from "../peer/peer.ts";
+import type { Bond } from "../peer/bond.ts";
+import { BondMode } from "../peer/bond_policy.ts";
+import type { Path } from "../peer/path.ts";
+import { type Peer, VERSION_UNKNOWN } from "../peer/peer.ts";
 import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
 import { HEADER_LENGTH, Verb } from "../wire/packet.ts";
 import type { Input } from "./machine.ts";
@@ -35,6 +38,9 @@ interface Session {
   readonly members: Map<NetworkId, Member>;
   /** What was published; empty for no route. */
   route: string;
+  /** The bond whose paths were published, and how they were; empty for none. */
+  bond: Bond | undefined;
+  paths: string;
   lastUsedMs: number;
 }
 
@@ -101,7 +107,15 @@ export class Publisher {
     const { nowMs } = this.vl1;
     const slot = this.#sessionSlots.take(nowMs);
     if (slot === undefined) return undefined;
-    const session = { slot, peer, members: new Map(), route: "", lastUsedMs: nowMs };
+    const session = {
+      slot,
+      peer,
+      members: new Map(),
+      route: "",
+      bond: undefined,
+      paths: "",
+      lastUsedMs: nowMs,
+    };
     this.#sessions.set(peer.address, session);
     this.#bySlot[slot] = session;
     this.#publishSession(session);
@@ -134,12 +148,37 @@ export class Publisher {
     const path = way?.via.path.isTunnel ? undefined : way?.via.path;
     if (way && path) this.node.pathMtu.use(way.relay ?? session.peer, path);
     const route = path ? `${path.socket}|${formatEndpoint(path.endpoint)}|${path.mtu}` : "";
-    if (route === session.route) return;
-    session.route = route;
-    if (!path) return this.#publish({ kind: "no-route", session: session.slot });
-    const { ip, port } = path.endpoint;
-    const record = { socket: path.socket, ip, port, mtu: path.mtu };
-    this.#publish({ kind: "route", session: session.slot, route: record });
+    if (route !== session.route) {
+      session.route = route;
+      if (path) this.#publish({ kind: "route", session: session.slot, route: routeBy(path) });
+      else this.#publish({ kind: "no-route", session: session.slot });
+    }
+    const { bond } = session.peer;
+    this.#publishBond(session, path && !way?.relay && bond ? bond : undefined);
+  }
+
+  /** Where frames go by several paths: which, and what by which. A bond that uses one path at a time is but a route. */
+  #publishBond(session: Session, bond: Bond | undefined): void {
+    const several = bond && bond.mode !== BondMode.ACTIVE_BACKUP && bond.inUse.length > 1;
+    if (!several) {
+      if (session.paths !== "") this.#publish({ kind: "no-bond", session: session.slot });
+      session.paths = "";
+      session.bond = undefined;
+      return;
+    }
+    const { links, groups } = bond.plan();
+    for (const { path: { path } } of links) this.node.pathMtu.use(session.peer, path);
+    const paths = `${bond.revision}|${links.map(({ path: { path } }) => path.mtu).join(",")}`;
+    if (session.bond === bond && session.paths === paths) return;
+    session.bond = bond;
+    session.paths = paths;
+    const routes = links.map(({ path: { path } }) => routeBy(path));
+    const { mode, policy: { packetsPerLink } } = bond;
+    this.#publish({
+      kind: "bond",
+      session: session.slot,
+      bond: { mode, packetsPerLink, routes, groups },
+    });
   }
 
   #addMember(session: Session, network: Network): void {
@@ -294,10 +333,9 @@ export class Publisher {
     }
     this.#countOut(session, report.packetsOut);
     if (report.packetsOut > 0 && route) {
-      if (route.via.quietSinceMs === undefined) {
-        this.vl1.timers.setEarlier(route.relay ?? peer, this.vl1.nowMs + QUIET_MS);
-      }
-      sent(route.via, this.vl1.nowMs);
+      // Which of a bond's paths it was is not told: all of them are to be heard of.
+      const carriers = session.bond?.inUse.map(({ path }) => path) ?? [route.via];
+      for (const path of carriers) this.vl1.noteSent(route.relay ?? peer, path);
       if (route.relay) this.vl1.onRelayed(peer);
       for (const { network } of session.members.values()) {
         this.networks.credentials.pushIfDue(network, peer.address);
@@ -318,6 +356,7 @@ export class Publisher {
     for (const network of this.#networks.values()) network.config = undefined;
     for (const session of this.#sessions.values()) {
       session.route = "";
+      session.paths = "";
       this.#publishSession(session);
       for (const member of session.members.values()) {
         member.version = -1;
@@ -330,4 +369,8 @@ export class Publisher {
   #publish(record: TableRecord): void {
     this.vl1.outbox.push({ kind: "publish", record });
   }
+}
+
+function routeBy({ socket, endpoint: { ip, port }, mtu }: Path): Route {
+  return { socket, ip, port, mtu };
 }

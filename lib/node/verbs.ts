@@ -52,9 +52,13 @@ export class VerbHandlers {
         this.node.directPaths.receive(received.peer, received.payload);
         return "received";
       case Verb.ACK:
+        return "dropped"; // of bonds of old
       case Verb.QOS_MEASUREMENT:
+        this.node.bonds.measured(received);
+        return "dropped"; // says nothing of the path but what it measures
       case Verb.PATH_NEGOTIATION_REQUEST:
-        return "dropped"; // for bonds only
+        this.node.bonds.negotiated(received);
+        return "dropped";
       default:
         return this.node.networks.handle(received);
     }

@@ -18,7 +18,8 @@ import {
   Paths,
   type SocketId,
 } from "../peer/path.ts";
-import { Peer, type PeerPath, QUIET_MS, sent } from "../peer/peer.ts";
+import { BondMode } from "../peer/bond_policy.ts";
+import { Peer, type PeerPath, sent } from "../peer/peer.ts";
 import { Armor } from "../wire/armor.ts";
 import { compress } from "../wire/compress.ts";
 import { fragmentCount, split } from "../wire/fragment.ts";
@@ -57,6 +58,8 @@ const COMPRESS_FROM_BYTES = 65; // shorter payloads never gain; reference Packet
 export interface SendOptions {
   /** Try to compress the payload: verbs that carry text and lists, see spec 02 section 5. */
   readonly compress?: boolean;
+  /** Of a frame for one member: the flow it belongs to, which bonds keep together. */
+  readonly flow?: number;
   /** Called with the id on the wire, once the packet is sealed. */
   readonly onSent?: (id: bigint) => void;
 }
@@ -71,6 +74,15 @@ interface Registration {
   readonly mtuProbe?: number;
   /** We turn to that address of our own accord, at a rate that is bounded where it is decided. */
   readonly unasked?: boolean;
+  /** Longest datagram, where it is not that of the path. */
+  readonly mtu?: number;
+}
+
+/** How a packet is sealed and sent, where that is not as usual. */
+interface Sealing {
+  readonly cipher?: Cipher;
+  /** Paths that carry the same packet, beside the one it is sent by. */
+  readonly copies?: readonly Path[];
 }
 
 /** A packet not built yet. */
@@ -177,11 +189,12 @@ export class Vl1 {
   }
 
   /**
-   * The way to a peer: its best path; else through the best upstream; else any path it ever had.
+   * The way to a peer: what its bond picks, or its best path; else through the best upstream; else any path it ever had.
+   * @param flow Of a frame, see {@linkcode SendOptions}
    * @returns undefined when there is no way at all
    */
-  route(peer: Peer): Route | undefined {
-    const direct = peer.best(this.nowMs);
+  route(peer: Peer, flow?: number): Route | undefined {
+    const direct = peer.bond?.pick(flow, this.nowMs) ?? peer.best(this.nowMs);
     if (direct) return { via: direct, relay: undefined };
     const relay = this.upstreams.best(peer.address);
     const relayed = relay?.best(this.nowMs);
@@ -197,7 +210,7 @@ export class Vl1 {
   send(to: Address, verb: Verb, payload: Uint8Array, options: SendOptions = {}): void {
     if (to === this.address) return;
     const peer = this.peers.get(to);
-    const route = peer && this.route(peer);
+    const route = peer && this.route(peer, options.flow);
     if (peer && route) {
       this.#sendBy(route, peer, verb, payload, options);
       return;
@@ -224,13 +237,30 @@ export class Vl1 {
     payload: Uint8Array,
     options: SendOptions,
   ): void {
-    const id = this.transmit(peer, route.via.path, verb, payload, { expect: true, ...options });
-    if (route.via.quietSinceMs === undefined) {
-      this.timers.setEarlier(route.relay ?? peer, this.nowMs + QUIET_MS);
-    }
-    sent(route.via, this.nowMs);
+    const copies = route.relay || options.flow === undefined ? [] : this.#copies(peer, route.via);
+    const id = this.transmit(peer, route.via.path, verb, payload, {
+      expect: true,
+      ...options,
+      copies: copies.map(({ path }) => path),
+    });
+    this.noteSent(route.relay ?? peer, route.via);
+    for (const copy of copies) this.noteSent(peer, copy);
     options.onSent?.(id);
     if (route.relay) this.onRelayed(peer);
+  }
+
+  /** Where else a frame goes: by all paths of a bond that broadcasts. */
+  #copies({ bond }: Peer, via: PeerPath): PeerPath[] {
+    if (bond?.mode !== BondMode.BROADCAST) return [];
+    return bond.inUse.map(({ path }) => path).filter((path) => path !== via);
+  }
+
+  /** Something went by a path of a peer: that it is heard there again is looked after. */
+  noteSent(peer: Peer, path: PeerPath): void {
+    if (path.quietSinceMs === undefined) {
+      this.timers.setEarlier(peer, this.nowMs + peer.quietMs);
+    }
+    sent(path, this.nowMs);
   }
 
   /** Answers on the path a packet came by; such packets are never themselves answered. */
@@ -248,22 +278,29 @@ export class Vl1 {
     path: Path,
     verb: Verb,
     payload: Uint8Array,
-    options: SendOptions & Registration,
+    options: SendOptions & Registration & Sealing,
   ): bigint {
+    const { copies = [] } = options;
     const packet = this.#build(peer, verb, payload, options.compress ?? false);
-    const pieces = fragmentCount(packet.length, options.mtuProbe ?? path.mtu);
+    const mtu = copies.reduce((least, copy) => Math.min(least, copy.mtu), path.mtu);
+    const pieces = fragmentCount(packet.length, options.mtuProbe ?? mtu);
     if (pieces === undefined) {
       this.counters.drop("malformed");
       return 0n;
     }
     if (pieces > 1) packet[AT_FLAGS] |= FLAG_FRAGMENTED;
-    const cipher = this.#cipherFor(peer);
+    const cipher = options.cipher ?? this.#cipherFor(peer);
     this.armor.seal(packet, peer.keys, cipher);
     this.counters.sent[verb]++;
     this.counters.sentByCipher[cipher]++;
     peer.packetsOut++;
     if (verb === Verb.ERROR) this.counters.errorsSent[payload[AT_ERROR_CODE]]++;
-    return this.emit(peer.address, path, verb, packet, options);
+    const id = this.emit(peer.address, path, verb, packet, { ...options, mtu });
+    for (const copy of copies) this.emit(peer.address, copy, verb, packet, { mtu });
+    if (peer.bond && verb !== Verb.QOS_MEASUREMENT) {
+      peer.bond.find(path)?.qos.noteSent(id, this.nowMs);
+    }
+    return id;
   }
 
   /** Registers a sealed packet if it may be answered, and puts it on the wire. */
@@ -280,7 +317,7 @@ export class Vl1 {
       const { mtuProbe } = options;
       this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked, mtuProbe });
     }
-    const mtu = options.mtuProbe ?? path.mtu;
+    const mtu = options.mtuProbe ?? options.mtu ?? path.mtu;
     const whole = options.mtuProbe !== undefined;
     const reserveBytes = options.probe ? 0 : HEADER_LENGTH;
     for (const bytes of packet.length > mtu ? split(packet, mtu) : [packet]) {

@@ -38,6 +38,8 @@ export interface LocalSocket {
   /** Address it is bound to; all zero for any. */
   readonly ip: Ip;
   readonly port: number;
+  /** Interface the address belongs to, where that is known. */
+  readonly device?: string;
 }
 
 const SLOWER_WEIGHT = 0.125; // share of a sample above the smoothed latency: one late answer means little

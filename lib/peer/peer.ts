@@ -14,6 +14,7 @@ import type { Identity } from "../identity/identity.ts";
 import { agree } from "../identity/sign.ts";
 import type { Version } from "../wire/version.ts";
 import type { LatencyHistogram } from "./latency_histogram.ts";
+import type { Bond } from "./bond.ts";
 import type { Path } from "./path.ts";
 
 /** A peer without traffic for this long is forgotten; reference PEER_ACTIVITY_TIMEOUT. */
@@ -24,6 +25,11 @@ export const PATH_EXPIRATION_MS = 243_000;
 export const TRUST_EXPIRATION_MS = 600_000;
 /** Sent something and heard nothing for this long: ask. Most conversations answer within it, so it costs nothing. */
 export const QUIET_MS = 1_000;
+/** The same where another path waits to take over: asked early, it takes over within half a second. */
+const BONDED_QUIET_MS = 250;
+/** An unanswered probe counts as lost after this at least: less than half a second would hit slow peers. */
+export const PROBE_TIMEOUT_MIN_MS = 500;
+const BONDED_PROBE_TIMEOUT_MIN_MS = 250;
 const PATHS_PER_PEER_MAX = 16; // reference 64; bounds keepalive traffic and memory per peer
 const UNKNOWN_LATENCY_MS = 1_000; // what an unmeasured path counts as: worse than any measured one worth having
 const SWITCH_GAIN_FRACTION = 0.2; // a challenger must be this much faster...
@@ -93,6 +99,8 @@ export class Peer {
   /** Round trips measured; undefined before the first. */
   latencies: LatencyHistogram | undefined;
   readonly paths: PeerPath[] = [];
+  /** How its paths are used together, where a policy says so. */
+  bond: Bond | undefined;
   #best: PeerPath | undefined;
 
   private constructor(
@@ -128,6 +136,17 @@ export class Peer {
 
   isTrusted(nowMs: number): boolean {
     return nowMs - this.lastTrustedMs < TRUST_EXPIRATION_MS;
+  }
+
+  /** Sent something by a path and heard nothing for this long: the path is asked. */
+  get quietMs(): number {
+    return this.bond ? BONDED_QUIET_MS : QUIET_MS;
+  }
+
+  /** How long an answer may take before the probe counts as lost. */
+  probeTimeoutMs(path: PeerPath): number {
+    const leastMs = this.bond ? BONDED_PROBE_TIMEOUT_MIN_MS : PROBE_TIMEOUT_MIN_MS;
+    return Math.max(leastMs, 3 * (path.path.latencyMs ?? 0));
   }
 
   find(path: Path): PeerPath | undefined {

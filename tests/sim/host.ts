@@ -34,6 +34,7 @@ export interface Interface {
   readonly ip: Ip;
   readonly link: LinkConditions;
   readonly firewall?: Firewall;
+  readonly device?: string;
 }
 
 /** What a machine sent or received, IP and UDP headers included. */
@@ -240,7 +241,8 @@ export class SimHost {
   }
 
   #bind(card: Interface): Bound {
-    const socket = { id: this.#nextSocket++, ip: card.ip, port: this.config.udpPort };
+    const { ip, device } = card;
+    const socket = { id: this.#nextSocket++, ip, port: this.config.udpPort, device };
     const receive = (datagram: Datagram) =>
       this.#receive(card, this.#at(socket, datagram), datagram);
     return { interface: card, socket, attachment: { link: card.link, receive, owner: this } };

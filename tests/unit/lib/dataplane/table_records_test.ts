@@ -7,6 +7,10 @@ import {
   type TableRecord,
 } from "../../../../lib/dataplane/table_records.ts";
 
+import { BOND_LINKS_MAX } from "../../../../lib/peer/bond.ts";
+import { FLOW_GROUPS } from "../../../../lib/peer/bond_flows.ts";
+import { BondMode } from "../../../../lib/peer/bond_policy.ts";
+
 const slot = fc.nat(0xffff_ffff);
 const bytes = fc.uint8Array({ maxLength: 3_000 }).map((array) => Uint8Array.from(array));
 const exactly = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
@@ -28,6 +32,17 @@ const records: Record<TableRecord["kind"], fc.Arbitrary<TableRecord>> = {
     route,
   }),
   "no-route": fc.record({ kind: kind("no-route"), session: slot }),
+  "bond": fc.record({
+    kind: kind("bond"),
+    session: slot,
+    bond: fc.record({
+      mode: fc.constantFrom(...Object.values(BondMode)),
+      packetsPerLink: slot,
+      routes: fc.array(route, { minLength: 1, maxLength: BOND_LINKS_MAX }),
+      groups: exactly(FLOW_GROUPS),
+    }),
+  }),
+  "no-bond": fc.record({ kind: kind("no-bond"), session: slot }),
   "network": fc.record({
     kind: kind("network"),
     slot,

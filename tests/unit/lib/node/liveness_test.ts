@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Bonds } from "../../../../lib/node/bonds.ts";
 import { Contact } from "../../../../lib/node/contact.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
 import { Liveness } from "../../../../lib/node/liveness.ts";
@@ -10,7 +11,7 @@ import { ALICE, BOB, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harne
 function alice() {
   const vl1 = vl1Of(ALICE);
   const contact = new Contact(vl1, new Greeter(vl1, () => {}));
-  const liveness = new Liveness(vl1, contact);
+  const liveness = new Liveness(vl1, contact, new Bonds(vl1, contact));
   const bob = peerWithPath(vl1, BOB);
   bob.version = { protocol: 11, major: 1, minor: 14, revision: 1 };
   bob.paths[0].path.addLatency(20);
