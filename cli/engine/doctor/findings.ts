@@ -230,7 +230,7 @@ function natFinding(view: NatView, facts: DoctorFacts, family: 4 | 6): Verdict {
   const isMapped = facts.portMapping.ports.some(({ external }) => external !== null);
   return isMapped ? ok(`${text}; a mapped port makes up for it`) : note(
     text,
-    "peers behind such a NAT too are only reached by relay: allow UPnP, NAT-PMP or PCP in the router, " +
+    "peers behind such a NAT too are only reached by relay, others after some seconds: allow UPnP, NAT-PMP or PCP in the router, " +
       "forward a UDP port, or use IPv6",
   );
 }

@@ -87,11 +87,12 @@ function rounded(spanMs: number): number {
 }
 
 function relayFacts(peer: Peer, { node, nowMs, isUdpForbidden, nat }: LinkContext): RelayFacts {
-  const { vl1, contact, liveness, directPaths } = node;
+  const { vl1, contact, liveness, directPaths, portProbing } = node;
   const { upstreams } = vl1;
   const sockets = vl1.sockets.filter(({ id }) => !isTunnel(id));
   const relay = upstreams.best(peer.address);
   const until = (dueMs: number) => Number.isFinite(dueMs) ? Math.max(0, dueMs - nowMs) : null;
+  const ports = portProbing.stateOf(peer.address);
   const greetings = upstreams.peers().map((upstream) => liveness.greetingDueMs(upstream));
   return {
     isUpstream: upstreams.isUpstream(peer.address),
@@ -116,5 +117,14 @@ function relayFacts(peer: Peer, { node, nowMs, isUdpForbidden, nat }: LinkContex
     nextProbeMs: until(vl1.timers.dueMs(peer)),
     nextPushMs: peer.isTrusted(nowMs) ? until(directPaths.nextPushMs(peer)) : null,
     nat,
+    ports: ports
+      ? {
+        opened: ports.opened ?? null,
+        tried: ports.tried ?? null,
+        isHopeless: ports.isHopeless,
+        lastMs: ports.lastMs === undefined ? null : nowMs - ports.lastMs,
+        nextMs: ports.lastMs === undefined ? null : until(ports.nextMs),
+      }
+      : null,
   };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { NatKind } from "../../../lib/node/nat_kind.ts";
+import { formatSpan } from "./durations.ts";
 
 /** What is known about a peer without a direct path. Times are milliseconds from now; null for never. */
 export interface RelayFacts {
@@ -36,6 +37,20 @@ export interface RelayFacts {
   readonly nextProbeMs: number | null;
   readonly nextPushMs: number | null;
   readonly nat: NatKind;
+  /** What is done against a NAT that uses another port for each destination; null when there is no occasion. */
+  readonly ports: PortFacts | null;
+}
+
+/** Opening ports of our NAT, or trying those of the peer's. */
+export interface PortFacts {
+  /** So many of so many; null when nothing of the kind goes on. */
+  readonly opened: readonly [number, number] | null;
+  readonly tried: readonly [number, number] | null;
+  /** Both NATs do it. */
+  readonly isHopeless: boolean;
+  /** Milliseconds since the last attempt began, and until the next may; null without one. */
+  readonly lastMs: number | null;
+  readonly nextMs: number | null;
 }
 
 /** The answer. */
@@ -73,6 +88,8 @@ export function relayReason(facts: RelayFacts): RelayReason {
       nextTryMs: null,
     };
   }
+  const ports = portsReason(facts.ports);
+  if (ports) return ports;
   if (facts.probing.length > 0) {
     const text = `being introduced: probing ${shown(facts.probing)}`;
     return { text: text + natRemark(facts), nextTryMs: 0 };
@@ -92,6 +109,23 @@ export function relayReason(facts: RelayFacts): RelayReason {
   return { text: text + natRemark(facts), nextTryMs: soonest(facts) };
 }
 
+/** What is said of ports, when they are what matters now. */
+function portsReason(ports: PortFacts | null): RelayReason | undefined {
+  if (!ports) return undefined;
+  const { opened, tried, isHopeless } = ports;
+  const doing: string[] = [];
+  if (opened) doing.push(`opening ports of ours for it (${opened[0]} of ${opened[1]})`);
+  if (tried) doing.push(`trying ports of its NAT (${tried[0]} of ${tried[1]})`);
+  if (doing.length > 0) {
+    const text = `a NAT between uses another port for each destination: ${doing.join(", ")}`;
+    return { text, nextTryMs: 0 };
+  }
+  if (!isHopeless) return undefined;
+  const text =
+    "both NATs use another port for each destination, so neither can be told where to send";
+  return { text, nextTryMs: null };
+}
+
 function rootReason(facts: RelayFacts): RelayReason {
   const families = facts.listed.map((address) => address.includes(":"));
   const usable = families.some((isIpv6) => isIpv6 ? facts.hasIpv6 : facts.hasIpv4);
@@ -109,11 +143,12 @@ function rootReason(facts: RelayFacts): RelayReason {
   };
 }
 
-/** What of it lies with us. */
-function natRemark({ nat }: RelayFacts): string {
-  return nat === "symmetric"
-    ? "; our own NAT uses another port for each destination, so only peers that need no hole are reached"
-    : "";
+/** What of it lies with NATs. */
+function natRemark({ nat, ports }: RelayFacts): string {
+  const ours = nat === "symmetric" ? "; our own NAT uses another port for each destination" : "";
+  if (!ports || ports.lastMs === null || ports.nextMs === null) return ours;
+  const [last, next] = [ports.lastMs, ports.nextMs].map(formatSpan);
+  return `${ours}; ports were opened or tried ${last} ago and may be again in ${next}`;
 }
 
 function soonest({ nextRememberedMs, nextPushMs }: RelayFacts): number | null {

@@ -20,9 +20,11 @@ const PLAIN: RelayFacts = {
   nextProbeMs: null,
   nextPushMs: 1_000,
   nat: "endpoint-independent",
+  ports: null,
 };
-const SYMMETRIC =
-  "; our own NAT uses another port for each destination, so only peers that need no hole are reached";
+const SYMMETRIC = "; our own NAT uses another port for each destination";
+/** Ports of which nothing is known yet. */
+const PORTS = { opened: null, tried: null, isHopeless: false, lastMs: null, nextMs: null };
 
 Deno.test("relayReason() names the first cause, and when it is tried again", () => {
   const cases: [Partial<RelayFacts>, string, number | null][] = [
@@ -65,6 +67,29 @@ Deno.test("relayReason() names the first cause, and when it is tried again", () 
   for (const [changes, text, nextTryMs] of cases) {
     assert.deepEqual(relayReason({ ...PLAIN, ...changes }), { text, nextTryMs });
   }
+});
+
+Deno.test("relayReason() tells what is done about ports, what was, and that nothing can be", () => {
+  const about = (ports: Partial<typeof PORTS> | Record<string, unknown>) =>
+    relayReason({ ...PLAIN, nat: "symmetric", ports: { ...PORTS, ...ports } });
+  const between = "a NAT between uses another port for each destination: ";
+  assert.deepEqual(about({ opened: [120, 256], lastMs: 2_000, nextMs: 598_000 }), {
+    text: `${between}opening ports of ours for it (120 of 256)`,
+    nextTryMs: 0,
+  });
+  assert.equal(
+    about({ opened: [256, 256], tried: [3, 768] }).text,
+    `${between}opening ports of ours for it (256 of 256), trying ports of its NAT (3 of 768)`,
+  );
+  assert.deepEqual(about({ isHopeless: true }), {
+    text: "both NATs use another port for each destination, so neither can be told where to send",
+    nextTryMs: null,
+  });
+  assert.equal(
+    about({ lastMs: 180_000, nextMs: 420_000 }).text,
+    `no address of it is known yet${SYMMETRIC}; ports were opened or tried 3 min ago and may be again in 7 min`,
+  );
+  assert.equal(about({}).text, `no address of it is known yet${SYMMETRIC}`);
 });
 
 Deno.test("relayReason() tells of a root what keeps it from answering", () => {
