@@ -3,7 +3,8 @@
  * a realm; behind each NAT lies another, whose gateway the NAT is.
  * @module
  */
-import { type Endpoint, formatIp, type Ip } from "../../lib/base/ip.ts";
+import type { Endpoint, Ip } from "../../lib/base/ip.ts";
+import { endpointKey } from "../../lib/peer/path.ts";
 import type { Rng } from "./rng.ts";
 
 /** What one's connection to a realm is like. A datagram crosses the sender's link and the receiver's. */
@@ -66,13 +67,18 @@ const UDP_IPV4_BYTES = 28; // IP and UDP headers
 const UDP_IPV6_BYTES = 48;
 const TTL_DEFAULT = 64;
 
+/** An address as a map key that is cheap to make. */
+export function addressKey(ip: Ip): number | string {
+  return endpointKey({ ip, port: 0 });
+}
+
 /** Bytes on the wire, IP and UDP headers included. */
 export function wireBytes(bytes: Uint8Array, to: Endpoint): number {
   return bytes.length + (to.ip.length === 4 ? UDP_IPV4_BYTES : UDP_IPV6_BYTES);
 }
 
 export class Realm {
-  readonly #attached = new Map<string, Attachment>();
+  readonly #attached = new Map<number | string, Attachment>();
   /** Where datagrams for addresses not of this realm go. */
   gateway: Attachment | undefined;
 
@@ -80,20 +86,20 @@ export class Realm {
   constructor(readonly name: string, readonly fabric: Fabric, readonly routerHops: number) {}
 
   attach(ip: Ip, attachment: Attachment): void {
-    this.#attached.set(formatIp(ip), attachment);
+    this.#attached.set(addressKey(ip), attachment);
   }
 
   detach(ip: Ip): void {
-    this.#attached.delete(formatIp(ip));
+    this.#attached.delete(addressKey(ip));
   }
 
   isTaken(ip: Ip): boolean {
-    return this.#attached.has(formatIp(ip));
+    return this.#attached.has(addressKey(ip));
   }
 
   /** Sends a datagram from something attached here; it arrives later, several times, or never. */
   send(datagram: Datagram, by: Attachment): void {
-    const local = this.#attached.get(formatIp(datagram.to.ip));
+    const local = this.#attached.get(addressKey(datagram.to.ip));
     const receiver = local ?? this.gateway;
     if (!receiver || (receiver === by && !local)) return; // no route
     const hops = local ? this.routerHops : 0;

@@ -4,8 +4,10 @@
  * time out. And a stateful firewall, which is a NAT that changes nothing.
  * @module
  */
-import { type Endpoint, formatEndpoint, formatIp, type Ip } from "../../lib/base/ip.ts";
+import { type Endpoint, type Ip, sameIp } from "../../lib/base/ip.ts";
+import { endpointKey } from "../../lib/peer/path.ts";
 import {
+  addressKey,
   type Attachment,
   type Datagram,
   GOOD_LINK,
@@ -50,9 +52,9 @@ export const NATS = {
 interface Mapping {
   readonly inner: Endpoint;
   readonly outer: Endpoint;
-  readonly key: string;
+  readonly key: number | string;
   /** Remote endpoints and addresses sent to, with the time. */
-  readonly contacted: Map<string, number>;
+  readonly contacted: Map<number | string, number>;
   lastOutMs: number;
 }
 
@@ -60,7 +62,7 @@ const EPHEMERAL_PORT_MIN = 1_024;
 const PORTS = 65_536 - EPHEMERAL_PORT_MIN;
 
 export class Nat {
-  readonly #byKey = new Map<string, Mapping>();
+  readonly #byKey = new Map<number | string, Mapping>();
   readonly #byPort = new Map<number, Mapping>();
   #nextPort: number;
   /** How it faces the realm outside, and the one inside. */
@@ -112,10 +114,10 @@ export class Nat {
     if (!mapping) return;
     const nowMs = this.parts.nowMs();
     mapping.lastOutMs = nowMs;
-    mapping.contacted.set(formatEndpoint(datagram.to), nowMs);
-    mapping.contacted.set(formatIp(datagram.to.ip), nowMs);
+    mapping.contacted.set(endpointKey(datagram.to), nowMs);
+    mapping.contacted.set(addressKey(datagram.to.ip), nowMs);
     const translated = { ...datagram, from: mapping.outer, ttl: datagram.ttl - 1 };
-    if (formatIp(datagram.to.ip) !== formatIp(outerIp)) outer.send(translated, this.outside);
+    if (!sameIp(datagram.to.ip, outerIp)) outer.send(translated, this.outside);
     else if (this.behaviour.hairpin) {
       const back = this.#accept(translated);
       if (back) inner.send(back, this.inside);
@@ -134,7 +136,7 @@ export class Nat {
     const { filtering } = this.behaviour;
     if (filtering !== "endpoint-independent") {
       const { from } = datagram;
-      const who = filtering === "address-dependent" ? formatIp(from.ip) : formatEndpoint(from);
+      const who = filtering === "address-dependent" ? addressKey(from.ip) : endpointKey(from);
       const contactedMs = mapping.contacted.get(who);
       if (contactedMs === undefined) return undefined;
       if (this.parts.nowMs() - contactedMs > this.behaviour.timeoutMs) return undefined;
@@ -144,9 +146,7 @@ export class Nat {
 
   #map(inner: Endpoint, remote: Endpoint): Mapping | undefined {
     const perRemote = this.behaviour.mapping === "address-and-port-dependent";
-    const key = perRemote
-      ? `${formatEndpoint(inner)}>${formatEndpoint(remote)}`
-      : formatEndpoint(inner);
+    const key = perRemote ? `${endpointKey(inner)}>${endpointKey(remote)}` : endpointKey(inner);
     const known = this.#byKey.get(key);
     if (known && this.#isAlive(known)) return known;
     if (known) this.#forget(known);
@@ -201,11 +201,11 @@ export class Firewall {
 
   /** Something goes out. */
   note(from: Endpoint, to: Endpoint): void {
-    this.#contacted.set(`${formatEndpoint(from)}>${formatEndpoint(to)}`, this.nowMs());
+    this.#contacted.set(`${endpointKey(from)}>${endpointKey(to)}`, this.nowMs());
   }
 
   admits(datagram: Datagram): boolean {
-    const key = `${formatEndpoint(datagram.to)}>${formatEndpoint(datagram.from)}`;
+    const key = `${endpointKey(datagram.to)}>${endpointKey(datagram.from)}`;
     const contactedMs = this.#contacted.get(key);
     return contactedMs !== undefined && this.nowMs() - contactedMs <= this.timeoutMs;
   }

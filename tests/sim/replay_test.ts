@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { Rng } from "./rng.ts";
 import { EventQueue } from "./event_queue.ts";
+import { IdSet } from "./id_set.ts";
 import { connect, lab } from "./lab.ts";
 import { NATS } from "./nat.ts";
 import { datagramOf } from "./internet.ts";
@@ -119,4 +120,16 @@ Deno.test("a short-lived packet opens our own NAT and dies before the other side
     assert.equal(lan.nat.mappingCount, 1);
     assert.equal(arrived, ttl === 2 ? 0 : 1);
   }
+});
+
+Deno.test("IdSet.add() says whether an id is new, 0 and thousands of others", () => {
+  const ids = new IdSet();
+  const known = new Set<bigint>();
+  const rng = new Rng("ids");
+  for (let i = 0; i < 5_000; i++) {
+    const id = BigInt(rng.below(100)) << 32n | BigInt(rng.below(100));
+    assert.equal(ids.add(id), !known.has(id));
+    known.add(id);
+  }
+  assert.equal(ids.size, known.size);
 });

@@ -11,8 +11,10 @@ import {
 import { addressOfMac } from "../../lib/base/ids.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/base/ip.ts";
 import { parseFrame } from "../../lib/network/ethernet.ts";
+import { endpointKey } from "../../lib/peer/path.ts";
 import { HEADER_LENGTH, isFragment, packetId, sourceOf } from "../../lib/wire/packet.ts";
 import type { SimHost } from "./host.ts";
+import { IdSet } from "./id_set.ts";
 
 /** A rule that must never be broken was. */
 export class SafetyViolation extends Error {
@@ -32,15 +34,22 @@ const BOUNDS = {
 const PEERS_LOOKED_AT_EVERY = 256; // steps between looks at every peer of a node: costs too much at each
 const REPEATED_TIMEOUTS_MAX = 64; // timeouts in a row at one time: more is a busy loop
 
+/** Bytes between a host and an endpoint. */
+interface Balance {
+  inBytes: number;
+  outBytes: number;
+}
+
 export class Safety {
   /** Ids each process has put on the wire. */
-  readonly #ids = new Map<object, Set<bigint>>();
+  readonly #ids = new Map<object, IdSet>();
   /** The last packet of each. */
   readonly #last = new Map<object, Uint8Array>();
   readonly #removals = new Map<string, number>();
   readonly #members = new Map<string, boolean>();
   readonly #timeouts = new Map<SimHost, { atMs: number; count: number }>();
-  readonly #unproven = new Map<string, { inBytes: number; outBytes: number }>();
+  /** By host, then by endpoint. */
+  readonly #unproven = new Map<SimHost, Map<number | string, Balance>>();
   #steps = 0;
   /** A member that was removed may be heard this long: revocations need to travel. */
   removalGraceMs = 5_000;
@@ -66,12 +75,11 @@ export class Safety {
     if (bytes.length < HEADER_LENGTH || isFragment(bytes)) return;
     if (sourceOf(bytes) !== host.address) return; // relayed
     let ids = this.#ids.get(process);
-    if (!ids) this.#ids.set(process, ids = new Set());
+    if (!ids) this.#ids.set(process, ids = new IdSet());
     const id = packetId(bytes);
     // A bond that broadcasts sends one packet several times, one right after the other.
-    const isCopy = ids.has(id) && sameBytes(this.#last.get(process), bytes);
-    this.#check(!ids.has(id) || isCopy, host, () => `packet id ${id.toString(16)} used twice`);
-    ids.add(id);
+    const isFine = ids.add(id) || sameBytes(this.#last.get(process), bytes);
+    this.#check(isFine, host, () => `packet id ${id.toString(16)} used twice`);
     this.#last.set(process, bytes);
     this.#countUnproven(host, to, 0, bytes.length);
   }
@@ -82,14 +90,17 @@ export class Safety {
   }
 
   #countUnproven(host: SimHost, endpoint: Endpoint, inBytes: number, outBytes: number): void {
-    const key = `${host.name}>${formatEndpoint(endpoint)}`;
-    const count = this.#unproven.get(key) ?? { inBytes: 0, outBytes: 0 };
-    if (!this.#unproven.has(key)) this.#unproven.set(key, count);
-    count.inBytes += inBytes;
-    count.outBytes += outBytes;
-    const excess = count.outBytes - count.inBytes;
-    if (excess <= this.worstUnprovenExcess.bytes) return;
-    if (!host.hasProved(endpoint)) this.worstUnprovenExcess = { bytes: excess, where: key };
+    let balances = this.#unproven.get(host);
+    if (!balances) this.#unproven.set(host, balances = new Map());
+    const key = endpointKey(endpoint);
+    let balance = balances.get(key);
+    if (!balance) balances.set(key, balance = { inBytes: 0, outBytes: 0 });
+    balance.inBytes += inBytes;
+    balance.outBytes += outBytes;
+    const excess = balance.outBytes - balance.inBytes;
+    if (excess <= this.worstUnprovenExcess.bytes || host.hasProved(endpoint)) return;
+    const where = `${host.name}>${formatEndpoint(endpoint)}`;
+    this.worstUnprovenExcess = { bytes: excess, where };
   }
 
   /** A node delivers a frame to its TAP. */

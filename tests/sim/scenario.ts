@@ -25,12 +25,14 @@ const args = parseArgs({
 export interface ScenarioOptions extends Omit<WorldOptions, "seed"> {
   /** What `deno task test` runs; `--seeds` and `--seed` say otherwise. */
   readonly seeds: readonly number[];
+  /** Takes so long that `--seeds` does not multiply it; `--seed` still chooses. */
+  readonly isLarge?: boolean;
 }
 
 /** Seeds to run: those asked for on the command line, or the scenario's own. */
 function seedsFor(options: ScenarioOptions): readonly number[] {
   if (typeof args.seed === "string") return [Number(args.seed)];
-  if (typeof args.seeds !== "string") return options.seeds;
+  if (typeof args.seeds !== "string" || options.isLarge) return options.seeds;
   return Array.from({ length: Number(args.seeds) }, (_, index) => index + 1);
 }
 
