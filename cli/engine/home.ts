@@ -23,6 +23,8 @@ export class HomeError extends Error {
 export interface WriteOptions {
   /** Permissions, e.g. 0o600; the process default otherwise. */
   mode?: number;
+  /** A cache: not worth waiting for the disk. After a power failure it may be torn or empty. */
+  cache?: boolean;
 }
 
 /** A lock held: released with {@linkcode HomeLock.release}, or by the end of the process, however it ends. */
@@ -105,7 +107,7 @@ export class Home {
     try {
       Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: FOLDER_MODE });
       removeIfThere(temporary); // left by a crash of a process with our number
-      writeAndSync(temporary, bytes, options.mode);
+      writeWhole(temporary, bytes, options);
       Deno.renameSync(temporary, path);
     } catch (error) {
       removeIfThere(temporary);
@@ -255,11 +257,11 @@ function removeIfThere(path: string): void {
   if (stat(path)) Deno.removeSync(path);
 }
 
-function writeAndSync(path: string, bytes: Uint8Array, mode: number | undefined): void {
+function writeWhole(path: string, bytes: Uint8Array, { mode, cache }: WriteOptions): void {
   const file = Deno.openSync(path, { write: true, createNew: true, mode });
   try {
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-    file.syncSync();
+    if (!cache) file.syncSync();
   } finally {
     file.close();
   }

@@ -146,7 +146,7 @@ export class NodeHome {
           record.members.map((address) => `${formatAddress(address)}\n`).join(""),
         );
       case "peer":
-        return this.home.write(peerFile(record.address), record.bytes);
+        return this.home.write(peerFile(record.address), record.bytes, { cache: true });
     }
   }
 }

@@ -32,6 +32,12 @@ export class SharedBudget<K> {
     }
     return own.take(nowMs) && this.#all.take(nowMs);
   }
+
+  /** Gives back what a key has taken. */
+  give(key: K): void {
+    this.#each.get(key)?.give(1);
+    this.#all.give(1);
+  }
 }
 
 /** What a {@linkcode TokenBucket} lets through. */

@@ -10,6 +10,7 @@ import type { AesPair, Primitives } from "./primitives.ts";
 /** Length of the agreed key: what HMAC-SHA-384 is keyed with. */
 export const SESSION_KEY_BYTES = 48;
 const AES_KEY_BYTES = 32;
+const SALSA_KEY_BYTES = 32;
 const OUTPUT_BITS = 384;
 
 /** What {@linkcode kbkdf} mixes in besides the key. */
@@ -50,13 +51,16 @@ export interface SessionKeys {
 }
 
 class DerivedSessionKeys implements SessionKeys {
-  readonly salsa: Uint8Array;
   readonly #primitives: Primitives;
   #aes: AesPair | undefined;
 
   constructor(primitives: Primitives, readonly key: Uint8Array) {
     this.#primitives = primitives;
-    this.salsa = key.subarray(0, 32);
+  }
+
+  /** Made each time: kept, it would double what a key takes. */
+  get salsa(): Uint8Array {
+    return this.key.subarray(0, SALSA_KEY_BYTES);
   }
 
   get k0(): Uint8Array {

@@ -405,7 +405,7 @@ export class Networks {
   #credentials(received: Received): Outcome {
     const { peer } = received;
     const credentials = decodeNetworkCredentials(received.payload);
-    if (!peer.credentialsBudget.take(this.vl1.nowMs)) {
+    if (!peer.budgets.credentials.take(this.vl1.nowMs)) {
       this.vl1.counters.drop("rate");
       return "dropped";
     }

@@ -127,17 +127,26 @@ export class Contact {
     if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return;
     const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
     const { nowMs } = this.vl1;
-    if (nowMs - (peer.probed.get(key) ?? -Infinity) < RECONFIRM_MS) return;
-    peer.probed.delete(key);
-    if (peer.probed.size >= PROBED_MAX) {
-      const oldest = peer.probed.keys().next();
-      if (!oldest.done) peer.probed.delete(oldest.value);
+    const probed = peer.probed ??= new Map();
+    if (nowMs - (probed.get(key) ?? -Infinity) < RECONFIRM_MS) return;
+    probed.delete(key);
+    if (probed.size >= PROBED_MAX) {
+      const oldest = probed.keys().next();
+      if (!oldest.done) probed.delete(oldest.value);
     }
-    peer.probed.set(key, nowMs);
+    probed.set(key, nowMs);
     this.#ask(peer, path);
     if (this.#confirmations.size >= CONFIRMATIONS_MAX) return;
     const confirmation = { peer: peer.address, path, startMs: nowMs, tries: 1 };
     this.#confirmations.set(confirmation, nowMs + CONFIRM_DELAYS_MS[1]);
+  }
+
+  /** Forgets what was probed for a peer, when none of it is too early to be probed again. */
+  forgetProbed(peer: Peer): void {
+    for (const sinceMs of peer.probed?.values() ?? []) {
+      if (this.vl1.nowMs - sinceMs < RECONFIRM_MS) return;
+    }
+    peer.probed = undefined;
   }
 
   /** Asks within what the address may be sent: ECHO, which all but the oldest know, where HELLO is too much. */
@@ -250,7 +259,7 @@ export class Contact {
       }
       this.#targets.set(key, budget = new TokenBucket(1, 16));
     }
-    return peer.probeBudget.take(nowMs) && budget.take(nowMs);
+    return peer.budgets.probe.take(nowMs) && budget.take(nowMs);
   }
 
   /** Remembers where a peer may be: a path that died, the cache, the configuration. */

@@ -120,7 +120,7 @@ export class DirectPaths {
 
   /** Probes the addresses a peer says it has; the redirect flag means no more than any other address. */
   receive(peer: Peer, payload: Uint8Array): void {
-    if (!peer.pushBudget.take(this.vl1.nowMs)) return this.vl1.counters.drop("rate");
+    if (!peer.budgets.push.take(this.vl1.nowMs)) return this.vl1.counters.drop("rate");
     const tried = new Map<string, number>();
     const { items } = decodePushDirectPaths(payload);
     this.portProbing.told(peer, items);

@@ -9,9 +9,7 @@ import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
 import type { Endpoint } from "../base/ip.ts";
 import { TokenBucket } from "../base/rate.ts";
-import { deriveSessionKeys } from "../crypto/session_keys.ts";
 import type { Identity } from "../identity/identity.ts";
-import { agree } from "../identity/sign.ts";
 import { endpointKey, type Path } from "../peer/path.ts";
 import { Peer } from "../peer/peer.ts";
 import { encodeError } from "../wire/error.ts";
@@ -45,7 +43,7 @@ const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind ot
 const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others
 const PATHS_PER_STRANGER_MAX = 8; // copies of one HELLO that came from several sockets
 const SURFACE_PORT_PROTOCOL = 5; // older peers expect port 0 in the address we see them at
-/** Key agreements for strangers: at about 0.2 ms each a fifth of a core, whatever addresses a flood pretends to come from. */
+/** Key agreements for strangers: at about 0.1 ms each a tenth of a core, whatever addresses a flood pretends to come from. */
 const AGREEMENTS = { perSecond: 1_000, burst: 1_000 };
 /** While fewer are left, only who asks again is heard: honest newcomers do, made-up addresses seldom come twice. */
 const AGREEMENTS_SCARCE = 500;
@@ -55,7 +53,8 @@ const PREFIXES_MAX = 4_096; // source prefixes with a budget of their own
 /** A HELLO whose sender is to be validated. */
 interface Stranger {
   readonly ticket: number;
-  readonly identity: Identity;
+  /** Who it is once the proof of work holds, with the key that was agreed to open the packet. */
+  readonly peer: Peer;
   readonly prefix: number;
   /** Copies of the packet with the path each came by; the first is opened already. */
   readonly packets: { readonly packet: Uint8Array; readonly path: Path }[];
@@ -125,23 +124,28 @@ export class Greeter {
 
   /**
    * A HELLO sealed with cipher 0, not authenticated yet.
+   * @returns the peer met by it, when an earlier run had checked its proof of work
    * @throws {WireError} when malformed
    */
-  receive(packet: Uint8Array, path: Path): void {
+  receive(packet: Uint8Array, path: Path): Peer | undefined {
     const hello = decodeHello(packet.subarray(AT_PAYLOAD));
     if (
       hello.version.protocol < PROTOCOL_VERSION_MIN || hello.identity.address !== sourceOf(packet)
     ) {
-      return this.vl1.counters.drop("malformed");
+      this.vl1.counters.drop("malformed");
+      return undefined;
     }
     const known = this.vl1.peers.get(hello.identity.address);
     if (!known) return this.#meet(hello.identity, packet, path);
-    if (!known.identity.equals(hello.identity)) return this.#collide(hello.identity, packet, path);
-    if (!this.vl1.armor.open(packet, known.keys)) {
+    if (!known.identity.equals(hello.identity)) {
+      this.#collide(hello.identity, packet, path);
+    } else if (this.vl1.armor.open(packet, known.keys)) {
+      this.accept(known, packet, this.vl1.paths.hear(path, packet.length));
+    } else {
       known.packetErrors++;
-      return this.vl1.counters.drop("unauthentic");
+      this.vl1.counters.drop("unauthentic");
     }
-    this.accept(known, packet, this.vl1.paths.hear(path, packet.length));
+    return undefined;
   }
 
   /** Handles a HELLO that is authentic: from a known peer, or under another cipher. */
@@ -194,18 +198,41 @@ export class Greeter {
     return w.finish();
   }
 
-  /** An identity we do not know: check its key, then have its proof of work checked. */
-  #meet(identity: Identity, packet: Uint8Array, path: Path): void {
-    const prefix = prefixHash(path.endpoint.ip);
+  /** An identity we do not know: check its key, then recall its proof of work, or have it checked. */
+  #meet(identity: Identity, packet: Uint8Array, path: Path): Peer | undefined {
+    const { vl1 } = this;
     const waiting = this.#tickets.get(identity.address);
-    if (waiting !== undefined) return this.#addCopy(waiting, identity, packet, path);
-    if (!this.#mayMeet(prefix, path.endpoint)) return this.vl1.counters.drop("rate");
-    if (!this.#opens(identity, packet)) return this.vl1.counters.drop("unauthentic");
+    if (waiting !== undefined) {
+      this.#addCopy(waiting, identity, packet, path);
+      return undefined;
+    }
+    const prefix = prefixHash(path.endpoint.ip);
+    const budget = this.#budgetOf(prefix);
+    if (!budget.take(vl1.nowMs) || !this.#mayAgree(path.endpoint)) {
+      vl1.counters.drop("rate");
+      return undefined;
+    }
+    const peer = Peer.meet(vl1.config.primitives, vl1.identity, identity, vl1.nowMs);
+    if (!peer || !vl1.armor.open(packet, peer.keys)) {
+      vl1.counters.drop("unauthentic");
+      return undefined;
+    }
+    if (vl1.config.recall?.(identity.address)?.identity.equals(identity)) {
+      // It owns an identity that was proved: what it cost is no stranger's. All of a root's nodes may return at once.
+      budget.give(1);
+      this.#agreements.give(1);
+      return this.#takeUp(peer, [{ packet, path }]);
+    }
+    if (!this.#hasRoomFor(prefix)) {
+      vl1.counters.drop("rate");
+      return undefined;
+    }
     const ticket = this.#nextTicket++;
     const packets = [{ packet: packet.slice(), path }];
-    this.#strangers.set(ticket, { ticket, identity, prefix, packets, isChecking: false });
+    this.#strangers.set(ticket, { ticket, peer, prefix, packets, isChecking: false });
     this.#tickets.set(identity.address, ticket);
     this.#startChecks();
+    return undefined;
   }
 
   /** Has the oldest strangers checked, as far as there is room, and no prefix takes it all. */
@@ -224,30 +251,33 @@ export class Greeter {
       if ((byPrefix.get(stranger.prefix) ?? 0) >= CHECKS_PER_PREFIX_MAX) continue;
       stranger.isChecking = true;
       count(stranger);
-      const { ticket, identity } = stranger;
+      const { ticket, peer: { identity } } = stranger;
       this.vl1.outbox.push({ kind: "validate", ticket, identity });
     }
   }
 
   #addCopy(ticket: number, identity: Identity, packet: Uint8Array, path: Path): void {
     const stranger = this.#strangers.get(ticket)!;
-    if (!stranger.identity.equals(identity)) return this.vl1.counters.drop("rate");
+    if (!stranger.peer.identity.equals(identity)) return this.vl1.counters.drop("rate");
     if (stranger.packets.length >= PATHS_PER_STRANGER_MAX) return this.vl1.counters.drop("rate");
     stranger.packets.push({ packet: packet.slice(), path });
   }
 
-  #mayMeet(prefix: number, source: Endpoint): boolean {
+  #hasRoomFor(prefix: number): boolean {
     if (this.#strangers.size >= STRANGERS_MAX) return false;
     let fromPrefix = 0;
     for (const stranger of this.#strangers.values()) if (stranger.prefix === prefix) fromPrefix++;
-    if (fromPrefix >= STRANGERS_PER_PREFIX_MAX) return false;
+    return fromPrefix < STRANGERS_PER_PREFIX_MAX;
+  }
+
+  #budgetOf(prefix: number): TokenBucket {
     let budget = this.#prefixes.get(prefix);
     if (!budget) {
       if (this.#prefixes.size >= PREFIXES_MAX) this.#prefixes.clear();
-      // A key agreement costs about 0.3 ms: no prefix may spend more than 2 % of a core on strangers in the long run.
+      // A key agreement costs about 0.1 ms: no prefix may spend more than 1 % of a core on strangers in the long run.
       this.#prefixes.set(prefix, budget = new TokenBucket(60, 240));
     }
-    return budget.take(this.vl1.nowMs) && this.#mayAgree(source);
+    return budget;
   }
 
   #mayAgree(source: Endpoint): boolean {
@@ -266,27 +296,25 @@ export class Greeter {
     return this.#agreements.take(nowMs);
   }
 
-  #opens(identity: Identity, packet: Uint8Array): boolean {
-    const { primitives } = this.vl1.config;
-    const key = agree(primitives, this.vl1.identity, identity.publicKey);
-    return key !== undefined && this.vl1.armor.open(packet, deriveSessionKeys(primitives, key));
-  }
-
-  /** The checker's verdict on a stranger. */
+  /** The checker's verdict on a stranger. @returns the peer it is from now on */
   validated(ticket: number, valid: boolean): Peer | undefined {
     const stranger = this.#strangers.get(ticket);
     if (!stranger) return undefined;
     this.#strangers.delete(ticket);
-    this.#tickets.delete(stranger.identity.address);
+    this.#tickets.delete(stranger.peer.address);
     this.#startChecks();
     if (!valid) {
       this.vl1.counters.drop("unauthentic");
       return undefined;
     }
-    const peer = this.vl1.addPeer(stranger.identity.publicOnly());
-    if (!peer || !peer.identity.equals(stranger.identity)) return undefined;
-    for (const [index, { packet, path }] of stranger.packets.entries()) {
-      // The first copy was opened when it came; the others are opened now that there is a key.
+    return this.#takeUp(stranger.peer, stranger.packets);
+  }
+
+  /** @param packets HELLOs of it, the first opened already */
+  #takeUp(met: Peer, packets: Stranger["packets"]): Peer | undefined {
+    const peer = this.vl1.adopt(met);
+    if (!peer || !peer.identity.equals(met.identity)) return undefined;
+    for (const [index, { packet, path }] of packets.entries()) {
       if (index === 0 || this.vl1.armor.open(packet, peer.keys)) {
         this.accept(peer, packet, this.vl1.paths.hear(path, packet.length));
       }
@@ -296,7 +324,8 @@ export class Greeter {
 
   /** Another valid key under a known address: say so, sealed with that key, and keep whom we know. */
   #collide(identity: Identity, packet: Uint8Array, path: Path): void {
-    if (!this.#mayMeet(prefixHash(path.endpoint.ip), path.endpoint)) {
+    const budget = this.#budgetOf(prefixHash(path.endpoint.ip));
+    if (!budget.take(this.vl1.nowMs) || !this.#mayAgree(path.endpoint)) {
       return this.vl1.counters.drop("rate");
     }
     const { primitives } = this.vl1.config;

@@ -67,6 +67,17 @@ const UNKNOWN_SENDER_QUESTIONS = {
   each: { perSecond: 1, burst: 32 }, // a source's /24 or /48
   keysMax: 4_096,
 };
+/**
+ * Unknown senders looked for in the cache, where no root passed their packet on: a file and, if it is there, a key agreement,
+ * in all 0.1 ms. Who turns out to be who it says has its share back: all of a root's nodes may return at once.
+ */
+const UNKNOWN_SENDER_RECALLS = {
+  all: { perSecond: 1_000, burst: 1_000 },
+  each: { perSecond: 60, burst: 240 },
+  keysMax: 4_096,
+};
+/** A root writes each of its peers down this often at most: a file each, for a hundred thousand peers. */
+const REMEMBER_MS = 86_400_000;
 const UNPROVEN_SHARE = "unproven"; // of the slots for pieces: strangers share what one proved path has
 const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembered by their key
 /** A direct path quieter than this is asked when the peer's frames come by relay... */
@@ -113,6 +124,7 @@ export class Node implements Machine {
     UNKNOWN_SENDERS,
   );
   readonly #questions = new SharedBudget<number>(UNKNOWN_SENDER_QUESTIONS);
+  readonly #recalls = new SharedBudget<number>(UNKNOWN_SENDER_RECALLS);
   #online = false;
   #housekeepingMs = -Infinity;
   #queueCheckMs = Infinity;
@@ -178,7 +190,10 @@ export class Node implements Machine {
         return this.#command(input.command);
       case "validated": {
         const peer = this.greeter.validated(input.ticket, input.valid);
-        if (peer) this.met(peer);
+        if (!peer) return;
+        this.met(peer);
+        // A root's nodes return all at once when it restarts, and their proofs would take it minutes.
+        if (this.vl1.upstreams.amUpstream) this.#remember(peer);
         return;
       }
       case "opened":
@@ -257,7 +272,9 @@ export class Node implements Machine {
     const { vl1 } = this;
     const cipher = cipherOf(packet);
     if (cipher === Cipher.POLY1305_NONE && verbOf(packet) === Verb.HELLO) {
-      return this.greeter.receive(packet, path);
+      const met = this.greeter.receive(packet, path);
+      if (met) this.#recalled(met);
+      return;
     }
     const source = sourceOf(packet);
     const peer = vl1.peers.get(source);
@@ -318,10 +335,19 @@ export class Node implements Machine {
 
   #unknownSender(source: Address, packet: Uint8Array, path: Path): void {
     const { vl1 } = this;
-    // Looking an address up costs a file, asking for it a packet: what no root passed on has a budget for both.
+    // Looking an address up costs a file, asking for it a packet: what no root passed on has a budget for each.
     const passedOn = vl1.upstreams.peers().some((root) => root.find(path));
+    const prefix = prefixHash(path.endpoint.ip);
+    const recalled = passedOn || this.#recalls.take(prefix, vl1.nowMs)
+      ? this.#recall(source)
+      : undefined;
+    if (recalled) {
+      this.#packet(packet, path);
+      // Authentic: it owns an identity that was proved, and what it cost is no stranger's.
+      if (!passedOn && recalled.packetErrors === 0) this.#recalls.give(prefix);
+      return;
+    }
     if (!passedOn && !this.#mayAskFor(source, path)) return vl1.counters.drop("rate");
-    if (this.#recall(source)) return this.#packet(packet, path);
     if (!this.whois.ask(source)) return vl1.counters.drop("unknown-sender");
     if (!this.#unknownSenders.push(source, { packet, path }, this.vl1.nowMs)) {
       this.vl1.counters.drop("queue-full");
@@ -422,17 +448,32 @@ export class Node implements Machine {
   }
 
   /** Takes up a peer an earlier run knew: with its address it needs no upstream to find it. */
-  #recall(address: Address): boolean {
+  #recall(address: Address): Peer | undefined {
     // An open question means that it was not found here: looking costs a file.
     const settled = this.vl1.peers.has(address) || this.whois.isPending(address);
     const cached = settled ? undefined : this.vl1.config.recall?.(address);
     const peer = cached && this.vl1.addPeer(cached.identity);
-    if (!cached || !peer) return false;
+    if (!cached || !peer) return undefined;
     peer.version = cached.version;
     this.contact.hint(address, cached.endpoints);
     this.contact.tryHints(peer);
+    this.#recalled(peer);
+    return peer;
+  }
+
+  /** A peer that the cache knew is back. */
+  #recalled(peer: Peer): void {
+    peer.rememberedMs = this.vl1.nowMs;
     this.met(peer);
-    return true;
+  }
+
+  /** Hands a peer out to be kept across restarts. */
+  #remember(peer: Peer): void {
+    const { nowMs, upstreams } = this.vl1;
+    // Where a leaf's peers are changes; to a root they come by themselves, and all it needs is who they are.
+    if (upstreams.amUpstream && nowMs - peer.rememberedMs < REMEMBER_MS) return;
+    peer.rememberedMs = nowMs;
+    this.#verbs.remember(peer);
   }
 
   /** A packet had to go by relay: see to it that a direct way is looked for. */
@@ -580,13 +621,14 @@ export class Node implements Machine {
     const used = new Set<Path>();
     for (const peer of vl1.peers.values()) {
       if (this.#isForgettable(peer)) {
-        this.#verbs.remember(peer);
+        this.#remember(peer);
         vl1.timers.delete(peer);
         vl1.peers.delete(peer.address);
         this.bonds.end(peer);
         this.contact.forgetHints(peer.address);
       } else {
         for (const path of peer.paths) used.add(path.path);
+        this.contact.forgetProbed(peer);
       }
     }
     vl1.paths.collect((path) => !used.has(path));
@@ -602,7 +644,7 @@ export class Node implements Machine {
 
   /** What should survive a restart: call before stopping. */
   shutdown(): void {
-    for (const peer of this.vl1.peers.values()) this.#verbs.remember(peer);
+    for (const peer of this.vl1.peers.values()) this.#remember(peer);
     this.networks.rememberMembers();
   }
 }

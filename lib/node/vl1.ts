@@ -7,6 +7,7 @@
  */
 import type { Address } from "../base/ids.ts";
 import { contains, type Prefix, sameIp } from "../base/ip.ts";
+import { Slabs } from "../base/slab.ts";
 import { Timers } from "../base/timers.ts";
 import { Waiting } from "../base/waiting.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -134,6 +135,7 @@ export class Vl1 {
   /** A path to a peer stopped answering. */
   onSuspect: (peer: Peer) => void = () => {};
   readonly #ids: PacketIds;
+  readonly #slabs = new Slabs();
 
   constructor(readonly config: NodeConfig) {
     this.identity = config.identity;
@@ -169,10 +171,18 @@ export class Vl1 {
   addPeer(identity: Identity): Peer | undefined {
     const known = this.peers.get(identity.address);
     if (known) return known;
-    if (identity.address === this.address || this.peers.size >= PEERS_MAX) return undefined;
     const peer = Peer.meet(this.config.primitives, this.identity, identity, this.nowMs);
-    if (peer) this.peers.set(peer.address, peer);
-    return peer;
+    return peer && this.adopt(peer);
+  }
+
+  /** Takes up a peer whose key is agreed already. @returns as {@linkcode Vl1.addPeer} */
+  adopt(peer: Peer): Peer | undefined {
+    const known = this.peers.get(peer.address);
+    if (known) return known;
+    if (peer.address === this.address || this.peers.size >= PEERS_MAX) return undefined;
+    const settled = peer.settled(this.config.primitives, this.#slabs);
+    this.peers.set(settled.address, settled);
+    return settled;
   }
 
   /** Whether a socket of that id is still open. */

@@ -107,7 +107,7 @@ export class Whois {
     const named: Identity[] = [];
     for (const address of addresses.slice(0, ANSWERS_MAX)) {
       const known = this.#find(address);
-      if (!(known ? peer.namesBudget : peer.whoisBudget).take(nowMs)) continue;
+      if (!(known ? peer.budgets.names : peer.budgets.whois).take(nowMs)) continue;
       const identity = known ?? this.vl1.config.recall?.(address)?.identity;
       if (identity) named.push(identity);
       else if (this.vl1.upstreams.amUpstream) this.ask(address);

@@ -6,6 +6,7 @@
  * @module
  */
 import { DEFAULT_PHYSICAL_MTU } from "../wire/packet.ts";
+import { Slabs } from "../base/slab.ts";
 import { type Endpoint, type Ip, type Scope, scopeOf } from "../base/ip.ts";
 
 /** Names one of this machine's sockets; never reused within a process. */
@@ -78,8 +79,21 @@ export class Path {
    */
   creditBytes = 0;
 
-  constructor(readonly socket: SocketId, readonly endpoint: Endpoint) {
+  #endpoint: Endpoint;
+
+  constructor(readonly socket: SocketId, endpoint: Endpoint) {
+    this.#endpoint = endpoint;
     this.scope = scopeOf(endpoint.ip);
+  }
+
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  /** Keeps the address in slabs: for paths that stay. */
+  settle(slabs: Slabs): void {
+    const { ip, port } = this.#endpoint;
+    this.#endpoint = { ip: slabs.copy(ip), port };
   }
 
   get isIpv4(): boolean {
@@ -116,6 +130,7 @@ const INVITED_BYTES = 128;
 /** All paths that peers have proved, by socket and endpoint; and for a while those that have not. */
 export class Paths {
   readonly #bySocket = new Map<SocketId, Map<number | string, Path>>();
+  readonly #slabs = new Slabs();
   readonly #unproven = new Map<string, Path>(); // the one heard longest ago first
   #size = 0;
 
@@ -187,6 +202,7 @@ export class Paths {
     if (paths.get(key) === path) return true;
     if (this.#size >= PATHS_MAX) return false;
     path.isProved = true;
+    path.settle(this.#slabs);
     this.#unproven.delete(unprovenKey(path.socket, path.endpoint));
     if (!paths.has(key)) this.#size++;
     paths.set(key, path);

@@ -7,12 +7,13 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import { TokenBucket } from "../base/rate.ts";
+import type { Slabs } from "../base/slab.ts";
 import type { Primitives } from "../crypto/primitives.ts";
 import { deriveSessionKeys, type SessionKeys } from "../crypto/session_keys.ts";
-import type { Identity } from "../identity/identity.ts";
+import { Identity } from "../identity/identity.ts";
 import { agree } from "../identity/sign.ts";
 import type { Version } from "../wire/version.ts";
+import { PeerBudgets } from "./budgets.ts";
 import type { LatencyHistogram } from "./latency_histogram.ts";
 import type { Bond } from "./bond.ts";
 import type { Path } from "./path.ts";
@@ -74,22 +75,15 @@ export class Peer {
   seedAskedMs = -Infinity;
   lastPushSentMs = -Infinity;
   pushesSent = 0;
+  /** When it was last written to the cache, or found there. */
+  rememberedMs = -Infinity;
   /** Last packet we had no direct path for; decides whether looking for one is worth it. */
   lastRelayedMs = -Infinity;
   /** Last time its packets coming by relay made us ask whether its direct path still works. */
   lastDoubtMs = -Infinity;
   /** Addresses recently probed for this peer, by path key, with the time: bounds probes of one address. */
-  readonly probed = new Map<string, number>();
-  /** Probes of addresses that others named; spec 03 section 28 item 26. */
-  readonly probeBudget = new TokenBucket(4, 64);
-  /** Inbound PUSH_DIRECT_PATHS: 8 at once, then one in 15 s as the reference sends them. */
-  readonly pushBudget = new TokenBucket(1 / 15, 8);
-  /** NETWORK_CREDENTIALS: the reference takes one a second; a burst lets several networks' arrive together. */
-  readonly credentialsBudget = new TokenBucket(1, 8);
-  /** Identities it asked for by WHOIS and we have at hand: no more than 25 KB a second, whatever is asked. */
-  readonly namesBudget = new TokenBucket(256, 2_048);
-  /** Identities it asked for and we have to look up or ask for. */
-  readonly whoisBudget = new TokenBucket(10, 40);
+  probed: Map<string, number> | undefined;
+  #budgets: PeerBudgets | undefined;
   /** Packets of it opened on the control thread; those the data Worker opens are reported without a number. */
   packetsIn = 0;
   /** Packets sealed for it, by either thread. */
@@ -123,6 +117,19 @@ export class Peer {
   ): Peer | undefined {
     const key = agree(primitives, mine, theirs.publicKey);
     return key && new Peer(theirs, deriveSessionKeys(primitives, key), nowMs);
+  }
+
+  /** The same peer with its keys in slabs, to be kept in place of this one: for who stays. */
+  settled(primitives: Primitives, slabs: Slabs): Peer {
+    const { address, publicKey } = this.identity;
+    const identity = new Identity({ address, publicKey: slabs.copy(publicKey) });
+    const keys = deriveSessionKeys(primitives, slabs.copy(this.keys.key));
+    return new Peer(identity, keys, this.metMs);
+  }
+
+  /** What it may ask of us; made when first needed, for few of a root's hundred thousand peers ever ask. */
+  get budgets(): PeerBudgets {
+    return this.#budgets ??= new PeerBudgets();
   }
 
   isAlive(nowMs: number): boolean {

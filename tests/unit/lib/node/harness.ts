@@ -181,6 +181,8 @@ export class Bench {
   readonly actions: { node: Node; action: Action }[] = [];
   /** Whether a datagram arrives. */
   passes: (from: Node, to: Endpoint, bytes: Uint8Array) => boolean = () => true;
+  /** Whether a proof of work holds. */
+  validate: () => boolean = () => true;
   datagrams = 0;
 
   add(identity: Identity, changes: Partial<NodeConfig> = {}): Node {
@@ -198,7 +200,7 @@ export class Bench {
 
   #carryOut(node: Node, action: Action): void {
     if (action.kind === "validate") {
-      this.hand(node, { kind: "validated", ticket: action.ticket, valid: true });
+      this.hand(node, { kind: "validated", ticket: action.ticket, valid: this.validate() });
     } else if (action.kind === "send") this.#deliver(node, action);
     else this.actions.push({ node, action });
   }

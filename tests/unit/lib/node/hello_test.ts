@@ -6,6 +6,7 @@ import { deriveSessionKeys } from "../../../../lib/crypto/session_keys.ts";
 import { Identity } from "../../../../lib/identity/identity.ts";
 import { agree } from "../../../../lib/identity/sign.ts";
 import { Greeter, type Greeting } from "../../../../lib/node/hello.ts";
+import type { NodeConfig } from "../../../../lib/node/machine.ts";
 import type { Vl1 } from "../../../../lib/node/vl1.ts";
 import { Armor } from "../../../../lib/wire/armor.ts";
 import { decodeError } from "../../../../lib/wire/error.ts";
@@ -76,13 +77,13 @@ function helloOf(from: Identity, options: HelloOptions = {}): Uint8Array {
   return packet;
 }
 
-function alice(): {
+function alice(changes: Partial<NodeConfig> = {}): {
   vl1: Vl1;
   greeter: Greeter;
   greetings: Greeting[];
   path(at: string): ReturnType<Vl1["paths"]["get"]>;
 } {
-  const vl1 = vl1Of(ALICE, { planet: NEW_PLANET });
+  const vl1 = vl1Of(ALICE, { planet: NEW_PLANET, ...changes });
   const greetings: Greeting[] = [];
   const greeter = new Greeter(vl1, (greeting) => greetings.push(greeting));
   return { vl1, greeter, greetings, path: (at) => vl1.paths.get(1, endpoint(at)) };
@@ -156,6 +157,37 @@ Deno.test("Greeter has a stranger's proof of work checked, then answers every co
   const bob = greeter.validated(check.ticket, true);
   assert.equal(bob?.address, BOB.address);
   assert.deepEqual(sentBy(vl1).map(({ to }) => to.port), [1, 2, 3]);
+});
+
+Deno.test("Greeter takes whom an earlier run proved without another check, however many come at once", () => {
+  const known = Array.from({ length: 700 }, (_, i) => identityOf(0x70_0000_0000 + i));
+  const version = { protocol: 11, major: 1, minor: 14, revision: 1 };
+  const { vl1, greeter, path } = alice({
+    recall: (address) => {
+      const identity = known.find((one) => one.address === address);
+      return identity && { identity, version, endpoints: [] };
+    },
+  });
+  for (const [i, identity] of known.entries()) {
+    // All of one /24, whose budget for strangers is 240.
+    const peer = greeter.receive(helloOf(identity), path(`44.5.5.${i % 250}/${1 + i}`));
+    assert.equal(peer?.address, identity.address);
+  }
+  const actions = actionsOf(vl1.outbox);
+  assert.equal(actions.filter(({ kind }) => kind === "validate").length, 0);
+  assert.equal(actions.filter(({ kind }) => kind === "send").length, known.length);
+});
+
+Deno.test("Greeter has another key under a remembered address checked like any stranger's", () => {
+  const { vl1, greeter, path } = alice({
+    recall: () => ({
+      identity: new Identity({ address: BOB.address, publicKey: CAROL.publicKey }),
+      version: { protocol: 11, major: 1, minor: 14, revision: 1 },
+      endpoints: [],
+    }),
+  });
+  assert.equal(greeter.receive(helloOf(BOB), path("44.0.0.4/1")), undefined);
+  assert.equal(validations(vl1).length, 1);
 });
 
 Deno.test("Greeter forgets a stranger whose proof of work is wrong", () => {

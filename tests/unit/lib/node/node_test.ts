@@ -3,11 +3,23 @@ import assert from "node:assert/strict";
 import { formatEndpoint } from "../../../../lib/base/ip.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import type { NodeEvent } from "../../../../lib/node/machine.ts";
-import type { Node } from "../../../../lib/node/node.ts";
+import { Node } from "../../../../lib/node/node.ts";
 import { decodeCachedPeer } from "../../../../lib/node/peer_cache.ts";
 import type { Path } from "../../../../lib/peer/path.ts";
+import { lossFraction } from "../../../../lib/peer/peer.ts";
 import { AT_FLAGS, Cipher, HEADER_LENGTH, setCipher, Verb } from "../../../../lib/wire/packet.ts";
-import { ALICE, Bench, BOB, CAROL, endpoint, planetOf, ROOT, ROOT2, WHERE } from "./harness.ts";
+import {
+  ALICE,
+  Bench,
+  BOB,
+  CAROL,
+  configOf,
+  endpoint,
+  planetOf,
+  ROOT,
+  ROOT2,
+  WHERE,
+} from "./harness.ts";
 
 /** A root and two nodes that are online. */
 function town(roots = [ROOT]) {
@@ -159,6 +171,45 @@ Deno.test("Node takes malformed payloads of authenticated peers for what they ar
   alice.vl1.transmit(peer, path, Verb.RENDEZVOUS, new Uint8Array(3), {});
   bench.hand(alice, { kind: "timeout" });
   assert.equal(drops(bob, "malformed"), 1);
+});
+
+Deno.test("Node, when a root, remembers each of its peers once, as soon as it is proved", () => {
+  const { bench, roots: [root] } = town();
+  const remembered = () =>
+    bench.actions.flatMap(({ node, action }) =>
+      node === root && action.kind === "persist" && action.record.what === "peer"
+        ? [action.record.address]
+        : []
+    ).sort();
+  assert.deepEqual(remembered(), [ALICE.address, BOB.address]);
+  root.shutdown();
+  for (let action = root.poll(); action; action = root.poll()) {
+    assert.notEqual(action.kind, "persist", "it is written down already");
+  }
+});
+
+Deno.test("Node, when a root that started anew, answers whom it remembers at the first packet", () => {
+  const { bench, alice, bob } = town();
+  const version = alice.vl1.announced;
+  let checks = 0;
+  const root = new Node(configOf(ROOT, {
+    planet: planetOf([ROOT]),
+    recall: (address) => {
+      const identity = [ALICE, BOB].find((one) => one.address === address)?.publicOnly();
+      return identity && { identity, version, endpoints: [] };
+    },
+  }));
+  bench.nodes.set(ROOT.address, root);
+  bench.validate = () => ++checks > 0;
+  const { ip, port } = WHERE.get(ROOT.address)!;
+  bench.hand(root, { kind: "links", sockets: [{ id: 1, ip, port }], own: [] });
+  bench.run(25_000);
+  assert.equal(checks, 0);
+  for (const node of [alice, bob]) {
+    assert.ok(root.vl1.peers.get(node.address)?.best(bench.nowMs));
+    const [path] = node.vl1.peers.get(ROOT.address)!.paths;
+    assert.equal(lossFraction(path), 0, "nobody noticed");
+  }
 });
 
 Deno.test("Node shutdown() hands out whom it knows and where", () => {

@@ -1,0 +1,18 @@
+/**
+ * What one peer may ask of us.
+ * @module
+ */
+import { TokenBucket } from "../base/rate.ts";
+
+export class PeerBudgets {
+  /** Probes of addresses that others named; spec 03 section 28 item 26. */
+  readonly probe = new TokenBucket(4, 64);
+  /** Inbound PUSH_DIRECT_PATHS: 8 at once, then one in 15 s as the reference sends them. */
+  readonly push = new TokenBucket(1 / 15, 8);
+  /** NETWORK_CREDENTIALS: the reference takes one a second; a burst lets several networks' arrive together. */
+  readonly credentials = new TokenBucket(1, 8);
+  /** Identities it asked for by WHOIS and we have at hand: no more than 25 KB a second, whatever is asked. */
+  readonly names = new TokenBucket(256, 2_048);
+  /** Identities it asked for and we have to look up or ask for. */
+  readonly whois = new TokenBucket(10, 40);
+}
