@@ -93,6 +93,12 @@ export class Contact {
     this.#asked(peer, path);
   }
 
+  /** Asks by ECHO somebody who knows it, though we were not told its version; the rate is bounded by the caller. */
+  echo(peer: Peer, path: Path): void {
+    this.#echo(peer, path, true);
+    this.#asked(peer, path);
+  }
+
   #echo(peer: Peer, path: Path, unasked: boolean): void {
     this.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(0), { probe: true, unasked });
   }

@@ -76,6 +76,8 @@ interface Prospect {
 interface Attempt {
   readonly peer: Address;
   readonly startMs: number;
+  /** It adds notes, so it is one of us and knows ECHO; of others that is not certain before a HELLO. */
+  readonly isOurs: boolean;
   /** Where it is, as a root sees it. */
   readonly endpoint: Endpoint;
   endMs: number;
@@ -258,6 +260,7 @@ export class PortProbing {
     const attempt: Attempt = {
       peer: peer.address,
       startMs: nowMs,
+      isOurs: prospect.ports !== "silent",
       endpoint: introduction.endpoint,
       endMs: Infinity,
       invited: 0,
@@ -348,13 +351,18 @@ export class PortProbing {
       attempt.tried++;
       const endpoint = { ip: attempt.endpoint.ip, port: next.value };
       const path = this.vl1.paths.get(trying.socket, endpoint);
-      if (this.vl1.mayUse(peer.address, path)) this.contact.probe(peer, path, false, true);
+      if (this.vl1.mayUse(peer.address, path)) this.#ask(attempt, peer, path);
       return true;
     }
     const isFarDue = this.vl1.nowMs >= attempt.startMs + OPEN_FAR_MS;
     if (!opening || !isFarDue || opening.far >= opening.doors.length) return false;
-    this.contact.probe(peer, opening.doors[opening.far++], false, true);
+    this.#ask(attempt, peer, opening.doors[opening.far++]);
     return true;
+  }
+
+  #ask({ isOurs }: Attempt, peer: Peer, path: Path): void {
+    if (isOurs) this.contact.echo(peer, path);
+    else this.contact.probe(peer, path, false, true);
   }
 
   #open(attempt: Attempt, opening: NonNullable<Attempt["opening"]>): void {

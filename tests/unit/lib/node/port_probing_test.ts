@@ -33,6 +33,7 @@ interface Sent {
   readonly openers: string[];
   /** Other packets straight to Bob's NAT, in the same form. */
   readonly probes: string[];
+  readonly verbs: Set<number>;
   /** Invitations. */
   readonly invitations: string[];
 }
@@ -50,7 +51,6 @@ function alice(ports: number[], settings: Partial<NodeSettings> = {}) {
   }
   const meet = (identity = BOB) => {
     const peer = vl1.addPeer(identity.publicOnly())!;
-    peer.version = { protocol: 11, major: 1, minor: 14, revision: 1 };
     peer.lastTrustedMs = peer.lastNontrivialMs = vl1.nowMs;
     return peer;
   };
@@ -85,6 +85,7 @@ function alice(ports: number[], settings: Partial<NodeSettings> = {}) {
       closed: ids("close-socket"),
       openers: sends.filter(({ ttl }) => ttl === 2).map(where),
       probes: sends.filter(isProbe).map(where),
+      verbs: new Set(packetsOf(vl1, sends.filter(isProbe)).map(({ verb }) => verb)),
       invitations: packetsOf(vl1, sends).filter(({ verb }) => verb === Verb.PUSH_DIRECT_PATHS)
         .flatMap(({ payload }) => decodePushDirectPaths(payload).items)
         .map(({ endpoint, note }) => `${formatEndpoint(endpoint)} ${note}`),
@@ -97,7 +98,8 @@ function pushed(at: Endpoint, note: PortNote | undefined) {
   return { endpoint: at, note, forget: false, redirect: false };
 }
 
-const isNothing = (sent: Sent) => Object.values(sent).every((list) => list.length === 0);
+const isNothing = ({ verbs: _, ...sent }: Sent) =>
+  Object.values(sent).every((list) => list.length === 0);
 
 Deno.test("PortProbing.note tells how our NAT chooses ports, as others see it", () => {
   assert.equal(alice([]).probing.note, UNKNOWN);
@@ -137,6 +139,7 @@ Deno.test("PortProbing tries ports when the peer opens some: at most 1024, from 
   assert.deepEqual(first.probes.slice(0, 2), ["2 44.2.2.2/7001", "2 44.2.2.2/7002"]);
   assert.equal(first.probes.length, 100, "in a second");
   assert.deepEqual(probing.stateOf(BOB.address)!.tried, [100, 1_024]);
+  assert.deepEqual([...first.verbs], [Verb.ECHO], "which we know it knows");
   const rest = run(60_000);
   assert.equal(rest.probes.length, 924);
   assert.ok(rest.probes.every((probe) => probe.startsWith("2 44.2.2.2/")));
@@ -156,7 +159,8 @@ Deno.test("PortProbing opens and tries when neither side knows, within the same 
 Deno.test("PortProbing tries only the ports that follow known ones of a peer that says nothing of its NAT", () => {
   const { introduce, run } = alice([5_000, 5_000]);
   introduce(undefined);
-  const { probes } = run(60_000);
+  const { probes, verbs } = run(60_000);
+  assert.deepEqual([...verbs], [Verb.HELLO], "its version is not known");
   assert.deepEqual(probes, Array.from({ length: 32 }, (_, i) => `1 44.2.2.2/${7_001 + i}`));
 });
 
