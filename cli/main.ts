@@ -15,6 +15,7 @@ import { info } from "./commands/info.ts";
 import { join } from "./commands/join.ts";
 import { labAgent } from "./commands/lab_agent.ts";
 import { leave } from "./commands/leave.ts";
+import { names } from "./commands/names.ts";
 import { networks } from "./commands/networks.ts";
 import { peers } from "./commands/peers.ts";
 import { type Personality, personalityOf, runPersonality } from "./commands/personality.ts";
@@ -37,6 +38,7 @@ export const PROGRAM: Program = {
     leave,
     info,
     networks,
+    names,
     peers,
     doctor,
     planet,

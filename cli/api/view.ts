@@ -157,6 +157,25 @@ export type NetworkWait = {
   network: NetworkInfo;
 };
 
+/** Names of a network's members (`GET /zt/names`). */
+export type NamesInfo = {
+  nwid: string;
+  /** The network's, as its controller calls it. */
+  name: string;
+  /** What names end in, e.g. "office.zt", the preferred one first; none when the controller hands out no names. */
+  domains: string[];
+  /** Where they are answered, port 53; null: nowhere. */
+  server: string | null;
+  /** Why nowhere; null when they are, or there are none. */
+  trouble: string | null;
+  /** What of this machine asks there: "systemd-resolved" or a file; null: nothing does by itself. */
+  askedBy: string | null;
+  /** There are more than are listed here: the controller is asked for the others. */
+  onDemand: boolean;
+  /** Ascending by name. */
+  members: { address: string; name: string; ips: string[] }[];
+};
+
 /** What a controller answers; without `json` the body is empty. */
 export interface ControllerAnswer {
   readonly status: number;
@@ -219,6 +238,8 @@ export interface ServiceView {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<NetworkWait | undefined>;
+  /** Of every network joined, ascending by id. */
+  names(): NamesInfo[];
   planet(): PlanetInfo;
   /**
    * Puts another planet in use.

@@ -4,6 +4,7 @@
  *     GET  /zt/status                         what the service is doing
  *     GET  /zt/doctor                         facts to diagnose from; takes a few seconds
  *     GET  /zt/network/<id>/wait?timeout=ms   answers when the network is usable or the time is over
+ *     GET  /zt/names                          the names of members, of every network joined
  *     GET  /zt/planet                         the planet in use
  *     POST /zt/planet {"world","replace"}     puts another one in use; `world` is base64url
  *     POST /zt/stop                           ends the service
@@ -33,6 +34,8 @@ export function handleZtRoutes(
       return view.doctor(request.signal).then((facts) => json(facts));
     case "GET network 3":
       return words[2] === "wait" ? waitForNetwork(words[1], request, view) : undefined;
+    case "GET names 1":
+      return json(view.names());
     case "GET planet 1":
       return json(view.planet());
     case "POST planet 1":

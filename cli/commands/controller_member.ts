@@ -35,10 +35,11 @@ function listText(members: Json[], id: string): string {
   const rows = members.filter(isObject).map((member) => [
     String(member.address),
     member.authorized === true ? "authorized" : "waiting",
+    String(member.name || "-"),
     addressesText(member) || "-",
     versionText(member),
   ]);
-  return table([["member", "access", "addresses", "version"], ...rows]);
+  return table([["member", "access", "name", "addresses", "version"], ...rows]);
 }
 
 const show = command("show <network> <member>", "One member, in full")
@@ -49,15 +50,18 @@ const show = command("show <network> <member>", "One member, in full")
   });
 
 const set = command("set <network> <member> [key=value...]", "Change a member")
+  .option("--name <name>", "call it this: the other members find it as <name>.<network>.zt")
   .option("--ip <address>", "give it this address, and no other")
-  .example("zt controller member set 8056c2e21c000001 a0b1c2d3e4 --ip 10.147.17.5")
+  .example("zt controller member set 8056c2e21c000001 a0b1c2d3e4 --name nas --ip 10.147.17.5")
   .action(async (call) => {
     const { api, path, what } = target(call);
     const ip = call.text("ip");
     if (ip !== undefined && !parseIp(ip)) {
       throw new UsageError(`"${ip}" is not an address like 10.147.17.5`);
     }
+    const name = call.text("name");
     const settings = {
+      ...(name === undefined ? {} : { name }),
       ...(ip === undefined ? {} : { ipAssignments: [ip] }),
       ...parseAssignments(call.args.slice(2), MEMBER_SETTINGS),
     };
@@ -113,6 +117,7 @@ function memberText(member: JsonObject): string {
   return table([
     ["member", String(member.address)],
     ["network", String(member.nwid)],
+    ["name", String(member.name || "-")],
     ["access", member.authorized === true ? "authorized" : "not authorized"],
     ["addresses", addressesText(member) || "-"],
     ["bridge", member.activeBridge === true ? "yes" : "no"],

@@ -26,8 +26,12 @@ const create = command("create [key=value...]", "Make a network")
   )
   .option("--ipv4 <network>", "hand out addresses of this network, e.g. 10.147.17.0/24")
   .example("zt controller network create --name office --ipv4 10.147.17.0/24")
+  .note(
+    "Members of a private network are told each other's names, unless names=false; those of a public one if names=true.",
+  )
   .action(async (call) => {
-    const settings = { ...optionSettings(call), ...parseAssignments(call.args, NETWORK_SETTINGS) };
+    const given = { ...optionSettings(call), ...parseAssignments(call.args, NETWORK_SETTINGS) };
+    const settings = given.private === false ? given : { names: true, ...given };
     const api = await ensureService(call);
     const { address } = await api.call("GET", "/status") as StatusInfo;
     const path = `${ROOT}/${address}______`;
@@ -137,6 +141,7 @@ function networkText(network: JsonObject): string {
     ["access", network.private === false ? "public" : "private"],
     ["addresses", poolsText(network.ipAssignmentPools) || "none handed out"],
     ["routes", routesText(network.routes) || "-"],
+    ["names", network.names === true ? "told to members" : "not told to members"],
     ["mtu", String(network.mtu)],
     ["revision", String(network.revision)],
   ];

@@ -30,6 +30,7 @@ export const NETWORK_SETTINGS: SettingKinds = {
   tags: "list",
   authTokens: "json",
   dns: "json",
+  names: "flag",
   remoteTraceTarget: "json",
   remoteTraceLevel: "number",
 };

@@ -17,7 +17,8 @@ import {
   type MulticastGroup,
 } from "../../lib/base/multicast_group.ts";
 import type { PortConfig } from "../../lib/network/network.ts";
-import type { NetworkDns } from "./dns/network_dns.ts";
+import { type NetworkDns, resolverOf } from "./dns/network_dns.ts";
+import type { NetworkNames } from "./dns/network_names.ts";
 import type { LocalNetworkSettings } from "./home_files.ts";
 import { type Managed, managedFor, type ManagedRoute } from "./managed.ts";
 import type { PacketMover } from "./packet_mover.ts";
@@ -45,6 +46,7 @@ export interface PortsOptions {
   readonly offload: boolean;
   readonly settings: (id: NetworkId) => LocalNetworkSettings;
   readonly dns: NetworkDns;
+  readonly names: NetworkNames;
   readonly isOnline: () => boolean;
   /** Text of `/proc/net/dev_mcast`; undefined where there is none. */
   readonly readMulticast: () => string | undefined;
@@ -114,7 +116,7 @@ export class Ports {
   apply(id: NetworkId): void {
     const port = this.#ports.get(id);
     if (!port?.tap) return;
-    const { settings, isOnline, dns } = this.#options;
+    const { settings, isOnline, dns, names } = this.#options;
     const allowed = settings(id);
     const wanted = managedFor(port.config, allowed, isOnline());
     this.#applyRoutes(port, wanted, false);
@@ -122,7 +124,10 @@ export class Ports {
     this.#applyRoutes(port, wanted, true);
     port.applied = wanted;
     this.#checkWayBack(port);
-    dns.set(id, allowed.allowDNS ? port.config.dns : undefined, port.tap.index);
+    const ownNames = names.set(id, { ...port.config, addresses: wanted.addresses });
+    // The servers of the network's owner come first: a device cannot have some for this and some for that.
+    const resolver = (allowed.allowDNS && resolverOf(port.config.dns)) || ownNames;
+    dns.set(id, resolver, { index: port.tap.index, file: allowed.allowDNS });
     this.scanGroups(id);
   }
 
@@ -257,6 +262,7 @@ export class Ports {
     if (!port) return;
     this.#ports.delete(id);
     this.#byTap.delete(port.tapId);
+    this.#options.names.remove(id);
     this.#options.dns.remove(id);
     if (port.tap) this.#options.mover.removeTap(port.tapId).then(() => port.tap!.close());
   }
@@ -267,6 +273,7 @@ export class Ports {
     const port = id === undefined ? undefined : this.#ports.get(id);
     if (id === undefined || !port) return;
     port.tap?.close();
+    this.#options.names.remove(id);
     this.#options.dns.remove(id);
     this.#byTap.delete(tapId);
     this.#ports.delete(id);
@@ -281,6 +288,7 @@ export class Ports {
     });
     this.#ports.clear();
     this.#byTap.clear();
+    this.#options.names.close();
     await Promise.all([...closing, this.#options.dns.close()]);
   }
 }

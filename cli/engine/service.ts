@@ -33,6 +33,7 @@ import { controllerAnswer, ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
 import { busPath } from "./dns/bus.ts";
 import { NetworkDns } from "./dns/network_dns.ts";
+import { NetworkNames } from "./dns/network_names.ts";
 import { type Home, HomeError } from "./home.ts";
 import { readLocalNetwork } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
@@ -93,6 +94,8 @@ export class Service {
   readonly node: Node;
   readonly sockets: Sockets;
   readonly ports: Ports;
+  readonly dns: NetworkDns;
+  readonly names: NetworkNames;
   readonly tunnels: TcpTunnels;
   readonly mapper: PortMapper;
   readonly log: (line: string) => void;
@@ -166,6 +169,19 @@ export class Service {
       settings: () => parts.settings.current,
     });
     this.#boundMs = this.nowMs;
+    this.dns = new NetworkDns({
+      home: this.home,
+      node: formatAddress(parts.identity.address),
+      busPath: busPath(Deno.env.get("DBUS_SYSTEM_BUS_ADDRESS")),
+      resolvConf: () => parts.settings.current.resolvConf,
+      log: parts.log,
+    });
+    this.names = new NetworkNames({
+      self: parts.identity.address,
+      isWanted: () => parts.settings.current.names,
+      onChange: (id) => this.ports.apply(id),
+      log: parts.log,
+    });
     this.ports = this.#makePorts(parts);
     this.mapper = machineMapper({
       ...parts,
@@ -230,13 +246,8 @@ export class Service {
       mover: this.#mover,
       offload: parts.settings.current.dataPlane.offload,
       settings: (id) => readLocalNetwork(this.home, id),
-      dns: new NetworkDns({
-        home: this.home,
-        node: formatAddress(parts.identity.address),
-        busPath: busPath(Deno.env.get("DBUS_SYSTEM_BUS_ADDRESS")),
-        resolvConf: () => parts.settings.current.resolvConf,
-        log: parts.log,
-      }),
+      dns: this.dns,
+      names: this.names,
       isOnline: () => this.node.isOnline,
       readMulticast: () => readTextFileIfAny("/proc/net/dev_mcast"),
       deviceMap: () => this.home.readText("devicemap") ?? "",
@@ -262,6 +273,7 @@ export class Service {
       isForbidden: (endpoint, peer) => this.#isForbidden(endpoint, peer),
       trustedPathId: (endpoint) => this.#trustedPathId(endpoint),
       isLowBandwidth: () => this.settings.current.lowBandwidthMode,
+      wantsNames: () => this.settings.current.names,
       pathMtu: (endpoint) => physicalFor(this.settings.current, endpoint.ip)?.mtu || undefined,
     };
   }
@@ -499,7 +511,10 @@ export class Service {
       this.mapper.kick();
     }
     this.#sleptMs = sleptMs;
-    if (this.settings.refresh()) this.#refreshLinks();
+    if (this.settings.refresh()) {
+      this.#refreshLinks();
+      this.ports.applyAll();
+    }
     this.tunnels.tick();
     if (this.#ticks % GROUPS_TICKS === 0) this.ports.scanAllGroups();
     if (this.#ticks % RECHECK_TICKS === 0) {

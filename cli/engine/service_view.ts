@@ -12,6 +12,7 @@ import {
   formatMac,
   formatNetworkId,
   type NetworkId,
+  parseNetworkId,
 } from "../../lib/base/ids.ts";
 import { formatEndpoint, formatIp, formatPrefix } from "../../lib/base/ip.ts";
 import { Stat } from "../../lib/dataplane/stats.ts";
@@ -28,6 +29,7 @@ import {
   type ControllerAnswer,
   effectiveConfig,
   type MoonInfo,
+  type NamesInfo,
   type NetworkInfo,
   type NetworkSettings,
   type NetworkWait,
@@ -344,6 +346,30 @@ export class EngineView implements ServiceView {
       }
       await this.service.networkChange(leftMs, signal);
     }
+  }
+
+  names(): NamesInfo[] {
+    const { dns, names } = this.service;
+    return this.networks().map(({ nwid, name }) => {
+      const id = parseNetworkId(nwid)!;
+      const status = names.status(id);
+      const list = status?.domains.length ? status.names : undefined;
+      const members = (list?.members ?? []).map(({ address, label, ips }) => ({
+        address: formatAddress(address),
+        name: label,
+        ips: ips.map(formatIp),
+      }));
+      return {
+        nwid,
+        name,
+        domains: [...status?.domains ?? []],
+        server: status?.server ? formatIp(status.server) : null,
+        trouble: status?.trouble ?? null,
+        askedBy: status?.server ? dns.toldTo(id) ?? null : null,
+        onDemand: list?.onDemand ?? false,
+        members: members.sort((a, b) => a.name < b.name ? -1 : 1),
+      };
+    });
   }
 
   planet(): PlanetInfo {

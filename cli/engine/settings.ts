@@ -80,6 +80,8 @@ export interface Settings {
   controllerDbPath?: string;
   /** Ours: the file name servers of networks with allowDNS are written to where systemd-resolved does not run. */
   resolvConf?: string;
+  /** Ours: ask for the names of members and answer for them. */
+  names: boolean;
   /** Ours. */
   cipher: CipherChoice;
   /** Ours. Read at start. */
@@ -123,6 +125,7 @@ export function parseSettings(conf: JsonObject): Settings {
     enableWebServer: at("enableWebServer").flag(false),
     controllerDbPath: at("controllerDbPath").text("") || undefined,
     resolvConf: at("resolvConf").text("") || undefined,
+    names: at("names").flag(true),
     cipher: at("cipher").parsed(parseCipher, `"auto", "salsa" or "aes"`) ?? "auto",
     dataPlane: parseDataPlane(settings.dataPlane),
     tcpRelay: at("tcpRelay").flag(true),

@@ -1,6 +1,7 @@
 /**
- * The name servers of networks whose user allows them (`allowDNS`): told to systemd-resolved where it runs, else written
- * into the file `settings.resolvConf` of `local.conf` names, if it names one. The reference applies none on Linux.
+ * The name servers of networks, their own where the user allows them (`allowDNS`), else the one that knows the members:
+ * told to systemd-resolved where it runs, else written into the file `settings.resolvConf` of `local.conf` names, if it
+ * names one and `allowDNS` is set. The reference applies none on Linux.
  *
  * Changes are made one after the other, in the background. What a crash left in the file goes at the next start: the home
  * folder remembers which file it was.
@@ -10,7 +11,7 @@
  */
 import { ApiError } from "../../../lib/base/errors.ts";
 import { formatNetworkId, type NetworkId } from "../../../lib/base/ids.ts";
-import { formatIp } from "../../../lib/base/ip.ts";
+import { formatIp, type Ip } from "../../../lib/base/ip.ts";
 import type { Dns } from "../../../lib/credential/network_config_binary.ts";
 import type { Home } from "../home.ts";
 import { ownersIn, withBlock, withoutBlock } from "./resolv_conf.ts";
@@ -19,6 +20,25 @@ import { revertLinkDns, setLinkDns } from "./resolved.ts";
 const MEMORY = "resolvconf.path";
 /** What a domain may be made of: a controller must not be able to write lines of its own into the file. */
 const DOMAIN = /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/;
+
+/** Whom to ask for which names. */
+export interface LinkResolver {
+  readonly servers: readonly Ip[];
+  readonly domains: readonly LinkDomain[];
+}
+
+/** Names that end in this are asked of a device's servers. */
+export interface LinkDomain {
+  readonly name: string;
+  /** Whether names of one label are looked for in it. */
+  readonly isSearched: boolean;
+}
+
+/** A network's own servers; undefined without domain or servers: then there is nothing to ask. */
+export function resolverOf(dns: Dns): LinkResolver | undefined {
+  if (dns.domain === "" || dns.servers.length === 0) return undefined;
+  return { servers: dns.servers, domains: [{ name: dns.domain, isSearched: true }] };
+}
 
 /** What it is made with. */
 export interface NetworkDnsOptions {
@@ -30,6 +50,12 @@ export interface NetworkDnsOptions {
   /** The file to write where systemd-resolved does not run; undefined for none. */
   readonly resolvConf: () => string | undefined;
   readonly log: (line: string) => void;
+}
+
+interface Place {
+  readonly index: number;
+  /** "": wanted, but not named; undefined: none is to be written. */
+  readonly file: string | undefined;
 }
 
 interface Applied {
@@ -63,25 +89,25 @@ export class NetworkDns {
 
   /**
    * What a network's servers are now.
-   * @param dns Undefined when they are not allowed; without domain or servers there is nothing to apply
-   * @param index Of its device
+   * @param wanted Undefined: none
+   * @param at Its device, and whether the user allows to write the file
    */
-  set(id: NetworkId, dns: Dns | undefined, index: number): void {
-    const wanted = dns && dns.domain !== "" && dns.servers.length > 0 ? dns : undefined;
-    const file = this.#options.resolvConf() ?? "";
-    const servers = wanted?.servers.map(formatIp).join(" ");
-    const key = wanted ? `${index} ${file} ${wanted.domain} ${servers}` : "";
+  set(id: NetworkId, wanted: LinkResolver | undefined, at: { index: number; file: boolean }): void {
+    const { index } = at;
+    const file = at.file ? this.#options.resolvConf() ?? "" : undefined;
+    const servers = wanted?.servers.map(formatIp);
+    const key = wanted ? JSON.stringify([index, file, wanted.domains, servers]) : "";
     if ((this.#wanted.get(id) ?? "") === key) return this.#mend(id, wanted);
     this.#wanted.set(id, key);
     this.#do(async () => {
       if (this.#wanted.get(id) !== key) return; // changed again meanwhile
       await this.#revert(id, true);
-      if (wanted) await this.#apply(id, wanted, index);
+      if (wanted) await this.#apply(id, wanted, { index, file });
     });
   }
 
   /** Something else wrote the file anew: our block goes back in. */
-  #mend(id: NetworkId, dns: Dns | undefined): void {
+  #mend(id: NetworkId, dns: LinkResolver | undefined): void {
     const file = this.#applied.get(id)?.file;
     if (!dns || file === undefined) return;
     this.#rewrite(file, (text) => {
@@ -111,9 +137,16 @@ export class NetworkDns {
     });
   }
 
-  async #apply(id: NetworkId, dns: Dns, index: number): Promise<void> {
+  /** Where the machine has been told to ask a network's servers: "systemd-resolved" or a file; undefined: nowhere. */
+  toldTo(id: NetworkId): string | undefined {
+    const applied = this.#applied.get(id);
+    return applied && (applied.file ?? "systemd-resolved");
+  }
+
+  async #apply(id: NetworkId, dns: LinkResolver, at: Place): Promise<void> {
     const { busPath, log } = this.#options;
-    if (!DOMAIN.test(dns.domain)) {
+    const { index, file } = at;
+    if (!dns.domains.every(({ name }) => DOMAIN.test(name))) {
       throw new ApiError(0, `network ${formatNetworkId(id)} names a domain that cannot be one`);
     }
     const key = this.#wanted.get(id);
@@ -123,13 +156,18 @@ export class NetworkDns {
       log(`${whatOf(dns)} through systemd-resolved`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (this.#wanted.get(id) === key) this.#applyToFile(id, dns, index, error.message);
+      if (this.#wanted.get(id) !== key || file === undefined) return;
+      this.#applyToFile(id, dns, { index, file }, error.message);
     }
   }
 
-  #applyToFile(id: NetworkId, dns: Dns, index: number, reason: string): void {
-    const file = this.#options.resolvConf();
-    if (file === undefined) {
+  #applyToFile(
+    id: NetworkId,
+    dns: LinkResolver,
+    { index, file = "" }: Place,
+    reason: string,
+  ): void {
+    if (file === "") {
       const remedy = 'set "resolvConf" in local.conf, e.g. to "/etc/resolv.conf"';
       throw new ApiError(
         0,
@@ -183,6 +221,6 @@ export class NetworkDns {
 }
 
 /** For the log. */
-function whatOf(dns: Dns): string {
-  return `names of ${dns.domain} are asked of ${dns.servers.map(formatIp).join(", ")}`;
+function whatOf(dns: LinkResolver): string {
+  return `names of ${dns.domains[0].name} are asked of ${dns.servers.map(formatIp).join(", ")}`;
 }

@@ -9,12 +9,14 @@
  * @module
  */
 import { formatIp } from "../../../lib/base/ip.ts";
-import type { Dns } from "../../../lib/credential/network_config_binary.ts";
+import type { LinkResolver } from "./network_dns.ts";
 
 /** The text with the block of this owner on top, in place of the one it had. @param owner Network and node */
-export function withBlock(text: string, owner: string, dns: Dns): string {
+export function withBlock(text: string, owner: string, dns: LinkResolver): string {
   const lines = dns.servers.map((ip) => `nameserver ${formatIp(ip)}\n`).join("");
-  const block = `${beginOf(owner)}\nsearch ${dns.domain}\n${lines}${endOf(owner)}\n`;
+  const searched = dns.domains.filter(({ isSearched }) => isSearched).map(({ name }) => name);
+  const search = searched.length > 0 ? `search ${searched.join(" ")}\n` : "";
+  const block = `${beginOf(owner)}\n${search}${lines}${endOf(owner)}\n`;
   return block + withoutBlock(text, owner);
 }
 

@@ -1,14 +1,14 @@
 /**
- * Tells systemd-resolved which servers know a network's names: for its domain only, all other names go where they went. What
+ * Tells systemd-resolved which servers know a network's names: for its domains only, all other names go where they went. What
  * it was told about a device it forgets when the device goes, so that a crash leaves nothing behind.
  *
  * Source: org.freedesktop.resolve1(5).
  * @module
  */
 import { ApiError } from "../../../lib/base/errors.ts";
-import type { Dns } from "../../../lib/credential/network_config_binary.ts";
 import { type BusTarget, withBus } from "./bus.ts";
 import { BodyWriter } from "./bus_body.ts";
+import type { LinkResolver } from "./network_dns.ts";
 
 const MANAGER: BusTarget = {
   destination: "org.freedesktop.resolve1",
@@ -19,11 +19,15 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 
 /** @param index Of the network's device @throws {ApiError} when it does not run or refuses */
-export function setLinkDns(path: string, index: number, dns: Dns): Promise<void> {
+export function setLinkDns(path: string, index: number, dns: LinkResolver): Promise<void> {
   return withBus(path, async (bus) => {
     await bus.call(MANAGER, "SetLinkDNS", { signature: "ia(iay)", body: serversOf(index, dns) });
     const domains = new BodyWriter();
-    domains.u32(index).array(8, () => domains.align(8).text(dns.domain).bool(false));
+    domains.u32(index).array(8, () => {
+      for (const { name, isSearched } of dns.domains) {
+        domains.align(8).text(name).bool(!isSearched);
+      }
+    });
     await bus.call(MANAGER, "SetLinkDomains", { signature: "ia(sb)", body: domains });
     const route = new BodyWriter().u32(index).bool(false);
     try {
@@ -41,7 +45,7 @@ export function revertLinkDns(path: string, index: number): Promise<void> {
   return withBus(path, (bus) => bus.call(MANAGER, "RevertLink", { signature: "i", body }));
 }
 
-function serversOf(index: number, { servers }: Dns): BodyWriter {
+function serversOf(index: number, { servers }: LinkResolver): BodyWriter {
   const w = new BodyWriter();
   return w.u32(index).array(8, () => {
     for (const ip of servers) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AssertionError, SystemError, WireError } from "../../../lib/base/errors.ts";
 import { type ApiServer, openApiServer } from "../../../cli/api/server.ts";
-import type { NetworkInfo, PeerInfo, StatusInfo } from "../../../cli/api/view.ts";
+import type { NamesInfo, NetworkInfo, PeerInfo, StatusInfo } from "../../../cli/api/view.ts";
 import { commandPath, type CommandSpec } from "../../../cli/command.ts";
 import { PROGRAM, run, type TextSink, writeAll, writeIfPossible } from "../../../cli/main.ts";
 import { reportLine, reportOf, reportText, wantsJson } from "../../../cli/report.ts";
@@ -379,6 +379,47 @@ Deno.test("doctor says what it can where no service runs", () =>
     assert.match(out, /6 not checked\n$/);
   }));
 
+Deno.test("names says what members are called, who answers and who asks", () =>
+  withService(async (service, home) => {
+    const names = (...words: string[]) => zt(["names", ...words, "-D", home]);
+    assert.equal((await names()).out, "no networks joined\n");
+    const office: NamesInfo = {
+      nwid: ID,
+      name: "Office",
+      domains: ["office.zt", `${ID}.zt`],
+      server: "10.1.0.2",
+      trouble: null,
+      askedBy: "systemd-resolved",
+      onDemand: false,
+      members: [
+        { address: "a0b1c2d3e4", name: "nas", ips: ["10.1.0.9", "fd00::9"] },
+        { address: "a0b1c2d3e5", name: "a0b1c2d3e5", ips: [] },
+      ],
+    };
+    const empty = { server: null, askedBy: null, members: [] };
+    service.namesList = [
+      office,
+      { ...office, ...empty, nwid: "8056c2e21c000002", domains: [] },
+      { ...office, ...empty, nwid: "8056c2e21c000003", trouble: "port 53 is taken" },
+      { ...office, nwid: "8056c2e21c000004", askedBy: null, onDemand: true, members: [] },
+    ];
+    assert.equal(
+      (await names(ID)).out,
+      `${ID}: names are answered at 10.1.0.2, asked by systemd-resolved\n` +
+        "nas.office.zt         a0b1c2d3e4  10.1.0.9, fd00::9\n" +
+        "a0b1c2d3e5.office.zt  a0b1c2d3e5  -\n",
+    );
+    assert.equal(
+      (await names()).out.split("\n\n").slice(1).join("\n"),
+      "8056c2e21c000002: its controller hands out no names\n" +
+        "8056c2e21c000003: names are not answered: port 53 is taken\n" +
+        "8056c2e21c000004: names are answered at 10.1.0.2, which nothing on this machine asks by itself\n" +
+        "and others, which the controller is asked for\n",
+    );
+    const unknown = await names("8056c2e21c000009");
+    assert.deepEqual([unknown.exit, unknown.err], [1, "zt: 8056c2e21c000009 is not joined\n"]);
+  }));
+
 Deno.test("controller commands ask the controller for what the words say", () =>
   withService(async (service, home) => {
     service.controllerAnswer = {
@@ -419,14 +460,16 @@ Deno.test("controller commands ask the controller for what the words say", () =>
       `A0B1C2D3E4 is authorized on ${ID}\na0b1c2d3e5 is authorized on ${ID}\n`,
     );
     await c("member", "deauthorize", ID, "a0b1c2d3e4");
-    await c("member", "set", ID, "a0b1c2d3e4", "--ip", "10.1.2.9", "activeBridge=true");
+    const words = ["--name", "nas", "--ip", "10.1.2.9", "activeBridge=true"];
+    await c("member", "set", ID, "a0b1c2d3e4", ...words);
+    await c("network", "create", "--public");
     await c("member", "delete", ID, "a0b1c2d3e4");
     const net = `/controller/network/${ID}`;
     const member = `${net}/member/a0b1c2d3e4`;
     assert.deepEqual(service.controllerCalls, [
       "POST /controller/network/19810bb6a3______ " +
       '{"ipAssignmentPools":[{"ipRangeEnd":"10.1.2.2","ipRangeStart":"10.1.2.1"}],"mtu":1400,"name":"office",' +
-      '"routes":[{"target":"10.1.2.0/30","via":null}],"v4AssignMode":{"zt":true}}',
+      '"names":true,"routes":[{"target":"10.1.2.0/30","via":null}],"v4AssignMode":{"zt":true}}',
       `GET ${net}`,
       `POST ${net} {"dns":{"domain":"lan","servers":[]},"name":"5x","private":false}`,
       `GET ${net}`,
@@ -434,7 +477,8 @@ Deno.test("controller commands ask the controller for what the words say", () =>
       `POST ${member} {"authorized":true}`,
       `POST ${net}/member/a0b1c2d3e5 {"authorized":true}`,
       `POST ${member} {"authorized":false}`,
-      `POST ${member} {"activeBridge":true,"ipAssignments":["10.1.2.9"]}`,
+      `POST ${member} {"activeBridge":true,"ipAssignments":["10.1.2.9"],"name":"nas"}`,
+      'POST /controller/network/19810bb6a3______ {"private":false}',
       `DELETE ${member}`,
     ]);
     service.controllerAnswer = { status: 404 };

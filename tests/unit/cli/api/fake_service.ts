@@ -10,6 +10,7 @@ import type {
   BondView,
   ControllerAnswer,
   MoonInfo,
+  NamesInfo,
   NetworkInfo,
   NetworkSettings,
   NetworkWait,
@@ -37,6 +38,7 @@ export class FakeService implements ServiceView {
   readonly log: string[] = [];
   wait: NetworkWait | undefined;
   facts = {} as DoctorFacts;
+  namesList: NamesInfo[] = [];
 
   constructor(status: StatusInfo) {
     this.statusInfo = status;
@@ -153,6 +155,10 @@ export class FakeService implements ServiceView {
 
   planet(): PlanetInfo {
     throw new ApiError(404, "the fake has no planet");
+  }
+
+  names(): NamesInfo[] {
+    return this.namesList;
   }
 
   usePlanet(world: Uint8Array, replace: boolean): PlanetInfo {

@@ -25,6 +25,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     forceTcpRelay: false,
     tcpFallbackRelay: undefined,
     lowBandwidthMode: false,
+    names: true,
     softwareUpdate: "disable",
     softwareUpdateChannel: "release",
     enableWebServer: false,

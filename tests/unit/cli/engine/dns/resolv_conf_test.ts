@@ -4,7 +4,10 @@ import { parseIp } from "../../../../../lib/base/ip.ts";
 
 const OWNER = "8056c2e21c000001@a0b1c2d3e4";
 const OTHER = "8056c2e21c000002@a0b1c2d3e4";
-const DNS = { domain: "lab.example", servers: ["10.9.0.53", "fd00::53"].map((ip) => parseIp(ip)!) };
+const DNS = {
+  domains: [{ name: "lab.example", isSearched: true }],
+  servers: ["10.9.0.53", "fd00::53"].map((ip) => parseIp(ip)!),
+};
 const TEXTS = ["", "nameserver 1.1.1.1\n", "# by hand\nsearch home\nnameserver 1.1.1.1", "\n\n"];
 
 Deno.test("withBlock() puts a network's servers before all others", () => {
@@ -12,6 +15,14 @@ Deno.test("withBlock() puts a network's servers before all others", () => {
     withBlock("nameserver 1.1.1.1\n", OWNER, DNS),
     `# zt begin ${OWNER}\nsearch lab.example\nnameserver 10.9.0.53\nnameserver fd00::53\n` +
       `# zt end ${OWNER}\nnameserver 1.1.1.1\n`,
+  );
+});
+
+Deno.test("withBlock() does not look for every name in a domain that is not searched", () => {
+  const names = { ...DNS, domains: [{ name: "office.zt", isSearched: false }] };
+  equal(
+    withBlock("", OWNER, names),
+    `# zt begin ${OWNER}\nnameserver 10.9.0.53\nnameserver fd00::53\n# zt end ${OWNER}\n`,
   );
 });
 

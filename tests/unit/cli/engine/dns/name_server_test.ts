@@ -1,0 +1,170 @@
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { Resolver } from "node:dns/promises";
+import { Buffer } from "node:buffer";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import {
+  addressRecord,
+  type Answer,
+  encodeName,
+  RecordType,
+  ResponseCode,
+} from "../../../../../cli/engine/dns/message.ts";
+import { NameServer, type NameServerOptions } from "../../../../../cli/engine/dns/name_server.ts";
+import { Writer } from "../../../../../lib/base/bytes.ts";
+import { formatIp, parseIp } from "../../../../../lib/base/ip.ts";
+
+const ip = (text: string) => parseIp(text)!;
+const NOTHING: Answer = { code: ResponseCode.NOERROR, answers: [], authorities: [] };
+const MANY = Array.from({ length: 60 }, (_, i) => addressRecord(ip(`10.0.0.${i}`), 5));
+
+function answer({ name, type }: { name: string; type: number }): Answer {
+  if (name === "nas.zt" && type === RecordType.A) {
+    return { ...NOTHING, answers: [addressRecord(ip("10.0.0.1"), 5)] };
+  }
+  if (name === "many.zt" && type === RecordType.A) return { ...NOTHING, answers: MANY };
+  return { ...NOTHING, code: ResponseCode.NXDOMAIN };
+}
+
+function serverOf(changes: Partial<NameServerOptions> = {}): Promise<NameServer> {
+  return NameServer.open({
+    ip: ip("127.0.0.1"),
+    port: 0,
+    answer,
+    isHeard: () => true,
+    upstream: () => undefined,
+    ...changes,
+  });
+}
+
+function resolverOf(server: NameServer, at = "127.0.0.1"): Resolver {
+  const resolver = new Resolver();
+  resolver.setServers([`${at}:${server.port}`]);
+  return resolver;
+}
+
+function question(name: string, id = 7): Uint8Array {
+  const w = new Writer().u16(id).u16(0x0100).u16(1).u16(0).u32(0).raw(encodeName(name));
+  return w.u16(RecordType.A).u16(1).finish();
+}
+
+/** Asks by UDP. */
+async function ask(server: NameServer, bytes: Uint8Array): Promise<Uint8Array> {
+  const socket = createSocket("udp4");
+  try {
+    socket.send(Buffer.from(bytes), server.port, "127.0.0.1");
+    const [reply] = await once(socket, "message");
+    return reply;
+  } finally {
+    socket.close();
+  }
+}
+
+Deno.test("NameServer answers a system's resolver", async () => {
+  const server = await serverOf();
+  try {
+    deepEqual(await resolverOf(server).resolve4("nas.zt"), ["10.0.0.1"]);
+    await rejects(resolverOf(server).resolve4("printer.zt"), /ENOTFOUND|ENODATA/);
+  } finally {
+    server.close();
+  }
+});
+
+Deno.test("NameServer cuts an answer that is too long for UDP, and gives it over TCP, one after the other", async () => {
+  const server = await serverOf();
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  try {
+    const cut = await ask(server, question("many.zt"));
+    deepEqual([cut[2] & 2, cut[7]], [2, 0]);
+    for (const id of [1, 2]) {
+      const bytes = question("many.zt", id);
+      await client.write(Uint8Array.of(0, bytes.length)); // comes in two pieces
+      await client.write(bytes);
+      const reply = await readReply(client);
+      deepEqual([reply[1], reply[7]], [id, MANY.length]);
+    }
+    await client.write(Uint8Array.of(0xff, 0xff));
+    equal(await client.read(new Uint8Array(1)), null, "no question is that long");
+  } finally {
+    client.close();
+    server.close();
+  }
+});
+
+async function readReply(client: Deno.Conn): Promise<Uint8Array> {
+  const read = async (length: number) => {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length;) at += (await client.read(bytes.subarray(at)))!;
+    return bytes;
+  };
+  const [high, low] = await read(2);
+  return read(high << 8 | low);
+}
+
+Deno.test("NameServer is silent to answers, to garbage and to those it does not hear", async () => {
+  const heard: string[] = [];
+  const isHeard = (from: Uint8Array) => heard.push(formatIp(from)) > 1;
+  const server = await serverOf({ isHeard });
+  const socket = createSocket("udp4");
+  const replies: number[] = [];
+  socket.on("message", (reply: Uint8Array) => replies.push(reply[1]));
+  try {
+    const isAnswer = question("nas.zt", 3);
+    isAnswer[2] |= 0x80;
+    for (
+      const bytes of [question("nas.zt", 2), isAnswer, new Uint8Array(5), question("nas.zt", 4)]
+    ) {
+      socket.send(Buffer.from(bytes), server.port, "127.0.0.1");
+      await once(socket, "message", { signal: AbortSignal.timeout(200) }).catch(() => {});
+    }
+    deepEqual(replies, [4], "the first was not heard");
+    equal(heard[0], "127.0.0.1");
+  } finally {
+    socket.close();
+    server.close();
+  }
+});
+
+Deno.test("NameServer hangs up on a stranger over TCP", async () => {
+  const server = await serverOf({ isHeard: () => false });
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  try {
+    equal(await client.read(new Uint8Array(1)), null);
+  } finally {
+    client.close();
+    server.close();
+  }
+});
+
+Deno.test("NameServer asks the controller for what it alone knows, and fails when it is not there", async () => {
+  const authority = await serverOf({ ip: ip("127.0.0.2") });
+  const upstream = ip("127.0.0.2");
+  const options = { port: authority.port, answer: () => undefined };
+  const server = await serverOf({ ...options, upstream: () => upstream });
+  try {
+    deepEqual(await resolverOf(server).resolve4("nas.zt"), ["10.0.0.1"]);
+    const reply = await ask(server, question("nas.zt", 0x1234));
+    deepEqual([reply[0], reply[1]], [0x12, 0x34]);
+    authority.close();
+    equal((await ask(server, question("nas.zt")))[3] & 0xf, ResponseCode.SERVFAIL);
+  } finally {
+    authority.close();
+    server.close();
+  }
+  const alone = await serverOf({ answer: () => undefined });
+  equal((await ask(alone, question("nas.zt")))[3] & 0xf, ResponseCode.SERVFAIL);
+  alone.close();
+});
+
+Deno.test("NameServer.open() leaves a port alone that another server has, on UDP, TCP or all addresses", async () => {
+  const server = await serverOf();
+  await rejects(serverOf({ port: server.port }), "taken on both");
+  server.close();
+  const udp = createSocket("udp4");
+  await new Promise<void>((resolve) => udp.bind(0, "0.0.0.0", resolve));
+  await rejects(serverOf({ port: udp.address().port }), "UDP, all addresses");
+  udp.close();
+  const tcp = Deno.listen({ hostname: "0.0.0.0", port: 0 });
+  await rejects(serverOf({ port: tcp.addr.port }), "TCP, all addresses");
+  tcp.close();
+});
