@@ -5,6 +5,7 @@
 import process from "node:process";
 import { SystemError } from "../lib/base/errors.ts";
 import { commandPath, type Io, type Program, runProgram } from "./command.ts";
+import { bond } from "./commands/bond.ts";
 import { completer, completion } from "./commands/completion.ts";
 import { controller } from "./commands/controller.ts";
 import { decode } from "./commands/decode_command.ts";
@@ -40,6 +41,7 @@ export const PROGRAM: Program = {
     networks,
     names,
     peers,
+    bond,
     doctor,
     planet,
     controller,

@@ -102,6 +102,45 @@ export type PathInfo = {
   preferred: boolean;
   /** 64 bits; 0 for a path that is encrypted, as nearly all are. */
   trustedPathId: number | bigint;
+} & Partial<BondPathInfo>;
+
+/** What a path of a bonded peer has beside others'; times are in milliseconds. */
+export type BondPathInfo = {
+  /** UDP port it leaves from; 0 on paths that are not bonded. */
+  localPort: number;
+  ifname: string;
+  /** One way. */
+  latencyMean: number;
+  /** The standard deviation, whatever its name. */
+  latencyVariance: number;
+  /** Of the last probes, 0 to 1. */
+  packetLossRatio: number;
+  packetErrorRatio: number;
+  /** Of 256 groups of flows those that go by it. */
+  assignedFlowCount: number;
+  lastInAge: number;
+  lastOutAge: number;
+  /** 1 when frames go by it, or would if those before it in line failed. */
+  bonded: number;
+  /** 1 when they might. */
+  eligible: number;
+  /** Capacity, as configured. */
+  givenLinkSpeed: number;
+  /** 0 to 1; the sum of a peer's eligible paths is 1. */
+  relativeQuality: number;
+};
+
+/** What a bonded peer has beside others. */
+export type BondInfo = {
+  bondingPolicyCode: number;
+  bondingPolicyStr: string;
+  numAliveLinks: number;
+  numTotalLinks: number;
+  /** Milliseconds, these three. */
+  failoverInterval: number;
+  downDelay: number;
+  upDelay: number;
+  packetsPerLink: number;
 };
 
 /** One peer (spec 06 section 4.5). */
@@ -123,7 +162,7 @@ export type PeerInfo = {
   relayReason?: string;
   /** Ours: how it is reached. */
   link?: PeerLink;
-};
+} & Partial<BondInfo>;
 
 /** One moon (spec 06 section 4.6). */
 export type MoonInfo = {

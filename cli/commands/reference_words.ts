@@ -46,5 +46,4 @@ export const referenceWords: CommandSpec[] = [
   word("deorbit <moon>", "Use a moon no more", "zt deorbit 8056c2e21c"),
   word("dump", "Write zerotier_dump.txt for whoever helps", "zt dump"),
   word("listbonds", "The bonds of this node", "zt listbonds").hidden(),
-  word("bond <words...>", "Bonds: list, show, rotate, setmtu", "zt bond list").hidden(),
 ];

@@ -29,6 +29,7 @@ import type { Random } from "../../lib/crypto/primitives.ts";
 import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
 import { IdentityCollision } from "./collision.ts";
+import { bondPolicyFor } from "./bond_settings.ts";
 import { controllerAnswer, ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
 import { busPath } from "./dns/bus.ts";
@@ -259,7 +260,7 @@ export class Service {
 
   #nodeSettings(): Partial<NodeSettings> {
     const { major, minor, revision } = ANNOUNCED_VERSION;
-    const { cipher, relayBytesPerSecond } = this.settings.current;
+    const { cipher, relayBytesPerSecond, bonds } = this.settings.current;
     return {
       cipher,
       relayBytesPerSecond,
@@ -272,6 +273,7 @@ export class Service {
       platform: `linux/${Deno.build.arch === "aarch64" ? "arm64" : "x86_64"}`,
       isForbidden: (endpoint, peer) => this.#isForbidden(endpoint, peer),
       trustedPathId: (endpoint) => this.#trustedPathId(endpoint),
+      bondPolicy: bonds && ((peer) => bondPolicyFor(bonds, peer)),
       isLowBandwidth: () => this.settings.current.lowBandwidthMode,
       wantsNames: () => this.settings.current.names,
       pathMtu: (endpoint) => physicalFor(this.settings.current, endpoint.ip)?.mtu || undefined,

@@ -19,13 +19,16 @@ import { Stat } from "../../lib/dataplane/stats.ts";
 import { type World, worldBytes } from "../../lib/identity/world.ts";
 import type { Network } from "../../lib/network/network.ts";
 import type { Node } from "../../lib/node/node.ts";
+import type { Bond } from "../../lib/peer/bond.ts";
 import { isSuspect, type Peer, type PeerPath } from "../../lib/peer/peer.ts";
 import { Cipher } from "../../lib/wire/packet.ts";
 import { toBase64Url } from "./base64.ts";
+import { bondInfo, bondPathInfo, EngineBonds } from "./bond_view.ts";
 import { type LinkContext, linkContext, peerLink } from "./doctor/peer_link.ts";
 import type { DoctorFacts } from "./doctor/facts.ts";
 import { serviceFacts } from "./doctor/service_facts.ts";
 import {
+  type BondView,
   type ControllerAnswer,
   effectiveConfig,
   type MoonInfo,
@@ -59,10 +62,15 @@ const NO_PORT = -999; // what the reference reports when a TAP could not be made
 /** {@linkcode ServiceView} of one {@linkcode Service}. */
 export class EngineView implements ServiceView {
   readonly webFile?: (path: string) => Uint8Array | undefined;
+  readonly bonds?: BondView;
 
   constructor(readonly service: Service) {
     const { enableWebServer } = service.settings.current; // as in the reference: read at start
     if (enableWebServer) this.webFile = (path) => readWebFile(service.home, path);
+    if (service.settings.current.bonds) {
+      const nowMs = () => service.nowMs;
+      this.bonds = new EngineBonds(service.node, nowMs, (address) => this.peer(address));
+    }
   }
 
   get #node(): Node {
@@ -201,7 +209,7 @@ export class EngineView implements ServiceView {
   #peerInfo(peer: Peer, context: LinkContext): PeerInfo {
     const { upstreams } = this.#node.vl1;
     const { nowMs } = this.service;
-    const best = peer.best(nowMs);
+    const best = peer.preferred(nowMs);
     const latencyMs = best?.path.latencyMs;
     const known = peer.version.protocol > 0;
     const { major, minor, revision } = known
@@ -214,10 +222,11 @@ export class EngineView implements ServiceView {
       : "LEAF";
     const info: PeerInfo = {
       address: formatAddress(peer.address),
-      isBonded: false,
+      isBonded: peer.bond !== undefined,
+      ...bondInfo(peer, nowMs),
       latency: latencyMs === undefined ? -1 : Math.round(latencyMs),
       paths: peer.paths.filter((path) => !isSuspect(path)).map((path) =>
-        this.#pathInfo(path, path === best)
+        this.#pathInfo(path, path === best, peer.bond)
       ),
       role,
       tunneled: best ? best.path.isTunnel : this.service.tunnels.isTunneled,
@@ -231,17 +240,19 @@ export class EngineView implements ServiceView {
     return info;
   }
 
-  #pathInfo(path: PeerPath, preferred: boolean): PathInfo {
+  #pathInfo(path: PeerPath, preferred: boolean, bond: Bond | undefined): PathInfo {
+    const localPort = bond ? this.#node.bonds.socketOf(path.path)?.port ?? 0 : 0;
     return {
       active: true,
       address: formatEndpoint(path.path.endpoint),
       expired: false,
       lastReceive: this.#epochMs(path.lastInMs),
       lastSend: this.#epochMs(path.lastOutMs),
-      localPort: 0,
+      localPort,
       localSocket: path.path.socket,
       preferred,
       trustedPathId: this.#node.vl1.settings.trustedPathId?.(path.path.endpoint) ?? 0,
+      ...bond && bondPathInfo(bond, path, localPort, this.service.nowMs),
     };
   }
 

@@ -15,6 +15,8 @@ import {
   type Prefix,
 } from "../../lib/base/ip.ts";
 import { DEFAULT_SETTINGS } from "../../lib/node/machine.ts";
+import { type BondSettings, parseBonds } from "./bond_settings.ts";
+import { Value } from "./conf_value.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { HomeError } from "./home.ts";
 
@@ -92,6 +94,8 @@ export interface Settings {
   tcpRelayPort: number;
   /** Ours: what this node relays for one source in a second, in bytes, when it is a root. Read at start. */
   relayBytesPerSecond: number;
+  /** Undefined: paths are not bonded. Read at start. */
+  bonds: BondSettings | undefined;
 }
 
 const DEFAULT_RELAY_PORT = 443; // the one port nearly every firewall lets out
@@ -105,6 +109,7 @@ const PATH_MTU_MAX_BYTES = 10_324;
 export function parseSettings(conf: JsonObject): Settings {
   const settings = section(conf, "settings");
   const at = (key: string) => new Value(`settings.${key}`, settings[key]);
+  const bonds = parseBonds(settings);
   return {
     physical: entries(conf, "physical").map(([key, value]) => parsePhysical(key, value)),
     peers: entries(conf, "virtual").map(([key, value]) => parsePeer(key, value)),
@@ -116,7 +121,8 @@ export function parseSettings(conf: JsonObject): Settings {
     bind: at("bind").list(parseIp, "an IP address"),
     interfacePrefixBlacklist: at("interfacePrefixBlacklist").list((text) => text, "text"),
     allowManagementFrom: at("allowManagementFrom").list(parsePrefix, "a network like 10.0.0.0/8"),
-    allowTcpFallbackRelay: at("allowTcpFallbackRelay").flag(true),
+    // As in the reference: it would be a path beside those of the bonds.
+    allowTcpFallbackRelay: at("allowTcpFallbackRelay").flag(true) && !bonds,
     forceTcpRelay: at("forceTcpRelay").flag(false),
     tcpFallbackRelay: at("tcpFallbackRelay").parsed(parseEndpoint, "ip/port"),
     lowBandwidthMode: at("lowBandwidthMode").flag(false),
@@ -131,6 +137,7 @@ export function parseSettings(conf: JsonObject): Settings {
     tcpRelay: at("tcpRelay").flag(true),
     tcpRelayPort: at("tcpRelayPort").port(DEFAULT_RELAY_PORT) || DEFAULT_RELAY_PORT,
     relayBytesPerSecond: at("relayBytesPerSecond").integer(DEFAULT_SETTINGS.relayBytesPerSecond),
+    bonds,
   };
 }
 
@@ -193,66 +200,4 @@ function entries(conf: JsonObject, key: string): [string, JsonObject][] {
     if (!isObject(value)) throw new HomeError(`local.conf: ${key}."${name}" must be an object`);
     return [name, value];
   });
-}
-
-/** One value, its place remembered for the error. */
-class Value {
-  constructor(readonly where: string, readonly value: Json | undefined) {}
-
-  #fail(wanted: string): never {
-    throw new HomeError(`local.conf: ${this.where} must be ${wanted}`);
-  }
-
-  /** Also from numbers (above 0) and text ("true", "t", "1"). */
-  flag(missing: boolean): boolean {
-    const { value } = this;
-    if (value === undefined || value === null) return missing;
-    if (typeof value === "boolean") return value;
-    if (typeof value === "number") return value > 0;
-    return typeof value === "string" ? /^[tT1]/.test(value) : this.#fail("true or false");
-  }
-
-  /** Also from text and booleans; fractions are cut. */
-  integer(missing: number): number {
-    const { value } = this;
-    if (value === undefined || value === null) return missing;
-    if (typeof value === "boolean") return value ? 1 : 0;
-    const number = typeof value === "string" ? Number(value.trim() || NaN) : value;
-    return typeof number === "number" && number >= 0 && number <= Number.MAX_SAFE_INTEGER
-      ? Math.trunc(number)
-      : this.#fail("a number from 0");
-  }
-
-  port(missing: number): number {
-    const port = this.integer(missing);
-    return port <= 65_535 ? port : this.#fail("a port from 0 to 65535");
-  }
-
-  unsigned64(): bigint {
-    const { value } = this;
-    const number = typeof value === "bigint" ? value : BigInt(this.integer(0));
-    return number >= 0n && number < 1n << 64n ? number : this.#fail("a number of 64 bits");
-  }
-
-  text(missing: string): string {
-    const { value } = this;
-    if (value === undefined || value === null) return missing;
-    return typeof value === "string" ? value : this.#fail("text");
-  }
-
-  parsed<T>(parse: (text: string) => T | undefined, wanted: string): T | undefined {
-    const text = this.text("");
-    if (text === "") return undefined;
-    return parse(text) ?? this.#fail(wanted);
-  }
-
-  list<T>(parse: (text: string) => T | undefined, wanted: string): T[] {
-    const { value } = this;
-    if (value === undefined || value === null) return [];
-    if (!Array.isArray(value)) return this.#fail(`a list, each ${wanted}`);
-    return value.map((item) => {
-      const parsed = typeof item === "string" ? parse(item) : undefined;
-      return parsed ?? this.#fail(`a list, each ${wanted}`);
-    });
-  }
 }

@@ -118,7 +118,7 @@ export class Sockets {
 
   /** Every socket there is now. */
   get all(): LocalSocket[] {
-    return [...this.#bound.values()].map(({ id, ip, port }) => ({ id, ip, port }));
+    return [...this.#bound.values()].map(({ id, ip, port, device }) => ({ id, ip, port, device }));
   }
 
   /** Sends at once and past the queue: for the packets that travel in their own way. */
@@ -214,9 +214,17 @@ export class Sockets {
     }
     this.#refused.delete(key);
     const id = this.#nextId++;
-    this.#bound.set(key, { id, ip, port: udp.port, udp, place, key });
+    const name = device ?? this.#deviceOf(ip);
+    this.#bound.set(key, { id, ip, port: udp.port, device: name, udp, place, key });
     mover.addSocket(id, udp.fd);
     return true;
+  }
+
+  /** The interface an address belongs to now. */
+  #deviceOf(ip: Ip): string | undefined {
+    const { network } = this.#options;
+    const address = network.addresses().find(({ prefix }) => sameIp(prefix.ip, ip));
+    return network.links().find(({ index }) => index === address?.index)?.name;
   }
 
   #close(key: string, bound: Bound): void {

@@ -204,7 +204,8 @@ export class Vl1 {
    * @returns undefined when there is no way at all
    */
   route(peer: Peer, flow?: number): Route | undefined {
-    const direct = peer.bond?.pick(flow, this.nowMs) ?? peer.best(this.nowMs);
+    const picked = flow === undefined ? undefined : peer.bond?.pick(flow, this.nowMs);
+    const direct = picked ?? peer.preferred(this.nowMs);
     if (direct) return { via: direct, relay: undefined };
     const relay = this.upstreams.best(peer.address);
     const relayed = relay?.best(this.nowMs);

@@ -173,6 +173,11 @@ export class Peer {
     return best;
   }
 
+  /** The path most goes by: the one its bond prefers, or the best. */
+  preferred(nowMs: number): PeerPath | undefined {
+    return this.bond?.pick(undefined, nowMs) ?? this.best(nowMs);
+  }
+
   /** The least bad path when {@linkcode best} has none: suspect or silent for long. */
   anyPath(): PeerPath | undefined {
     let latest: PeerPath | undefined;

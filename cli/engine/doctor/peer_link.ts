@@ -51,7 +51,7 @@ export function linkContext(node: Node, nowMs: number, isUdpForbidden: boolean):
 
 export function peerLink(peer: Peer, context: LinkContext): PeerLink {
   const { nowMs } = context;
-  const best = peer.best(nowMs);
+  const best = peer.preferred(nowMs);
   const heardMs = peer.lastReceiveMs === -Infinity ? null : rounded(nowMs - peer.lastReceiveMs);
   if (best) {
     return {

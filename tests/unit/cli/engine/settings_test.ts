@@ -36,6 +36,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     tcpRelay: true,
     tcpRelayPort: 443,
     relayBytesPerSecond: 256 * 1024 * 1024,
+    bonds: undefined,
   });
   assert.deepEqual(parseSetting("null"), settings);
   assert.deepEqual(parse('{"unknown":[1],"settings":{"unknown":{}}}'), settings);
