@@ -31,6 +31,7 @@ const FOREIGN_MS = 500; // how long others are watched before each scenario
 const SATURATED_FRACTION = 0.9; // who delivers more of what is offered might deliver more still
 const USAGE = `deno task bench [--rounds 5] [--seconds 3] [--json] [--only ${SELECTABLE.join(",")}]
 deno task bench --crypto
+deno task bench --lab [--rounds 1] [--json]
 ZT_REFERENCE=<zerotier-one> compares with it; ZT_BINARY=<zt> measures that program; ZT_INTEROP_LOG=1 shows the daemons' logs
 `;
 
@@ -198,9 +199,10 @@ function cores(): number {
   return navigator.hardwareConcurrency;
 }
 
-async function benchCrypto(): Promise<number> {
-  const program = new URL("kernel_bench.ts", import.meta.url).pathname;
-  const args = ["run", "--no-prompt", "-A", program];
+/** A benchmark that is a program of its own. */
+async function runProgram(file: string, ...words: string[]): Promise<number> {
+  const program = new URL(file, import.meta.url).pathname;
+  const args = ["run", "--no-prompt", "-A", program, ...words];
   return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
 }
 
@@ -224,6 +226,7 @@ async function benchProducts(options: Options): Promise<number> {
 }
 
 if (import.meta.main) {
+  if (Deno.args.includes("--lab")) Deno.exit(await runProgram("lab_bench.ts", ...Deno.args));
   let options: Options;
   try {
     options = parseOptions(Deno.args);
@@ -231,5 +234,5 @@ if (import.meta.main) {
     console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
     Deno.exit(2);
   }
-  Deno.exit(options.crypto ? await benchCrypto() : await benchProducts(options));
+  Deno.exit(options.crypto ? await runProgram("kernel_bench.ts") : await benchProducts(options));
 }

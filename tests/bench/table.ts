@@ -26,14 +26,19 @@ export function renderTable(lines: readonly Line[], base: "reference" | "raw"): 
     line.better,
     withRange(line.raw),
   ]);
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column].length)));
-  const text = (row: readonly string[]) =>
-    row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd();
-  return all.map(text).join("\n");
+  return renderRows([head, ...rows]);
 }
 
-function withRange(spread: Spread | undefined): string {
+/** Rows of as many cells each, in columns. */
+export function renderRows(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const text = (row: readonly string[]) =>
+    row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd();
+  return rows.map(text).join("\n");
+}
+
+/** The median, and between which values it is; "-" for nothing. */
+export function withRange(spread: Spread | undefined): string {
   if (!spread) return "-";
   const median = short(spread.median);
   return spread.count === 1 ? median : `${median} (${short(spread.min)}..${short(spread.max)})`;

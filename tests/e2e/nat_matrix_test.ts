@@ -15,7 +15,8 @@ import { endToEndTest } from "./stage.ts";
 
 const FILE = new URL("nat_table.txt", import.meta.url);
 const WRITE = Deno.args.includes("--write-table");
-const PATIENCE_MS = 30_000; // of the test; the bound is 10 s on a machine that does nothing else
+/** The bound is 10 s on a machine that does nothing else; probing of ports may take longer. */
+const PATIENCE_MS = WRITE ? 30_000 : 60_000;
 
 type Result = "direct" | "relayed" | "none";
 
@@ -68,7 +69,7 @@ function printTimes(meetings: readonly Meeting[]): void {
 }
 
 endToEndTest("nobody is out of reach behind any NAT, and who can talk directly does", async () => {
-  await using scene = await NatScene.start(MEMBERS);
+  await using scene = await NatScene.start({ roots: ["zt"], members: MEMBERS });
   await scene.join();
   const expected = WRITE ? new Map<string, Result>() : readTable();
   const isAsExpected = (meetings: readonly Meeting[]) =>

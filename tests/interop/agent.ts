@@ -44,8 +44,8 @@ export interface AgentTasks {
 }
 
 /** Echo of datagrams as they are. */
-function serveDatagrams(port: number): Promise<void> {
-  const socket = createSocket({ type: "udp4", reuseAddr: true });
+function serveDatagrams(type: "udp4" | "udp6", port: number): Promise<void> {
+  const socket = createSocket({ type, reuseAddr: true, ipv6Only: true });
   socket.on("message", (bytes, from) => socket.send(bytes, from.port, from.address));
   return new Promise((resolve) =>
     socket.bind(port, () => {
@@ -87,7 +87,7 @@ async function takeStream(connection: Deno.TcpConn): Promise<void> {
 }
 
 async function ping(task: AgentTasks["ping"]["in"]): Promise<AgentTasks["ping"]["out"]> {
-  const socket = createSocket("udp4");
+  const socket = createSocket(task.ip.includes(":") ? "udp6" : "udp4");
   const sentMs = new Map<number, number>();
   const rttsMs: number[] = [];
   const startMs = performance.now();
@@ -174,7 +174,8 @@ let serving = false;
 async function serve({ port }: AgentTasks["serve"]["in"]): Promise<Record<string, never>> {
   if (serving) return {};
   serving = true;
-  await serveDatagrams(port);
+  await serveDatagrams("udp4", port);
+  await serveDatagrams("udp6", port);
   void serveStreams(port);
   return {};
 }

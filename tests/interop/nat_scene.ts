@@ -1,9 +1,13 @@
 /**
- * A root on the Internet of the lab and nodes behind NATs of the kernel, all in one network, either program in each place.
+ * Roots on the Internet of the lab and nodes behind NATs of the kernel, all in one network, either program in each place.
  * @module
  */
 import { Lab } from "../../cli/engine/lab.ts";
-import { natLab, type Place } from "../e2e/nat_lab.ts";
+import { newPlanetTemplate, signPlanet, withRoot } from "../../cli/engine/planet_files.ts";
+import { machinePrimitives } from "../../cli/engine/primitives.ts";
+import { parseEndpoint } from "../../lib/base/ip.ts";
+import { Identity } from "../../lib/identity/identity.ts";
+import { type NatLab, natLab, type Place } from "../e2e/nat_lab.ts";
 import type { IdentityVectors } from "../vectors/identity.ts";
 import { loadVectors } from "../vectors/load.ts";
 import { publicNetwork } from "./scene.ts";
@@ -12,7 +16,7 @@ import { type Kind, Station } from "./station.ts";
 /** Known identities, for making one takes a second; who gets none makes its own. */
 const IDENTITIES = loadVectors<IdentityVectors>("identity.json").identities
   .filter((identity) => identity.locally_valid);
-
+const PORT = 9993;
 const LOOK_MS = 500; // between two looks at who is reached how: each asks every node
 const TALK_MS = 500; // between two pings that came back
 
@@ -20,6 +24,19 @@ const TALK_MS = 500; // between two pings that came back
 export interface Member {
   readonly kind: Kind;
   readonly place: Place;
+}
+
+/** Who there is. */
+export interface NatSceneOptions {
+  /** All in one planet; the first is controller. Our own take in who has no UDP. */
+  readonly roots: readonly Kind[];
+  readonly members: readonly Member[];
+  /** `settings` of the nodes' `local.conf`. */
+  readonly settings?: Record<string, unknown>;
+  /** The network, as a controller's API takes it. */
+  readonly network?: Record<string, unknown>;
+  /** How long a node may take to come online. */
+  readonly patienceMs?: number;
 }
 
 /** What of a meeting there was, in milliseconds since both wanted to talk. */
@@ -33,32 +50,35 @@ export interface Meeting {
 }
 
 export class NatScene implements AsyncDisposable {
-  /** Addresses of the nodes in the network, once {@linkcode join} is through. */
+  /** IPv4 addresses of the nodes in the network, once {@linkcode join} is through. */
   ips: readonly string[] = [];
-  #addresses: readonly string[] = [];
+  /** Ten digits each, of the nodes in the network. */
+  addresses: readonly string[] = [];
 
   private constructor(
     readonly lab: Lab,
     readonly folder: string,
-    readonly root: Station,
+    readonly roots: readonly Station[],
     readonly nodes: readonly Station[],
+    readonly nats: NatLab,
+    readonly options: NatSceneOptions,
   ) {}
 
-  /** Starts everybody and waits until all are online. The root is ours: it takes in who has no UDP. */
-  static async start(members: readonly Member[]): Promise<NatScene> {
+  /** Sets everything up; nothing runs yet. */
+  static async prepare(options: NatSceneOptions): Promise<NatScene> {
     const folder = await Deno.makeTempDir({ prefix: "zt-nat-" });
     const lab = new Lab();
-    const root = new Station(lab, "root", "zt", `${folder}/root`);
-    const nodes = members.map(({ kind, place }, index) =>
-      new Station(lab, `${place} ${index} (${kind})`, kind, `${folder}/${index}`)
-    );
-    const places = new Map(nodes.map(({ host }, index) => [host, members[index].place]));
-    const { internet } = natLab(lab, new Map([[root.host, "pub"], ...places]));
-    const scene = new NatScene(lab, folder, root, nodes);
+    const station = (name: string, kind: Kind) =>
+      new Station(lab, `${name} (${kind})`, kind, `${folder}/${name.replace(" ", "-")}`);
+    const roots = options.roots.map((kind, i) => station(`root ${i}`, kind));
+    const nodes = options.members.map(({ kind, place }, i) => station(`${place} ${i}`, kind));
+    const places = [
+      ...roots.map(({ host }) => [host, "pub"] as const),
+      ...nodes.map(({ host }, i) => [host, options.members[i].place] as const),
+    ];
+    const scene = new NatScene(lab, folder, roots, nodes, natLab(lab, new Map(places)), options);
     try {
-      await scene.#prepare(`${internet.ipv4(root.host)}/9993`);
-      await Promise.all([root, ...nodes].map((station) => station.start()));
-      await Promise.all(nodes.map((station) => station.online()));
+      await scene.#writeHomes();
       return scene;
     } catch (error) {
       await scene[Symbol.asyncDispose]();
@@ -66,29 +86,74 @@ export class NatScene implements AsyncDisposable {
     }
   }
 
-  async #prepare(endpoint: string): Promise<void> {
-    for (const [index, { home }] of [this.root, ...this.nodes].entries()) {
+  /** Prepares, starts everybody and waits until all are online. */
+  static async start(options: NatSceneOptions): Promise<NatScene> {
+    const scene = await NatScene.prepare(options);
+    try {
+      await scene.startRoots();
+      await scene.startNodes();
+      return scene;
+    } catch (error) {
+      await scene[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** First, for a reference that asks in vain asks again after five seconds. */
+  async startRoots(): Promise<void> {
+    await Promise.all(this.roots.map((root) => root.start()));
+  }
+
+  /** Returns when all are online. */
+  async startNodes(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.start()));
+    await Promise.all(this.nodes.map((node) => node.online(this.options.patienceMs)));
+  }
+
+  async #writeHomes(): Promise<void> {
+    const planet = this.#planet();
+    const { settings } = this.options;
+    for (const [index, { home }] of [...this.roots, ...this.nodes].entries()) {
       await Deno.mkdir(home, { recursive: true });
+      await Deno.writeFile(`${home}/planet`, planet);
+      if (settings && index >= this.roots.length) {
+        await Deno.writeTextFile(`${home}/local.conf`, JSON.stringify({ settings }));
+      }
       const identity = IDENTITIES.at(index);
       if (!identity) continue;
       await Deno.writeTextFile(`${home}/identity.secret`, identity.secret, { mode: 0o600 });
       await Deno.writeTextFile(`${home}/identity.public`, identity.public);
     }
-    await this.root.zt("planet", "create", "--endpoint", endpoint);
-    for (const { home } of this.nodes) {
-      await Deno.copyFile(`${this.root.home}/planet`, `${home}/planet`);
-    }
   }
 
-  /** All nodes join one network of the root's. */
-  async join(): Promise<void> {
-    const { address } = await this.root.status();
+  #planet(): Uint8Array {
+    const random = (bytes: Uint8Array) => {
+      crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+    };
+    const [first, ...others] = this.roots.map(({ host }, index) => ({
+      identity: Identity.parse(IDENTITIES[index].public),
+      endpoints: [parseEndpoint(`${this.nats.internet.ipv4(host)}/${PORT}`)!],
+    }));
+    const alone = newPlanetTemplate(machinePrimitives, random, first);
+    return signPlanet(machinePrimitives, others.reduce(withRoot, alone), Date.now());
+  }
+
+  /** Makes a network on the first root's controller. @returns its id */
+  async network(): Promise<string> {
+    const [controller] = this.roots;
+    const { address } = await controller.status();
     const path = `/controller/network/${address}______`;
-    const { id } = await this.root.api<{ id: string }>("POST", path, publicNetwork());
+    const settings = this.options.network ?? publicNetwork();
+    return (await controller.api<{ id: string }>("POST", path, settings)).id;
+  }
+
+  /** All nodes join one network. @returns its id */
+  async join(): Promise<string> {
+    const id = await this.network();
     this.ips = await Promise.all(this.nodes.map((node) => node.join(id)));
-    this.#addresses = await Promise.all(
-      this.nodes.map(async (node) => (await node.status()).address),
-    );
+    const all = await Promise.all(this.nodes.map((node) => node.status()));
+    this.addresses = all.map((one) => one.address);
+    return id;
   }
 
   /**
@@ -104,6 +169,16 @@ export class NatScene implements AsyncDisposable {
     const meetings = pairs.map(([a, b]): Meeting => ({ a, b }));
     const startMs = performance.now();
     let ended = false;
+    const watch = async () => {
+      try {
+        while (performance.now() - startMs < patienceMs && !isEnough(meetings)) {
+          await this.#look(meetings, startMs);
+          await sleep(LOOK_MS);
+        }
+      } finally {
+        ended = true;
+      }
+    };
     const talk = async (meeting: Meeting) => {
       const from = this.nodes[meeting.a];
       while (!ended) {
@@ -113,35 +188,36 @@ export class NatScene implements AsyncDisposable {
         await sleep(TALK_MS);
       }
     };
-    const talks = Promise.all(meetings.map(talk));
-    while (performance.now() - startMs < patienceMs && !isEnough(meetings)) {
-      const seen = await Promise.all(this.nodes.map((node) => this.#directPeersOf(node)));
-      for (const meeting of meetings) {
-        const { a, b } = meeting;
-        const isDirect = seen[a].has(this.#addresses[b]) && seen[b].has(this.#addresses[a]);
-        meeting.directMs = isDirect ? meeting.directMs ?? performance.now() - startMs : undefined;
-      }
-      await sleep(LOOK_MS);
-    }
-    ended = true;
-    await talks;
+    await Promise.all([watch(), ...meetings.map(talk)]);
     return meetings;
   }
 
-  /** Addresses of the peers a node has a way of its own to, by UDP. */
-  async #directPeersOf(node: Station): Promise<Set<string>> {
-    const isDirect = (await node.peers()).filter(({ paths, tunneled }) =>
-      !tunneled && paths.some(({ active, expired }) => active && !expired)
-    );
-    return new Set(isDirect.map(({ address }) => address));
+  async #look(meetings: readonly Meeting[], startMs: number): Promise<void> {
+    // On a machine with much else to do an API may give up waiting for a request: the next look shows.
+    const look = (node: Station) => directPeersOf(node).catch(() => undefined);
+    const seen = await Promise.all(this.nodes.map(look));
+    for (const meeting of meetings) {
+      const [a, b] = [seen[meeting.a], seen[meeting.b]];
+      if (!a || !b) continue;
+      const isDirect = a.has(this.addresses[meeting.b]) && b.has(this.addresses[meeting.a]);
+      meeting.directMs = isDirect ? meeting.directMs ?? performance.now() - startMs : undefined;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const stations = [this.root, ...this.nodes];
+    const stations = [...this.roots, ...this.nodes];
     await Promise.all(stations.map((station) => station.agent.close()));
     await this.lab.end();
     await Deno.remove(this.folder, { recursive: true });
   }
+}
+
+/** Addresses of the peers a node has a way of its own to, by UDP. */
+export async function directPeersOf(node: Station): Promise<Set<string>> {
+  const isDirect = (await node.peers()).filter(({ paths, tunneled }) =>
+    !tunneled && paths.some(({ active, expired }) => active && !expired)
+  );
+  return new Set(isDirect.map(({ address }) => address));
 }
 
 function sleep(timeMs: number): Promise<void> {

@@ -88,6 +88,13 @@ export class Station {
     this.#process = undefined;
   }
 
+  /** Ends the node at once, as a power cut does. */
+  async kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
+    await this.#process?.status;
+    this.#process = undefined;
+  }
+
   /** Runs a program inside this host to its end. */
   async run(program: readonly string[], ...args: string[]): Promise<Ran> {
     const [command, ...words] = program;
@@ -168,19 +175,19 @@ export class Station {
     }
   }
 
-  online(): Promise<void> {
-    return this.until("online", async () => (await this.status()).online);
+  online(patienceMs?: number): Promise<void> {
+    return this.until("online", async () => (await this.status()).online, patienceMs);
   }
 
   /** Joins and waits for a usable network. @returns our address in it */
-  async join(id: string): Promise<string> {
+  async join(id: string, patienceMs?: number): Promise<string> {
     await this.api("POST", `/network/${id}`, {});
-    return await this.joined(id);
+    return await this.joined(id, patienceMs);
   }
 
   /** Waits for a usable network. @returns our IPv4 address in it */
-  async joined(id: string): Promise<string> {
-    await this.networkStatus(id, "OK");
+  async joined(id: string, patienceMs?: number): Promise<string> {
+    await this.networkStatus(id, "OK", patienceMs);
     return await this.addressIn(id);
   }
 

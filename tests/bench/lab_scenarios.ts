@@ -1,0 +1,261 @@
+/**
+ * What users of a node wait for, one thing at a time, with both products in the same places. Each scenario starts everything
+ * afresh and leaves nothing.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { AgentClient } from "../../cli/engine/demo/agent_client.ts";
+import type { LabHost } from "../../cli/engine/lab.ts";
+import { readTextFile } from "../../ffi/linux/system.ts";
+import { PLACES } from "../e2e/nat_lab.ts";
+import { addTable } from "../e2e/nftables.ts";
+import { directPeersOf, NatScene, type NatSceneOptions } from "../interop/nat_scene.ts";
+import { publicNetwork } from "../interop/scene.ts";
+import { type Kind, type Station, ztProgram } from "../interop/station.ts";
+import type { Values } from "./steps.ts";
+
+const SETTLE_MS = 2_000; // after joining, so that what follows finds a network at rest
+const PING_MS = 100;
+const HEAD_START_MS = 2_000; // of pings before what is measured
+const BREAK_MS = 300; // replies still on their way when it happens do not count as recovery
+const PATIENCE_MS = 300_000; // the reference takes 243 s to give a dead path up
+const ONLINE_PATIENCE_MS = 150_000; // the reference takes 80 s without UDP
+const IDLE_MS = 60_000;
+const ETHERNET_HEADER_BYTES = 14;
+const NAT_MS = 15_000; // as long as probing of ports may take
+const RELAY = "44.1.1.1/443"; // our root's, for a reference without UDP
+
+/** Measures one product. */
+export type LabScenario = (kind: Kind) => Promise<Values>;
+
+/** By the name the user selects them with. */
+export const LAB_SCENARIOS = {
+  online,
+  first,
+  roam,
+  rebind,
+  filter,
+  root: rootDies,
+  blocked,
+  idle,
+  nat,
+} as const satisfies Record<string, LabScenario>;
+
+/** Name of a scenario. */
+export type LabScenarioName = keyof typeof LAB_SCENARIOS;
+
+/** Two nodes of a kind with public addresses. */
+function pairOf(kind: Kind): NatSceneOptions {
+  return { roots: [kind], members: [{ kind, place: "pub" }, { kind, place: "pub" }] };
+}
+
+async function online(kind: Kind): Promise<Values> {
+  const members = [{ kind, place: "pub" }] as const;
+  await using scene = await NatScene.prepare({ roots: [kind], members });
+  const [node] = scene.nodes;
+  await scene.startRoots();
+  await node.agent.ask("serve", { port: 1 }); // it runs before it has to look
+  const startMs = performance.now();
+  await node.start();
+  await node.online();
+  return { onlineMs: performance.now() - startMs };
+}
+
+/** By addresses that need no multicast, so that the very first frame is for somebody never heard of. */
+async function first(kind: Kind): Promise<Values> {
+  const network = publicNetwork({ v6AssignMode: { "6plane": true } });
+  await using scene = await NatScene.start({ ...pairOf(kind), network });
+  const id = await scene.join();
+  const [a, b] = scene.nodes;
+  const { assignedAddresses } = await b.network(id);
+  const ip = assignedAddresses.find((one) => one.includes(":"))!.split("/")[0];
+  await sleep(SETTLE_MS);
+  const known = (await a.peers()).map(({ address }) => address);
+  assert(!known.includes(scene.addresses[1]), "they do not know each other yet");
+  const startMs = performance.now();
+  const firstMs = await a.untilReaches(ip);
+  await untilDirect(scene);
+  return { firstMs, directMs: performance.now() - startMs };
+}
+
+async function roam(kind: Kind): Promise<Values> {
+  await using scene = await readyPair(pairOf(kind));
+  const { host } = scene.nodes[0];
+  const gapMs = await gap(scene, 0, 1, () => moveOut(host, scene.nats.internet.ipv4(host)));
+  return { roamMs: gapMs };
+}
+
+/** The ping comes from outside: who is behind the NAT notices nothing and says nothing by itself. */
+async function rebind(kind: Kind): Promise<Values> {
+  const members = [{ kind, place: "pr" }, { kind, place: "pub" }] as const;
+  await using scene = await readyPair({ roots: [kind], members });
+  const router = scene.nats.routers.get(scene.nodes[0].host)!;
+  const gapMs = await gap(scene, 1, 0, () => moveOut(router, scene.nats.internet.ipv4(router)));
+  return { rebindMs: gapMs };
+}
+
+async function filter(kind: Kind): Promise<Values> {
+  await using scene = await readyPair(pairOf(kind));
+  return { filterMs: await gap(scene, 0, 1, () => separate(scene)) };
+}
+
+async function rootDies(kind: Kind): Promise<Values> {
+  await using scene = await NatScene.prepare({ ...pairOf(kind), roots: [kind, kind] });
+  separate(scene);
+  await startAndJoin(scene);
+  await scene.nodes[0].untilReaches(scene.ips[1]);
+  await sleep(SETTLE_MS);
+  const pinger = await pingBetween(scene, 0, 1);
+  const before = scene.roots.map(({ host }) => bytesOf(host));
+  await sleep(HEAD_START_MS);
+  const carried = scene.roots.map(({ host }, i) => bytesOf(host) - before[i]);
+  const relay = scene.roots[carried.indexOf(Math.max(...carried))];
+  return { rootMs: await pinger.gapAfter(() => relay.kill()) };
+}
+
+async function blocked(kind: Kind): Promise<Values> {
+  const members = [{ kind, place: "udpb" }, { kind, place: "pub" }] as const;
+  const settings = kind === "reference" ? { tcpFallbackRelay: RELAY } : {};
+  await using scene = await NatScene.prepare({ roots: ["zt"], members, settings });
+  await scene.startRoots();
+  const [inside, outside] = scene.nodes;
+  await outside.start();
+  await outside.online();
+  const id = await scene.network();
+  const to = await outside.join(id);
+  const startMs = performance.now();
+  await inside.start();
+  await inside.online(ONLINE_PATIENCE_MS);
+  const onlineMs = performance.now() - startMs;
+  await inside.join(id);
+  await inside.untilReaches(to);
+  return { blockedOnlineMs: onlineMs, blockedMs: performance.now() - startMs };
+}
+
+/** A node that is in no network, by what passes its cable both ways. */
+async function idle(kind: Kind): Promise<Values> {
+  const members = [{ kind, place: "pub" }] as const;
+  await using scene = await NatScene.start({ roots: [kind, kind], members });
+  const [{ host }] = scene.nodes;
+  await sleep(5 * SETTLE_MS);
+  const before = bytesOf(host);
+  await sleep(IDLE_MS);
+  const perSecond = (bytesOf(host) - before) / IDLE_MS * 1_000;
+  return { idleBytesPerSecond: perSecond / scene.roots.length };
+}
+
+async function nat(kind: Kind): Promise<Values> {
+  const places = PLACES.flatMap((place) => [place, place]);
+  const pairs = PLACES.flatMap((_, one) =>
+    PLACES.map((_, other) => [2 * one, 2 * other + 1] as const).slice(one)
+  );
+  await using scene = await NatScene.start({
+    roots: ["zt"],
+    members: places.map((place) => ({ kind, place })),
+    settings: kind === "reference" ? { tcpFallbackRelay: RELAY } : {},
+    patienceMs: ONLINE_PATIENCE_MS,
+  });
+  await scene.join();
+  const startMs = performance.now();
+  const isEnough = () => performance.now() - startMs > NAT_MS;
+  const meetings = await scene.meet(pairs, isEnough, PATIENCE_MS);
+  const times = (value: "contactMs" | "directMs") =>
+    meetings.map((meeting) => meeting[value]).filter((one) => one !== undefined);
+  const [contacts, directs] = [times("contactMs"), times("directMs")];
+  return {
+    natDirect: directs.length,
+    natRelayed: contacts.length - directs.length,
+    natNone: meetings.length - contacts.length,
+    natContactMs: Math.max(...contacts),
+    natDirectMs: Math.max(...directs),
+  };
+}
+
+async function readyPair(options: NatSceneOptions): Promise<NatScene> {
+  const scene = await NatScene.prepare(options);
+  try {
+    await startAndJoin(scene);
+    await scene.nodes[0].untilReaches(scene.ips[1]);
+    await untilDirect(scene);
+    await sleep(SETTLE_MS);
+    return scene;
+  } catch (error) {
+    await scene[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function startAndJoin(scene: NatScene): Promise<void> {
+  await scene.startRoots();
+  await scene.startNodes();
+  await scene.join();
+}
+
+async function untilDirect({ nodes: [a, b], addresses }: NatScene): Promise<void> {
+  const knows = async (from: Station, to: string) => (await directPeersOf(from)).has(to);
+  await a.until(
+    "direct",
+    async () => await knows(a, addresses[1]) && await knows(b, addresses[0]),
+    PATIENCE_MS,
+  );
+}
+
+/** Another address of the same network in place of the one there is. */
+function moveOut(host: LabHost, ip: string): void {
+  const last = Number(ip.split(".").at(-1));
+  const [from, to] = [last, last + 100].map((one) => ip.replace(/\d+$/, `${one}/24`));
+  host.removeAddress("eth0", from);
+  host.addAddress("eth0", to);
+}
+
+/** Swallows what the two nodes send each other, without a word. */
+function separate({ nodes, nats }: NatScene): void {
+  const hosts = nodes.map(({ host }) => host);
+  for (const [i, host] of hosts.entries()) {
+    const from = nats.internet.ipv4(hosts[1 - i]);
+    addTable(host, "separate", { input: [[{ from }, "drop"]] });
+  }
+}
+
+/** What passed the first device of a host, both ways, without the headers of Ethernet. */
+function bytesOf(host: LabHost): number {
+  // proc(5), /proc/net/dev: bytes and packets received first, and eight columns later those sent
+  const text = host.run(() => readTextFile("/proc/thread-self/net/dev"));
+  const fields = /eth0:(.*)/.exec(text)![1].trim().split(/ +/).map(Number);
+  return fields[0] + fields[8] - ETHERNET_HEADER_BYTES * (fields[1] + fields[9]);
+}
+
+/** The longest silence in a ping from one node to the other while something happens. */
+async function gap(
+  scene: NatScene,
+  from: number,
+  to: number,
+  happen: () => void | Promise<void>,
+): Promise<number> {
+  const pinger = await pingBetween(scene, from, to);
+  await sleep(HEAD_START_MS);
+  return await pinger.gapAfter(happen);
+}
+
+async function pingBetween({ lab, nodes, ips }: NatScene, from: number, to: number) {
+  const [path, ...args] = ztProgram();
+  const agent = await AgentClient.start(lab, nodes[from].host, { path, args });
+  const count = 2 * PATIENCE_MS / PING_MS;
+  const running = agent.ping({ target: ips[to], count, intervalMs: PING_MS });
+  const gapAfter = async (happen: () => void | Promise<void>): Promise<number> => {
+    await happen();
+    const startMs = performance.now();
+    await sleep(BREAK_MS);
+    while (!(await nodes[from].reaches(ips[to]))) {
+      assert(performance.now() - startMs < PATIENCE_MS, "it recovers");
+    }
+    await sleep(SETTLE_MS);
+    running.cancel();
+    return (await running.result).longestGapMs;
+  };
+  return { gapAfter };
+}
+
+function sleep(timeMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, timeMs));
+}
