@@ -223,7 +223,7 @@ export class Greeter {
       this.#agreements.give(1);
       return this.#takeUp(peer, [{ packet, path }]);
     }
-    if (!this.#hasRoomFor(prefix)) {
+    if (!this.#makeRoom(prefix)) {
       vl1.counters.drop("rate");
       return undefined;
     }
@@ -235,23 +235,27 @@ export class Greeter {
     return undefined;
   }
 
-  /** Has the oldest strangers checked, as far as there is room, and no prefix takes it all. */
+  /** Has strangers checked, as far as there is room: those of the prefix first that has fewest under way, the oldest of them. */
   #startChecks(): void {
     const strangers = [...this.#strangers.values()];
     let checks = 0;
     const byPrefix = new Map<number, number>();
-    const count = ({ prefix }: Stranger) => {
+    const underWay = ({ prefix }: Stranger) => byPrefix.get(prefix) ?? 0;
+    const count = (stranger: Stranger) => {
       checks++;
-      byPrefix.set(prefix, (byPrefix.get(prefix) ?? 0) + 1);
+      byPrefix.set(stranger.prefix, underWay(stranger) + 1);
     };
     for (const stranger of strangers) if (stranger.isChecking) count(stranger);
-    for (const stranger of strangers) {
-      if (checks >= CHECKS_MAX) return;
-      if (stranger.isChecking) continue;
-      if ((byPrefix.get(stranger.prefix) ?? 0) >= CHECKS_PER_PREFIX_MAX) continue;
-      stranger.isChecking = true;
-      count(stranger);
-      const { ticket, peer: { identity } } = stranger;
+    while (checks < CHECKS_MAX) {
+      let next: Stranger | undefined;
+      for (const stranger of strangers) {
+        if (stranger.isChecking || underWay(stranger) >= CHECKS_PER_PREFIX_MAX) continue;
+        if (!next || underWay(stranger) < underWay(next)) next = stranger;
+      }
+      if (!next) return;
+      next.isChecking = true;
+      count(next);
+      const { ticket, peer: { identity } } = next;
       this.vl1.outbox.push({ kind: "validate", ticket, identity });
     }
   }
@@ -263,11 +267,28 @@ export class Greeter {
     stranger.packets.push({ packet: packet.slice(), path });
   }
 
-  #hasRoomFor(prefix: number): boolean {
-    if (this.#strangers.size >= STRANGERS_MAX) return false;
-    let fromPrefix = 0;
-    for (const stranger of this.#strangers.values()) if (stranger.prefix === prefix) fromPrefix++;
-    return fromPrefix < STRANGERS_PER_PREFIX_MAX;
+  /** Whether one more of a prefix may wait; when all places are taken, the prefix that has most of them gives up one. */
+  #makeRoom(prefix: number): boolean {
+    const waiting = new Map<number, Stranger[]>();
+    for (const stranger of this.#strangers.values()) {
+      const others = waiting.get(stranger.prefix);
+      if (others) others.push(stranger);
+      else waiting.set(stranger.prefix, [stranger]);
+    }
+    const own = waiting.get(prefix)?.length ?? 0;
+    if (own >= STRANGERS_PER_PREFIX_MAX) return false;
+    if (this.#strangers.size < STRANGERS_MAX) return true;
+    const [loudest] = [...waiting.values()].sort((a, b) => b.length - a.length);
+    const last = loudest.findLast(({ isChecking }) => !isChecking);
+    if (!last || loudest.length - own < 2) return false; // it would only change who is left out
+    this.#forget(last);
+    this.vl1.counters.drop("rate");
+    return true;
+  }
+
+  #forget({ ticket, peer }: Stranger): void {
+    this.#strangers.delete(ticket);
+    this.#tickets.delete(peer.address);
   }
 
   #budgetOf(prefix: number): TokenBucket {
@@ -300,8 +321,7 @@ export class Greeter {
   validated(ticket: number, valid: boolean): Peer | undefined {
     const stranger = this.#strangers.get(ticket);
     if (!stranger) return undefined;
-    this.#strangers.delete(ticket);
-    this.#tickets.delete(stranger.peer.address);
+    this.#forget(stranger);
     this.#startChecks();
     if (!valid) {
       this.vl1.counters.drop("unauthentic");

@@ -267,6 +267,39 @@ Deno.test("Greeter has four strangers of one /24 checked at a time, and takes th
   assert.deepEqual(seen, strangers.map((stranger) => stranger.address));
 });
 
+/** HELLOs of strangers, one each, from so many addresses of a /24; numbered from the first. */
+function crowd(at: ReturnType<typeof alice>, net: string, first: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    at.greeter.receive(helloOf(identityOf(0x70_0000_0000 + first + i)), at.path(`${net}.${i}/1`));
+  }
+}
+
+Deno.test("Greeter lets a newcomer in whose /24 is quiet, though two others hold all places", () => {
+  const at = alice();
+  crowd(at, "44.5.5", 0, 150);
+  crowd(at, "44.5.6", 1_000, 150);
+  assert.equal(at.vl1.counters.drops.get("rate"), 2 * (150 - 128), "half of the places each");
+  validations(at.vl1);
+  at.greeter.receive(helloOf(BOB), at.path("44.6.6.6/1"));
+  const [check] = validations(at.vl1);
+  assert.ok(check?.kind === "validate" && check.identity.equals(BOB), "and it is checked at once");
+  at.greeter.validated(check.ticket, true);
+  assert.deepEqual(at.greetings.map(({ peer }) => peer.address), [BOB.address]);
+  assert.equal(at.vl1.counters.drops.get("rate"), 45, "the last of the loudest made room");
+});
+
+Deno.test("Greeter checks a newcomer before those who wait of prefixes that have checks under way", () => {
+  const at = alice();
+  for (let i = 0; i < 4; i++) crowd(at, `44.5.${i}`, 100 * i, 8);
+  const [done] = validations(at.vl1); // 16 are under way, and each prefix has more waiting
+  at.greeter.receive(helloOf(BOB), at.path("44.6.6.6/1"));
+  assert.deepEqual(validations(at.vl1), []);
+  assert.ok(done.kind === "validate");
+  at.greeter.validated(done.ticket, false);
+  const [next] = validations(at.vl1);
+  assert.ok(next.kind === "validate" && next.identity.equals(BOB));
+});
+
 Deno.test("Greeter keeps eight copies of one HELLO", () => {
   const { vl1, greeter, path } = alice();
   const hello = helloOf(BOB);
