@@ -45,6 +45,8 @@ interface Punch {
   readonly peer: Address;
   readonly endpoint: Endpoint;
   readonly socket: SocketId | undefined; // undefined: from every socket of the family
+  /** Somebody told the peer of us too, so that it expects us. */
+  readonly isMutual: boolean;
   readonly startMs: number;
   tries: number;
 }
@@ -216,21 +218,22 @@ export class Contact {
   /**
    * Probes an address somebody else named, a few times over two seconds.
    * @param socket Where to probe from; undefined for all sockets of the family
-   * @param open Whether to send a short-lived packet first that opens our own NAT
+   * @param isMutual Whether the peer was told of us too: then it answers at once, and our own NAT is opened first
    */
-  punch(peer: Peer, endpoint: Endpoint, socket: SocketId | undefined, open: boolean): void {
+  punch(peer: Peer, endpoint: Endpoint, socket: SocketId | undefined, isMutual: boolean): void {
     const first = this.vl1.socketsFor(endpoint, peer.address)[0];
     if (!first) return;
     const path = this.vl1.paths.get(socket ?? first.id, endpoint);
     if (!this.vl1.mayUse(peer.address, path) || this.#punches.size >= PUNCHES_MAX) return;
     if (peer.find(path) && !isSuspect(peer.find(path)!)) return;
-    if (open) {
+    if (isMutual) {
       const junk = new Uint8Array(4);
       this.vl1.config.random(junk);
       this.vl1.datagram(path, junk, { ttl: NAT_OPENER_TTL });
     }
-    const punch = { peer: peer.address, endpoint, socket, startMs: this.vl1.nowMs, tries: 0 };
-    this.#punches.set(punch, this.vl1.nowMs);
+    const { nowMs } = this.vl1;
+    const punch = { peer: peer.address, endpoint, socket, isMutual, startMs: nowMs, tries: 0 };
+    this.#punches.set(punch, nowMs);
     this.handleTimeout();
   }
 
@@ -244,7 +247,9 @@ export class Contact {
       const peer = this.vl1.peers.get(punch.peer);
       if (!peer || reaches(peer, punch.endpoint)) continue;
       if (this.#mayProbe(peer, punch.endpoint)) {
-        this.probeFrom(peer, punch.endpoint, punch.socket);
+        // Who does not expect us sends us no more than it got: its answer to an ECHO is longer than the ECHO, and comes only
+        // when we have answered one of its own. A HELLO is long enough for both.
+        this.probeFrom(peer, punch.endpoint, punch.socket, !punch.isMutual && punch.tries === 0);
       }
       punch.tries++;
       if (punch.tries < PUNCH_DELAYS_MS.length) {

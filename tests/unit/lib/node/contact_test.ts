@@ -4,7 +4,20 @@ import { Contact } from "../../../../lib/node/contact.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
 import type { Vl1 } from "../../../../lib/node/vl1.ts";
 import { HEADER_LENGTH, Verb } from "../../../../lib/wire/packet.ts";
-import { actionsOf, ALICE, BOB, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
+import {
+  actionsOf,
+  ALICE,
+  BOB,
+  endpoint,
+  packetsOf,
+  peerWithPath,
+  ROOT,
+  sentBy,
+  vl1Of,
+} from "./harness.ts";
+
+/** What is answered and its id (9), time (8), versions (5), an IPv4 endpoint (7), no worlds (2). */
+const OK_HELLO_BYTES = 31;
 
 function alice() {
   const vl1 = vl1Of(ALICE);
@@ -124,6 +137,18 @@ Deno.test("Contact.punch() opens our NAT first, then asks five times over two se
     times.push(...sentBy(vl1).map(() => vl1.nowMs - startMs));
   }
   assert.deepEqual(times, [0, 150, 400, 900, 1_700]);
+});
+
+Deno.test("Contact.punch() begins with a HELLO where the peer was not told of us: one round trip, not two", () => {
+  const { vl1, contact, bob } = alice();
+  contact.punch(bob, endpoint("44.0.0.9/9"), 1, false);
+  const first = actionsOf(vl1.outbox);
+  assert.deepEqual(packetsOf(vl1, first).map(({ verb }) => verb), [Verb.HELLO]);
+  const answers = HEADER_LENGTH + OK_HELLO_BYTES + HEADER_LENGTH; // and the ECHO by which we prove ourselves
+  assert.ok(first[0].kind === "send" && first[0].bytes.length >= answers);
+  vl1.time.nowMs = contact.deadlineMs;
+  contact.handleTimeout();
+  assert.deepEqual(sentBy(vl1).map(({ verb }) => verb), [Verb.ECHO]);
 });
 
 Deno.test("Contact.punch() asks one target 16 times at once, then once a second", () => {
