@@ -10,7 +10,7 @@ import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { deviceName } from "../../lib/base/device_name.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import { formatNetworkId, type NetworkId, parseMac } from "../../lib/base/ids.ts";
-import { formatPrefix, type Prefix } from "../../lib/base/ip.ts";
+import { contains, formatPrefix, type Ip, type Prefix } from "../../lib/base/ip.ts";
 import {
   addressResolutionGroup,
   groupKey,
@@ -254,6 +254,18 @@ export class Ports {
   /** Addresses of our own devices: no path may run through them. */
   own(): Prefix[] {
     return [...this.#ports.values()].flatMap((port) => port.applied.addresses);
+  }
+
+  /** Whether the machine sends what is for that address to one of our devices. */
+  captures(ip: Ip): boolean {
+    return [...this.#ports.values()].some(({ applied }) =>
+      applied.routes.some(({ target }) => contains(target, ip))
+    );
+  }
+
+  /** Whether a device is one of ours. */
+  isOwnDevice(index: number): boolean {
+    return [...this.#ports.values()].some(({ tap }) => tap?.index === index);
   }
 
   /** Removes the port; addresses and routes go with it. */

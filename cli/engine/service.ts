@@ -52,6 +52,7 @@ import { machinePrimitives } from "./primitives.ts";
 import { physicalFor } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
 import { TcpTunnels } from "./tcp/tcp_tunnels.ts";
+import { UnderlayRoutes } from "./tcp/underlay_routes.ts";
 import { Validator } from "./validator.ts";
 import { ANNOUNCED_VERSION } from "./version.ts";
 
@@ -236,6 +237,12 @@ export class Service {
       },
       onHungUp: (socket, from) => this.input({ kind: "hung-up", socket, from }),
       onSockets: () => this.#tellLinks(false),
+      underlay: new UnderlayRoutes({
+        network: this.#network,
+        isCaptured: (ip) => this.ports.captures(ip),
+        isOwnDevice: (index) => this.ports.isOwnDevice(index),
+        log: this.log,
+      }),
       log: this.log,
     });
   }
@@ -418,7 +425,8 @@ export class Service {
       case "online":
         this.onlineMs ??= this.nowMs - this.#boundMs;
         this.log("online");
-        return this.ports.applyAll();
+        this.ports.applyAll();
+        return this.tunnels.check(); // a default route through us may have come into its way
       case "offline":
         this.log("offline: no root answers");
         return this.ports.applyAll();

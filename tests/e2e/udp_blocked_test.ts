@@ -36,7 +36,7 @@ class Scene {
 
   constructor(readonly name: string, families: { ipv4?: null; ipv6?: null } = {}) {
     const networks = { ipv4: "44.1.1.0", ipv6: "2a00:1::", ...families };
-    this.stage = new Stage(name, ["root", "router"], networks);
+    this.stage = new Stage(name, ["root", "router", "server"], networks);
     this.firewall = new UdpFirewall(this.stage.lab, this.stage.host("router"));
     this.root = this.stage.node("root");
   }
@@ -125,6 +125,61 @@ endToEndTest("UDP blocked: nodes join over TCP in seconds and go back to UDP", a
   console.log(`measured: UDP cut under a running ping, gap: ${Math.round(longestGapMs)} ms`);
   await scene.stage.lab.end();
 });
+
+/** Routes to relays past our own networks, on that node's host. */
+function waysToRelays(node: LabNode): number {
+  return node.host.settings.routes().filter(({ metric }) => metric === 9_993).length;
+}
+
+endToEndTest(
+  "UDP blocked: a default route through the network does not swallow the tunnel",
+  async () => {
+    const scene = new Scene("udp-blocked-default", { ipv6: null });
+    await scene.start();
+    const { stage, root, firewall } = scene;
+    const network = await createNetwork(root, "--ipv4", "10.9.0.0/24", "--public");
+    const exit = await joinNetwork(root, network);
+    root.host.forward();
+    // The server is reached through the exit, and no other way: it knows nothing of what is behind the firewall.
+    stage.host("server").addRoute("10.9.0.0/24", stage.lan.ipv4(root.host));
+    const routes = [{ target: "10.9.0.0/24", via: null }, { target: "0.0.0.0/0", via: exit }];
+    await root.do("controller", "network", "set", network, `routes=${JSON.stringify(routes)}`);
+
+    const node = await scene.add("a");
+    const agent = await AgentClient.start(stage.lab, node.host, PROGRAM);
+    let service = node.start();
+    await service.online();
+    await joinNetwork(node, network);
+    await node.do("set", network, "allowDefault=1");
+    const target = stage.lan.ipv4(stage.host("server"));
+    const patient = { target, count: 200, intervalMs: 50, untilFirst: true };
+    const steady = { target, count: 50, intervalMs: 100, timeoutMs: 1_000 };
+    ok((await agent.ping(patient).result).received > 0, "the way out");
+
+    firewall.block(true);
+    await until("TCP is used", 3 * MUST_MS, async () => (await tcpOf(node)).relay !== null);
+    ok((await agent.ping(patient).result).received > 0, "the way out without UDP");
+    ok((await agent.ping(steady).result).received >= 48, "for seconds on end");
+    equal(waysToRelays(node), 1);
+
+    await service.stop();
+    equal(waysToRelays(node), 0);
+    service = node.start();
+    await service.online();
+    ok((await agent.ping(patient).result).received > 0, "the way out after a start without UDP");
+    ok((await agent.ping(steady).result).received >= 48, "for seconds on end");
+
+    firewall.block(false);
+    await until(
+      "the tunnel is closed",
+      2 * MUST_MS,
+      async () => (await tcpOf(node)).relay === null,
+    );
+    await until("its way is gone", MUST_MS, () => waysToRelays(node) === 0);
+    ok((await agent.ping(steady).result).received >= 48, "the way out by UDP again");
+    await stage.lab.end();
+  },
+);
 
 endToEndTest("UDP blocked where there is only IPv6: online over TCP", async () => {
   const scene = new Scene("udp-blocked-ipv6", { ipv4: null });

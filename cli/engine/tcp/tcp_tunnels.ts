@@ -27,6 +27,7 @@ import { RelayHub } from "./relay_hub.ts";
 import { RelayListener } from "./relay_listener.ts";
 import { TunnelClient } from "./tunnel_client.ts";
 import { openForwarder } from "./udp_forwarder.ts";
+import type { UnderlayRoutes } from "./underlay_routes.ts";
 
 /** Where roots offer their relay: the one port nearly every firewall lets out. */
 export const RELAY_PORT = 443;
@@ -49,6 +50,8 @@ export interface TcpTunnelsOptions {
   readonly onHungUp: (socket: SocketId, from: Endpoint) => void;
   /** {@linkcode TcpTunnels.sockets} changed: the node has to know. */
   readonly onSockets: () => void;
+  /** Keeps connections to relays out of our own networks. */
+  readonly underlay: UnderlayRoutes;
   readonly log: (line: string) => void;
 }
 
@@ -128,6 +131,7 @@ export class TcpTunnels {
 
   /** Addresses changed, or the machine woke. */
   networkChanged(): void {
+    this.#options.underlay.forget();
     this.#engagement.reset();
     this.#client.forgive();
     this.#decide();
@@ -166,10 +170,21 @@ export class TcpTunnels {
       }
       this.#client.hangUp();
     }
-    if (verdict === "dial") this.#client.dial(this.#relays());
+    if (verdict === "dial") this.#dial();
+    this.#keepWays(this.#client.relays);
     clearTimeout(this.#timer);
     const waitMs = this.#engagement.nextMs - nowMs();
     if (waitMs !== Infinity) this.#timer = setTimeout(() => this.#decide(), Math.max(0, waitMs));
+  }
+
+  #dial(): void {
+    const relays = this.#relays();
+    this.#keepWays(relays); // before they are needed
+    this.#client.dial(relays);
+  }
+
+  #keepWays(relays: readonly Relay[]): void {
+    this.#options.underlay.keep(relays.map(({ endpoint }) => endpoint.ip));
   }
 
   #changed(what: "up" | "failed" | "broken"): void {
@@ -245,6 +260,7 @@ export class TcpTunnels {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#client.hangUp();
+    this.#options.underlay.keep([]);
     this.#listener?.close();
     this.#hub.close();
   }

@@ -67,6 +67,11 @@ export class TunnelClient {
     return this.#up?.tunnel.relay;
   }
 
+  /** Of the attempt or the tunnel, whether connected yet or not. */
+  get relays(): Relay[] {
+    return [...this.#candidates.map(({ tunnel }) => tunnel.relay), ...this.#waiting];
+  }
+
   /** What the node is to know as its sockets. */
   get sockets(): LocalSocket[] {
     return this.#candidates.flatMap((candidate) => candidate.isOpen ? candidate.sockets : []);
