@@ -44,7 +44,7 @@ import type {
 } from "./machine.ts";
 import { isAuthorized } from "./member_record.ts";
 import { NameRenewals } from "./name_renewals.ts";
-import { changesNames, namesOf } from "./network_names.ts";
+import { changesNames, namesOf, type NetworkNames } from "./network_names.ts";
 import { NetworkState } from "./network_state.ts";
 import { Presence, RequestTimes } from "./request_times.ts";
 import { Revocations } from "./revocations.ts";
@@ -207,9 +207,6 @@ export class Controller {
       if (!state || address === undefined) this.counters.recordsSkipped++;
       else state.setMember(address, record);
     }
-    for (const state of this.#networks.values()) {
-      if (state.compiled.names) this.#renewals.note(state.id);
-    }
     this.#isReady = true;
   }
 
@@ -240,6 +237,7 @@ export class Controller {
   #decide(network: NetworkId, request: ConfigRequest, requestId: bigint | undefined): Decision {
     const state = this.#networks.get(network);
     this.counters.reads.configRequest++;
+    if (state && request.metadata.namesHeld !== undefined) state.names ??= this.#namesOf(state);
     const verdict = decideRequest(state, request, { ...this.#config, wallMs: this.#wallMs });
     this.counters.assignmentTrials += verdict.trials;
     return {
@@ -511,18 +509,23 @@ export class Controller {
   #renewNames(): void {
     const countOf = (id: NetworkId) => this.#networks.get(id)?.authorizedCount ?? 0;
     for (const id of this.#renewals.take(this.#nowMs, countOf)) {
-      const state = this.#networks.get(id)!;
-      const { identity: { address: own }, primitives } = this.#config;
-      const before = state.names;
-      state.names = namesOf(state.compiled, state.members(), { own, primitives });
-      const [told, all] = [state.names?.listed.hash, state.names?.all.hash];
-      const forOthers = told !== before?.listed.hash;
-      if (!forOthers && all === before?.all.hash) continue;
+      const state = this.#networks.get(id);
+      const before = state?.names;
+      if (!state || !before) continue; // nobody has asked yet
+      state.names = this.#namesOf(state);
+      const forOthers = state.names?.listed.hash !== before.listed.hash;
+      if (!forOthers && state.names?.all.hash === before.all.hash) continue;
+      const own = this.#config.identity.address;
       for (const [address, { memory }] of state.members()) {
         if (memory?.metadata.namesHeld === undefined) continue;
         if (forOthers || address === own) this.#push(state, address);
       }
     }
+  }
+
+  #namesOf(state: NetworkState): NetworkNames | undefined {
+    const { identity: { address: own }, primitives } = this.#config;
+    return namesOf(state.compiled, state.members(), { own, primitives });
   }
 
   /** The next push of a network, as a task of its lane: it may hand out addresses, so it may write. */

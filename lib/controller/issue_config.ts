@@ -92,7 +92,7 @@ export function issueConfig(
       maxDeltaMs: network.windowMs,
       member,
     }),
-    names: namesFor(state.names, {
+    names: namesFor(network.names ? state.names : undefined, {
       isOwn: member.address === context.identity.address,
       namesHeld: metadata.namesHeld,
     }),

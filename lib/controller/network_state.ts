@@ -42,7 +42,7 @@ export class NetworkState {
   readonly #strangers = new Set<Address>();
   #sortedBridges: Address[] | undefined;
   #authorizedCount = 0;
-  /** What members are called, as last made; undefined when they are not told. */
+  /** What members are called, as last made; undefined when they are not told, or nobody asked. */
   names: NetworkNames | undefined;
   /** Members that should get their config anew. */
   readonly pushes = new Set<Address>();
