@@ -45,7 +45,6 @@ import type { Address } from "../../lib/base/ids.ts";
 import { Endpoints } from "./data_endpoints.ts";
 import { RingEscape } from "./data_escape.ts";
 import { DataReports } from "./data_reports.ts";
-import { Linger } from "./linger.ts";
 import { RingReader, RingWriter } from "./ring.ts";
 
 /** What the control thread hands a new Worker. */
@@ -75,12 +74,6 @@ const LONG_BYTES = 8_192;
 /** What is ready goes on at once rather than at the end of the turn: whoever waits for it can begin, on another processor. */
 const PIECE_BYTES = 32_768;
 const BUSY_MS = 2; // a TAP read within this time has more than single frames
-/** A turn of no more is of single packets, not of a stream: what comes next may be the answer. */
-const SPARSE_PACKETS = 2;
-/** Kinds of turns, as flags: something came from a socket, from a TAP. */
-const TURN_RECEIVED = 1;
-const TURN_SENT = 2;
-const TURN_KINDS = 4;
 const ACKNOWLEDGE_SPARE = 16_384; // room packets leave in the ring for answers to control
 const VNET_HEADER_LENGTH = 10;
 
@@ -145,9 +138,6 @@ export class DataLoop implements Output {
   readonly #taps = new Map<number, Descriptor>();
   #nowMs = 0;
   #messagesMax = BATCH_COUNT; // to receive in a turn
-  readonly #linger = new Linger(TURN_KINDS);
-  #turnKind = 0;
-  #turnPackets = 0;
   #stopped = false;
 
   /** @param wakeControl Called at most once per turn, when control sleeps and has something to read */
@@ -200,8 +190,9 @@ export class DataLoop implements Output {
     const idle = this.#owed.length === 0 && this.#commands.sleep();
     // The clock was read before this turn's work: a report a moment late matters less than another call.
     const waitMs = Math.min(TURN_MS_MAX, Math.max(0, this.#reports.dueMs - this.#nowMs));
-    const ready = this.#wait(idle ? Math.ceil(waitMs) : 0);
+    const ready = this.#poll.wait(idle ? Math.ceil(waitMs) : 0);
     this.#commands.awake();
+    this.#nowMs = bootTimeMs();
     if (this.#nowMs >= this.#reports.dueMs) this.#reports.send();
     if (ready === 0) return;
     if (this.#poll.events(0) !== 0) this.#wake.drain();
@@ -212,28 +203,6 @@ export class DataLoop implements Output {
     }
     this.#readAnswers();
     if (this.#toControl.mustWake()) this.wakeControl();
-  }
-
-  /** Until something is ready, at most this long. @returns how many descriptors are */
-  #wait(waitMs: number): number {
-    const kind = this.#turnKind;
-    const isSparse = this.#turnPackets > 0 && this.#turnPackets <= SPARSE_PACKETS;
-    this.#turnKind = 0;
-    this.#turnPackets = 0;
-    if (waitMs === 0 || !isSparse) return this.#pollFor(waitMs);
-    const sinceMs = this.#nowMs = bootTimeMs();
-    const untilMs = sinceMs + this.#linger.lookMs(kind);
-    let ready = 0;
-    while (ready === 0 && this.#nowMs < untilMs) ready = this.#pollFor(0);
-    if (ready === 0) ready = this.#pollFor(waitMs);
-    this.#linger.learn(kind, this.#nowMs - sinceMs);
-    return ready;
-  }
-
-  #pollFor(waitMs: number): number {
-    const ready = this.#poll.wait(waitMs);
-    this.#nowMs = bootTimeMs();
-    return ready;
   }
 
   /**
@@ -268,8 +237,6 @@ export class DataLoop implements Output {
     const count = received.receive(descriptor.fd, this.#messagesMax);
     if (count === 0) return;
     source.socketId = descriptor.id;
-    this.#turnPackets += count;
-    this.#turnKind |= TURN_RECEIVED;
     const tick = tickOf(this.#nowMs);
     let turnBytes = 0;
     let pieceBytes = 0;
@@ -316,8 +283,6 @@ export class DataLoop implements Output {
         break;
       }
       this.#plane.fromTap(TAP_IN_AT, length, descriptor.id);
-      this.#turnPackets++;
-      this.#turnKind |= TURN_SENT;
       descriptor.lastReadMs = this.#nowMs;
       turnBytes += length;
       pieceBytes += length;
