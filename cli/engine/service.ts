@@ -28,6 +28,7 @@ import { isTunnel } from "../../lib/peer/path.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
 import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
+import { BeaconListener } from "./beacon_listener.ts";
 import { IdentityCollision } from "./collision.ts";
 import { bondPolicyFor } from "./bond_settings.ts";
 import { controllerAnswer, ControllerCalls } from "./controller_calls.ts";
@@ -99,6 +100,7 @@ export class Service {
   readonly dns: NetworkDns;
   readonly names: NetworkNames;
   readonly tunnels: TcpTunnels;
+  #beacons: BeaconListener | undefined;
   readonly mapper: PortMapper;
   readonly log: (line: string) => void;
   readonly stop: () => void;
@@ -322,8 +324,22 @@ export class Service {
       if (endpoints.length > 0) this.command({ kind: "hint", peer: address, endpoints });
     }
     this.tunnels.tick();
+    this.#hearBeacons();
     this.#metricsFile.start();
     this.#tickTimer = setInterval(() => this.#tickSafely(), TICK_MS);
+  }
+
+  /** Each is taken for one that came to the socket on the link of its sender; who is on none of our links is not heard. */
+  #hearBeacons(): void {
+    if (this.settings.current.forceTcpRelay) return;
+    this.#beacons = new BeaconListener({
+      nowMs: () => this.nowMs,
+      log: this.log,
+      onBeacon: (from, bytes) => {
+        const socket = this.sockets.onLinkOf(from.ip);
+        if (socket !== undefined) this.input({ kind: "datagram", socket, from, bytes });
+      },
+    });
   }
 
   /** Hands the node something that happened. */
@@ -602,6 +618,7 @@ export class Service {
     this.#runner.stop();
     await this.#metricsFile.stop();
     this.tunnels.close();
+    this.#beacons?.close();
     await Promise.all([this.sockets.close(), this.ports.close(), this.mapper.close()]);
     await this.#mover.removeSignal(WATCH_SIGNAL);
     await this.#mover.stop();

@@ -51,6 +51,8 @@ const USABLE_SCOPES = new Set<Scope>([
 interface Place {
   readonly ip: Ip;
   readonly device: string | undefined;
+  /** Length of the prefix that is on its link; undefined where only the address is known. */
+  readonly bits?: number;
 }
 
 interface Bound extends LocalSocket {
@@ -127,6 +129,14 @@ export class Sockets {
     if (!udp) return;
     udp.sendTo(bytes, to, how);
     this.#sentNowBytes += bytes.length;
+  }
+
+  /** The first socket on the link an address belongs to. */
+  onLinkOf(ip: Ip): SocketId | undefined {
+    for (const { id, place } of this.#bound.values()) {
+      if (place.bits !== undefined && contains({ ip: place.ip, bits: place.bits }, ip)) return id;
+    }
+    return undefined;
   }
 
   #find(id: SocketId): Bound | undefined {
@@ -256,7 +266,7 @@ export class Sockets {
       if (!link || !isUsable(link, interfacePrefixBlacklist)) continue;
       if (temporary || tentative || !USABLE_SCOPES.has(scopeOf(prefix.ip))) continue;
       if (physical.some((entry) => entry.blacklist && contains(entry.network, prefix.ip))) continue;
-      places.push({ ip: prefix.ip, device: link.name });
+      places.push({ ip: prefix.ip, device: link.name, bits: prefix.bits });
     }
     return places;
   }

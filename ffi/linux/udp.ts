@@ -25,6 +25,7 @@ const DATAGRAM_LENGTH_MAX = 65_507;
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_BROADCAST = 6;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_REUSEPORT = 15;
@@ -59,6 +60,7 @@ export function openUdp(options: UdpOptions): UdpSocket {
       ? [IPPROTO_IP, IP_MTU_DISCOVER]
       : [IPPROTO_IPV6, IPV6_MTU_DISCOVER];
     trySetInt(fd, level, name, MTU_DISCOVER_DONT);
+    if (options.ip.length === 4) setInt(fd, SOL_SOCKET, SO_BROADCAST, 1, "allow broadcasts");
     if (options.ip.length === 16) setInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "keep IPv4 out");
     if (options.reuse) {
       setInt(fd, SOL_SOCKET, SO_REUSEADDR, 1, "share the address");

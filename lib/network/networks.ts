@@ -70,6 +70,8 @@ export class Networks {
   readonly frames: Frames;
   /** Who may say what on which network may have changed; set by the node, for the data plane's tables. */
   onChange: (member?: Address) => void = () => {};
+  /** A member is to be known after a restart, even one without warning; set by the node, which keeps its identity. */
+  onRemembered: (member: Address) => void = () => {};
   /** Set on a node that is a controller. */
   authority: Authority | undefined;
   readonly #networks = new Map<NetworkId, Network>();
@@ -139,6 +141,8 @@ export class Networks {
         .slice(0, REMEMBERED_MAX);
       const key = members.join();
       if (members.length === 0 || key === network.rememberedMembers) continue;
+      const known = new Set(network.rememberedMembers.split(","));
+      for (const member of members) if (!known.has(String(member))) this.onRemembered(member);
       network.rememberedMembers = key;
       const record = { what: "members" as const, network: network.id, members };
       this.vl1.outbox.push({ kind: "persist", record });

@@ -38,6 +38,7 @@ import {
   verbOf,
 } from "../wire/packet.ts";
 import { ControllerAuthority } from "./authority.ts";
+import { Beacons } from "./beacons.ts";
 import { Bonds } from "./bonds.ts";
 import { Contact } from "./contact.ts";
 import { DirectPaths } from "./direct_paths.ts";
@@ -114,6 +115,7 @@ export class Node implements Machine {
   readonly directPaths: DirectPaths;
   readonly relay: Relay;
   readonly networks: Networks;
+  readonly beacons: Beacons;
   readonly publisher: Publisher;
   readonly #verbs: VerbHandlers;
   readonly #authority: ControllerAuthority | undefined;
@@ -143,6 +145,15 @@ export class Node implements Machine {
     this.relay = new Relay(this.vl1);
     this.directPaths.onOffered = (peer, endpoint) => this.bonds.offered(peer, endpoint);
     this.networks = new Networks(this.vl1);
+    this.networks.onRemembered = (member) => {
+      const peer = this.vl1.peers.get(member);
+      if (peer) this.#verbs.remember(peer);
+    };
+    this.beacons = new Beacons(this.vl1, this.contact, () => this.networks.all().length > 0);
+    this.beacons.find = (address) => {
+      this.#recall(address);
+      return this.vl1.peers.get(address);
+    };
     this.networks.redispatch = (received) => this.dispatch(received);
     this.#verbs = new VerbHandlers(this);
     this.publisher = new Publisher(this.vl1, this.networks, this);
@@ -222,6 +233,7 @@ export class Node implements Machine {
       this.contact.deadlineMs,
       this.portProbing.deadlineMs,
       this.pathMtu.deadlineMs,
+      this.beacons.deadlineMs,
       this.networks.deadlineMs,
       this.#authority?.controller.deadlineMs ?? Infinity,
       this.publisher.deadlineMs,
@@ -231,8 +243,9 @@ export class Node implements Machine {
   }
 
   #datagram(socket: SocketId, from: Endpoint, bytes: Uint8Array, whole: boolean): void {
-    if (bytes.length <= FRAGMENT_HEADER_LENGTH || bytes.length > PACKET_LENGTH_MAX) return;
+    if (bytes.length > PACKET_LENGTH_MAX) return;
     const path = this.vl1.paths.get(socket, from);
+    if (bytes.length <= FRAGMENT_HEADER_LENGTH) return void this.beacons.receive(bytes, path);
     const fragment = isFragment(bytes);
     if (!fragment && bytes.length < HEADER_LENGTH) return this.vl1.counters.drop("malformed");
     if (!fragment && sourceOf(bytes) === destinationOf(bytes)) {
@@ -495,7 +508,10 @@ export class Node implements Machine {
         this.contact.probe(peer, path.path);
       }
     }
-    if (this.vl1.upstreams.isUpstream(peer.address)) this.#upstreamChanged(peer);
+    if (this.vl1.upstreams.isUpstream(peer.address)) {
+      this.#upstreamChanged(peer);
+      this.beacons.consider();
+    }
     this.publisher.check(peer.address);
     if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
     const route = this.vl1.route(peer);
@@ -544,12 +560,14 @@ export class Node implements Machine {
     }
     this.liveness.contactUpstreams();
     this.liveness.handleTimeout();
+    this.beacons.consider();
   }
 
   #command(command: Command): void {
     switch (command.kind) {
       case "join":
-        return this.networks.join(command.network, command.config, command.members);
+        this.networks.join(command.network, command.config, command.members);
+        return this.beacons.consider();
       case "leave":
         return this.networks.leave(command.network);
       case "orbit":
@@ -578,6 +596,7 @@ export class Node implements Machine {
     this.contact.handleTimeout();
     this.portProbing.handleTimeout();
     this.pathMtu.handleTimeout();
+    this.beacons.handleTimeout();
     this.whois.handleTimeout();
     this.networks.handleTimeout();
     this.publisher.handleTimeout();
@@ -614,6 +633,7 @@ export class Node implements Machine {
     this.#housekeepingMs = nowMs;
     vl1.queue.expire(nowMs);
     this.#askSeeds();
+    this.beacons.consider();
     this.surface.expire(nowMs);
     this.portProbing.closeUnused();
     const heardMs = Math.max(...vl1.upstreams.peers().map((peer) => peer.lastReceiveMs));

@@ -3,7 +3,7 @@
  * a realm; behind each NAT lies another, whose gateway the NAT is.
  * @module
  */
-import type { Endpoint, Ip } from "../../lib/base/ip.ts";
+import { type Endpoint, type Ip, sameIp } from "../../lib/base/ip.ts";
 import { endpointKey } from "../../lib/peer/path.ts";
 import type { Rng } from "./rng.ts";
 
@@ -66,6 +66,7 @@ export interface Fabric {
 const UDP_IPV4_BYTES = 28; // IP and UDP headers
 const UDP_IPV6_BYTES = 48;
 const TTL_DEFAULT = 64;
+const LIMITED_BROADCAST: Ip = Uint8Array.of(255, 255, 255, 255);
 
 /** An address as a map key that is cheap to make. */
 export function addressKey(ip: Ip): number | string {
@@ -99,12 +100,24 @@ export class Realm {
 
   /** Sends a datagram from something attached here; it arrives later, several times, or never. */
   send(datagram: Datagram, by: Attachment): void {
+    if (sameIp(datagram.to.ip, LIMITED_BROADCAST)) return this.#broadcast(datagram, by);
     const local = this.#attached.get(addressKey(datagram.to.ip));
     const receiver = local ?? this.gateway;
     if (!receiver || (receiver === by && !local)) return; // no route
     const hops = local ? this.routerHops : 0;
     if (datagram.ttl <= hops) return;
-    const arriving = { ...datagram, ttl: datagram.ttl - hops };
+    this.#carry({ ...datagram, ttl: datagram.ttl - hops }, by, receiver);
+  }
+
+  /** To everybody on the link; no router passes it on. */
+  #broadcast(datagram: Datagram, by: Attachment): void {
+    if (this.routerHops > 0) return;
+    for (const receiver of new Set(this.#attached.values())) {
+      if (receiver !== by) this.#carry(datagram, by, receiver);
+    }
+  }
+
+  #carry(datagram: Datagram, by: Attachment, receiver: Attachment): void {
     const { linkRng } = this.fabric;
     const size = wireBytes(datagram.bytes, datagram.to);
     if (size > by.link.mtuBytes || size > receiver.link.mtuBytes) return;
@@ -118,7 +131,7 @@ export class Realm {
       }
       const delayMs = delayOf(by.link, linkRng) + delayOf(receiver.link, linkRng);
       this.fabric.after(delayMs, () => {
-        if (!this.fabric.isCut(arriving, receiver)) receiver.receive(arriving);
+        if (!this.fabric.isCut(datagram, receiver)) receiver.receive(datagram);
       });
     }
   }

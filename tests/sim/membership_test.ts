@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { connect, goDirect, lab, Pinger, reaches } from "./lab.ts";
+import { NATS } from "./nat.ts";
 import { measured, simTest } from "./scenario.ts";
 
 const SEEDS = [1, 2];
@@ -87,6 +88,73 @@ simTest("members find each other by their caches when root and controller are de
   }
   world.run(100);
   measured("no root, no controller, both restarted: first ping", connect(world, a, b), "ms");
+});
+
+simTest(
+  "members on a LAN find each other by beacon when all roots are dead and their addresses are new",
+  {
+    seeds: SEEDS,
+  },
+  (world) => {
+    world.addRoot();
+    const controller = world.addController();
+    world.run(500);
+    const network = world.addNetwork(controller, { private: false });
+    const lan = world.addLan(NATS.pr);
+    const members = [1, 2, 3].map(() => world.addNode({ lan }));
+    const stranger = world.addNode({ lan });
+    world.run(500);
+    world.joinAll(network, members);
+    const [a, b, c] = members;
+    for (const [x, y] of [[a, b], [b, c], [a, c]]) connect(world, x, y);
+    world.run(40_000); // whom they talk to is written down twice a minute
+    for (const host of [...world.roots, controller, ...members]) host.stop(); // a power cut
+    for (const member of members) {
+      member.connect(world.interfacesFor({ lan }));
+      member.boot(world.planet());
+    }
+    const tookMs = world.runUntil(
+      () => members.every((x) => members.every((y) => x === y || x.isDirectTo(y))),
+      { withinMs: 10_000, what: "each reaches each directly" },
+    );
+    measured("no root, all restarted on other addresses: found by beacon", tookMs, "ms");
+    for (const [x, y] of [[a, b], [b, c], [a, c]]) connect(world, x, y);
+    const before = a.traffic.packetsOut;
+    world.run(600_000);
+    measured(
+      "packets a minute of a member without a root",
+      (a.traffic.packetsOut - before) / 10,
+      "",
+    );
+    assert.ok(!stranger.isDirectTo(a), "who shares no network is left alone");
+  },
+);
+
+simTest("a node that reaches a root sends no beacons", { seeds: [1] }, (world) => {
+  let beacons = 0;
+  world.filter(({ bytes }) => {
+    if (bytes.length === 13) beacons++;
+    return false;
+  });
+  world.addRoot();
+  const controller = world.addController();
+  world.run(500);
+  const network = world.addNetwork(controller, { private: false });
+  const lan = world.addLan(NATS.pr);
+  const members = [world.addNode({ lan }), world.addNode({ lan })];
+  world.run(500);
+  world.joinAll(network, members);
+  world.run(120_000);
+  assert.equal(beacons, 0);
+  world.roots[0].stop();
+  world.run(120_000);
+  measured("beacons of two nodes in the first two minutes without a root", beacons, "");
+  assert.ok(beacons > 0 && beacons <= 20);
+  world.roots[0].boot(world.planet());
+  world.run(30_000);
+  beacons = 0;
+  world.run(60_000);
+  assert.equal(beacons, 0);
 });
 
 simTest("a member that was killed is back within seconds", { seeds: SEEDS }, (world) => {

@@ -125,6 +125,7 @@ export class Nat {
   }
 
   #inbound(datagram: Datagram): void {
+    if (!sameIp(datagram.to.ip, this.parts.outerIp)) return; // a broadcast
     const translated = this.behaviour.dropsUdp ? undefined : this.#accept(datagram);
     if (translated) this.parts.inner.send(translated, this.inside);
   }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { fromHex, toHex } from "../../../../lib/base/bytes.ts";
+import { fromHex, toHex, Writer } from "../../../../lib/base/bytes.ts";
 import { parseAddress } from "../../../../lib/base/ids.ts";
 import { PacketTwin } from "../../../../lib/kernel/twin.ts";
 import { Armor } from "../../../../lib/wire/armor.ts";
-import { decodeBeacon } from "../../../../lib/wire/beacon.ts";
+import { BEACON_LENGTH, decodeBeacon, encodeBeacon } from "../../../../lib/wire/beacon.ts";
 import { compress, decompress } from "../../../../lib/wire/compress.ts";
 import { decodeHello } from "../../../../lib/wire/hello.ts";
 import {
@@ -107,4 +107,11 @@ Deno.test("decodeBeacon() reads the beacon and nothing else that was captured be
     assert.equal(decodeBeacon(fromHex(v.datagram)), expected, v.label);
   }
   countVectors("packets.json: other", other.length);
+});
+
+Deno.test("encodeBeacon() writes the captured beacon", () => {
+  const captured = fromHex(other.find((v) => v.label === "legacy-beacon")!.datagram);
+  const w = new Writer(BEACON_LENGTH);
+  encodeBeacon(parseAddress("db0b67d210")!, captured.subarray(0, 8), w);
+  assert.deepEqual(w.finish(), captured);
 });
