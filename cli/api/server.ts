@@ -1,26 +1,30 @@
 /**
  * The local API on a TCP port: sockets, limits and bodies around the pure {@linkcode answer}.
  *
- * `node:http` rather than `Deno.serve`: it refuses unknown methods and bounds connections.
+ * A server of our own, because those of the runtimes differ: with Deno 2.4 `node:http` heeds none of its limits, and anybody
+ * could hold every descriptor of the service. One request a connection, and it is the client that closes it first: who
+ * closes first cannot bind that port again for a minute, and neither could the reference (it is not to be told of
+ * our old connections by `SO_REUSEADDR`).
  *
- * Source: spec 06 section 3.1.
+ * Source: spec 06 section 3.1; that section's keep-alive is left out.
  * @module
  */
-import { Buffer } from "node:buffer";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { concat, utf8 } from "../../lib/base/bytes.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import { type AccessPolicy, isManager } from "./auth.ts";
-import { type ApiRequest, type ApiResponse, headersOf } from "./response.ts";
+import { HttpRefusal, type HttpRequest, readRequest, writeAll } from "./http_request.ts";
+import { type ApiResponse, headersOf } from "./response.ts";
 import { answer } from "./routes.ts";
 import type { ServiceView } from "./view.ts";
 
-const BODY_MAX_BYTES = 4 * 1024 * 1024; // bounds memory a request takes; a network with 1,024 rules has 200 KB
 const MANAGER_CONNECTIONS_MAX = 128; // bounds sockets and memory
 const STRANGER_CONNECTIONS_MAX = 16; // strangers get a 401 or metrics; they never use up what managers need
-const KEEP_ALIVE_MS = 5_000; // reference: 5 s
-const REQUEST_MS = 30_000; // a request must have arrived by then
-const HEADERS_MS = 10_000; // its headers by then
+const HEAD_MS = 10_000; // the head of a request must have arrived by then
+const REQUEST_MS = 30_000; // its body by then
+const WRITE_MS = 30_000; // the answer must have been taken by then
+const LINGER_MS = 1_000; // for the client to close first
+const CLOSE_MS = 500; // for the answers under way when the service ends
+const NO_DESCRIPTOR_MS = 100; // none was free to accept with: look again
 
 /** A listening API. */
 export interface ApiServer {
@@ -36,136 +40,210 @@ export interface ApiServerOptions {
   policy: AccessPolicy;
   /** 0 picks a free one. */
   port: number;
+  /** How long the head of a request may take; 10 s when absent. */
+  headMs?: number;
 }
 
 /**
  * Listens on all IPv4 and IPv6 addresses.
  * @throws {SystemError} when the port is taken
  */
-export async function openApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const server = makeServer(options);
-  // A socket on :: takes IPv4 too; where IPv6 is switched off there is IPv4 alone.
-  const port = await listen(server, "::", options.port).catch((error: SystemError) => {
-    if (error.code === "EADDRINUSE" || error.code === "EACCES") throw error;
-    return listen(server, "0.0.0.0", options.port);
-  });
-  return { port, close: () => close(server) };
+export function openApiServer(options: ApiServerOptions): ApiServer {
+  return new Server(listen(options.port), options);
 }
 
-function makeServer({ view, policy }: ApiServerOptions): Server {
-  const server = createServer(
-    {
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      requestTimeout: REQUEST_MS,
-      headersTimeout: HEADERS_MS,
-      requireHostHeader: false, // the reference's zerotier-cli sends none
-    },
-    (request, response) => serve(request, response, view, policy),
-  );
-  server.maxConnections = MANAGER_CONNECTIONS_MAX + STRANGER_CONNECTIONS_MAX;
-  let managers = 0;
-  let strangers = 0;
-  server.on("connection", (socket: Socket) => {
-    const trusted = isManager(socket.remoteAddress ?? "", policy.allowManagementFrom());
-    const open = trusted ? ++managers : ++strangers;
-    socket.once("close", () => trusted ? managers-- : strangers--);
-    if (open > (trusted ? MANAGER_CONNECTIONS_MAX : STRANGER_CONNECTIONS_MAX)) socket.destroy();
-  });
-  server.on("clientError", (_error: Error, socket: Socket) => {
-    if (socket.writable) {
-      socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+/** A socket on :: takes IPv4 too; where IPv6 is switched off there is IPv4 alone. */
+function listen(port: number): Deno.TcpListener {
+  try {
+    return Deno.listen({ hostname: "::", port });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.PermissionDenied) {
+      throw refusal(error, port);
     }
-  });
-  return server;
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error & { code?: string }) => {
-      const remedy = error.code === "EADDRINUSE"
-        ? "another service uses it; choose one with -p"
-        : error.code === "EACCES"
-        ? "ports below 1024 need root"
-        : undefined;
-      reject(new SystemError(`listen on TCP port ${port}`, error.code ?? error.message, remedy));
-    };
-    server.once("error", failed);
-    server.listen({ host, port }, () => {
-      server.off("error", failed);
-      const bound = server.address();
-      resolve(typeof bound === "object" && bound ? bound.port : port);
-    });
-  });
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
-}
-
-async function serve(
-  request: IncomingMessage,
-  response: ServerResponse,
-  view: ServiceView,
-  policy: AccessPolicy,
-): Promise<void> {
-  const hangup = new AbortController();
-  response.once("close", () => hangup.abort());
-  const body = await readBody(request);
-  if (body === undefined) {
-    send(request, response, { status: 413, body: "", headers: { Connection: "close" } });
-    return;
   }
-  const whole = wholeRequest(request, body, hangup.signal);
-  send(request, response, whole ? await answer(whole, view, policy) : { status: 400, body: "" });
+  try {
+    return Deno.listen({ hostname: "0.0.0.0", port });
+  } catch (error) {
+    throw refusal(error, port);
+  }
 }
 
-/** @returns undefined when the target is no path */
-function wholeRequest(
-  request: IncomingMessage,
-  body: string,
+function refusal(error: unknown, port: number): SystemError {
+  const operation = `listen on TCP port ${port}`;
+  if (error instanceof Deno.errors.AddrInUse) {
+    return new SystemError(operation, "EADDRINUSE", "another service uses it; choose one with -p");
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return new SystemError(operation, "EACCES", "ports below 1024 need root");
+  }
+  return new SystemError(operation, error instanceof Error ? error.message : String(error));
+}
+
+/** One connection under way. */
+interface Session {
+  conn: Deno.TcpConn;
+  trusted: boolean;
+  /** Aborts when the client hangs up or the service ends. */
+  hangup: AbortController;
+  done: Promise<void>;
+}
+
+class Server implements ApiServer {
+  readonly port: number;
+  readonly #listener: Deno.TcpListener;
+  readonly #options: ApiServerOptions;
+  readonly #sessions = new Set<Session>();
+  readonly #accepting: Promise<void>;
+  #closed = false;
+
+  constructor(listener: Deno.TcpListener, options: ApiServerOptions) {
+    this.#listener = listener;
+    this.#options = options;
+    this.port = listener.addr.port;
+    this.#accepting = this.#acceptAll();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listener.close();
+    await this.#accepting;
+    const sessions = [...this.#sessions];
+    for (const { hangup } of sessions) hangup.abort();
+    const ended = Promise.all(sessions.map(({ done }) => done));
+    const patience = wait(CLOSE_MS);
+    await Promise.race([ended, patience.over]);
+    patience.cancel();
+    for (const { conn } of sessions) drop(conn);
+    await ended;
+  }
+
+  async #acceptAll(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        this.#take(await this.#listener.accept());
+      } catch {
+        if (!this.#closed) await wait(NO_DESCRIPTOR_MS).over;
+      }
+    }
+  }
+
+  #take(conn: Deno.TcpConn): void {
+    const { allowManagementFrom } = this.#options.policy;
+    const trusted = isManager(conn.remoteAddr.hostname, allowManagementFrom());
+    const alike = [...this.#sessions].filter((session) => session.trusted === trusted).length;
+    if (alike >= (trusted ? MANAGER_CONNECTIONS_MAX : STRANGER_CONNECTIONS_MAX)) return drop(conn);
+    const hangup = new AbortController();
+    const session: Session = { conn, trusted, hangup, done: Promise.resolve() };
+    this.#sessions.add(session);
+    session.done = serve(session, this.#options)
+      .catch(() => {}) // the connection broke
+      .finally(() => {
+        drop(conn);
+        this.#sessions.delete(session);
+      });
+  }
+}
+
+async function serve({ conn, hangup }: Session, options: ApiServerOptions): Promise<void> {
+  let patience = dropAfter(conn, options.headMs ?? HEAD_MS);
+  const request = await readRequest(conn, () => {
+    patience.cancel();
+    patience = dropAfter(conn, REQUEST_MS);
+  }).catch((error) => {
+    if (error instanceof HttpRefusal) return error;
+    throw error;
+  }).finally(() => patience.cancel());
+  if (!request) return;
+  const gone = untilGone(conn).finally(() => hangup.abort());
+  const isHead = !(request instanceof HttpRefusal) && request.method === "HEAD";
+  const response = request instanceof HttpRefusal
+    ? { status: request.status, body: "" }
+    : await answerTo(request, conn, hangup.signal, options);
+  patience = dropAfter(conn, WRITE_MS);
+  await writeAll(conn, responseBytes(response, isHead)).finally(() => patience.cancel());
+  const linger = wait(LINGER_MS);
+  await Promise.race([gone, linger.over]);
+  linger.cancel();
+}
+
+function answerTo(
+  { method, target, fields, body }: HttpRequest,
+  conn: Deno.TcpConn,
   signal: AbortSignal,
-): ApiRequest | undefined {
-  const target = request.url ?? "";
-  if (!target.startsWith("/")) return undefined;
+  { view, policy }: ApiServerOptions,
+): Promise<ApiResponse> {
   const [path, ...query] = target.split("?");
-  const headers: Record<string, string | undefined> = {};
-  for (const [name, value] of Object.entries(request.headers)) {
-    headers[name] = Array.isArray(value) ? value[0] : value;
-  }
-  return {
-    method: request.method ?? "",
+  const request = {
+    method,
     path,
     query: new URLSearchParams(query.join("?")),
-    headers,
-    remote: request.socket.remoteAddress ?? "",
+    headers: Object.fromEntries(fields),
+    remote: conn.remoteAddr.hostname,
     body,
     signal,
   };
+  return answer(request, view, policy);
 }
 
-/** @returns undefined when the body is larger than we take, or never came whole */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const { "content-length": length, "transfer-encoding": encoding } = request.headers;
-  if (encoding === undefined && Number(length ?? 0) === 0) return ""; // Deno 2.4 would wait for its end for ever
-  const chunks: Buffer[] = [];
-  let lengthBytes = 0;
+/** Resolves when the client has closed its side or is gone; what else it sends is not looked at. */
+async function untilGone(conn: Deno.Conn): Promise<void> {
+  const unread = new Uint8Array(1_024);
   try {
-    for await (const chunk of request) {
-      lengthBytes += chunk.length;
-      if (lengthBytes > BODY_MAX_BYTES) return undefined;
-      chunks.push(chunk);
-    }
+    while (await conn.read(unread) !== null);
   } catch {
-    return undefined; // the client hung up in the middle
+    // Gone, or closed by us.
   }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
-function send(request: IncomingMessage, response: ServerResponse, reply: ApiResponse): void {
-  if (response.destroyed) return;
-  response.writeHead(reply.status, headersOf(reply));
-  response.end(request.method === "HEAD" ? undefined : reply.body);
+const REASONS: Record<number, string> = {
+  200: "OK",
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  409: "Conflict",
+  413: "Content Too Large",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  503: "Service Unavailable",
+};
+
+function responseBytes(response: ApiResponse, isHead: boolean): Uint8Array {
+  const { status, body } = response;
+  const fields = Object.entries({
+    ...headersOf(response),
+    "Connection": "close",
+    "Date": new Date().toUTCString(),
+  });
+  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const head = utf8(`HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n${lines}\r\n`);
+  if (isHead) return head;
+  return concat(head, typeof body === "string" ? utf8(body) : body);
+}
+
+/** A wait that may be called off. */
+interface Wait {
+  over: Promise<void>;
+  cancel: () => void;
+}
+
+function wait(timeMs: number): Wait {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, timeMs);
+  return { over: promise, cancel: () => clearTimeout(timer) };
+}
+
+function dropAfter(conn: Deno.Conn, timeMs: number): Pick<Wait, "cancel"> {
+  const timer = setTimeout(() => drop(conn), timeMs);
+  return { cancel: () => clearTimeout(timer) };
+}
+
+/** Closes a connection, also one that is closed already. */
+function drop(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch {
+    // It was.
+  }
 }

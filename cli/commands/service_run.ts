@@ -63,40 +63,29 @@ async function live({ home, port, log, signal }: Life): Promise<void> {
     allowManagementFrom: () => settings.current.allowManagementFrom,
   };
   let server: ApiServer | undefined;
-  let failure: unknown;
-  const openApi = async (view: ServiceView, port: number) => {
-    try {
-      server = await openApiServer({ view, policy, port });
-      const bound = server.port;
-      ifPossible(log, () => writePort(home, bound));
-      ifPossible(log, () => home.write(PID_FILE, String(Deno.pid)));
-      log(`node ${view.status().address} is ready on port ${bound}`);
-    } catch (error) {
-      failure = error;
-      stop.abort();
-    }
+  const openApi = (view: ServiceView, port: number) => {
+    server = openApiServer({ view, policy, port });
+    const bound = server.port;
+    ifPossible(log, () => writePort(home, bound));
+    ifPossible(log, () => home.write(PID_FILE, String(Deno.pid)));
+    log(`node ${view.status().address} is ready on port ${bound}`);
   };
   const { runService } = await import("../engine/control.ts");
-  let opening: Promise<void> | undefined;
   const running = runService({
     home,
     settings,
     port,
-    onReady: (view, ports) => {
-      opening = openApi(view, ports.primary);
-    },
+    onReady: (view, ports) => openApi(view, ports.primary),
     log,
     stop: () => stop.abort(),
     signal: ended,
   });
   try {
     await Promise.race([running, patienceAfter(ended, FORCED_EXIT_MS)]);
-    await opening;
   } finally {
     await server?.close();
     ifPossible(log, () => home.remove(PID_FILE));
   }
-  if (failure !== undefined) throw failure;
 }
 
 /** What helps commands find the service is no reason to be without one: the disk may be full. */

@@ -11,7 +11,8 @@ import { SocketStream } from "./byte_stream.ts";
 import type { Framing } from "./framing.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 import { encodeGreeting, ReferenceFraming } from "./reference_framing.ts";
-import { HEAD_LENGTH_MAX, isUpgraded, parseHead, upgradeRequest } from "./upgrade.ts";
+import { HEAD_LENGTH_MAX, parseHead } from "../http_head.ts";
+import { isUpgraded, upgradeRequest } from "./upgrade.ts";
 import { WebSocketFraming } from "./websocket_framing.ts";
 
 const NONCE_LENGTH = 16;

@@ -13,7 +13,8 @@ import type { Certificate } from "./certificate.ts";
 import type { Framing } from "./framing.ts";
 import { REFERENCE_FIRST_BYTE, ReferenceFraming } from "./reference_framing.ts";
 import type { RelayHub } from "./relay_hub.ts";
-import { answerUpgrade, HEAD_LENGTH_MAX, parseHead } from "./upgrade.ts";
+import { HEAD_LENGTH_MAX, parseHead } from "../http_head.ts";
+import { answerUpgrade } from "./upgrade.ts";
 import { WebSocketFraming } from "./websocket_framing.ts";
 
 const TLS_FIRST_BYTE = 0x16; // a handshake record

@@ -51,7 +51,7 @@ function withService(
       config: { settings: { homeDir: home, listeningOn: ["10.0.0.1/9993"], surfaceAddresses: [] } },
     } as unknown as StatusInfo);
     const policy = { authToken: TOKEN, metricsToken: "m", allowManagementFrom: () => [] };
-    const server = await openApiServer({ view: service, policy, port: 0 });
+    const server = openApiServer({ view: service, policy, port: 0 });
     Deno.writeTextFileSync(`${home}/zerotier-one.port`, String(server.port));
     Deno.writeTextFileSync(`${home}/authtoken.secret`, TOKEN);
     try {

@@ -148,7 +148,11 @@ export class FakeService implements ServiceView {
     return Promise.resolve(this.facts);
   }
 
-  waitNetwork(id: NetworkId, timeoutMs: number): Promise<NetworkWait | undefined> {
+  waitNetwork(
+    id: NetworkId,
+    timeoutMs: number,
+    _signal: AbortSignal,
+  ): Promise<NetworkWait | undefined> {
     this.log.push(`wait ${formatNetworkId(id)} ${timeoutMs}`);
     return Promise.resolve(this.wait);
   }

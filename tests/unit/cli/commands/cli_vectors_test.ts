@@ -48,7 +48,7 @@ interface Lab {
   home: string;
 }
 
-async function makeLab(node: string): Promise<Lab> {
+function makeLab(node: string): Lab {
   const service = new FakeService(jsonOf<StatusInfo>("info -j"));
   if (node === "a") service.networkList = jsonOf<NetworkInfo[]>("listnetworks -j");
   if (node === "c") {
@@ -63,7 +63,7 @@ async function makeLab(node: string): Promise<Lab> {
     service.controllerAnswer = { status: 200, json: parseJson(outputOf("raw controller")) };
   }
   const policy = { authToken: TOKEN, metricsToken: TOKEN, allowManagementFrom: () => [] };
-  const server = await openApiServer({ view: service, policy, port: 0 });
+  const server = openApiServer({ view: service, policy, port: 0 });
   const home = Deno.makeTempDirSync({ prefix: "zt-cli-" });
   Deno.writeTextFileSync(`${home}/zerotier-one.port`, String(server.port));
   Deno.writeTextFileSync(`${home}/authtoken.secret`, `${TOKEN}\n`);
@@ -235,7 +235,7 @@ Deno.test("runZerotierCli() prints what the reference printed, to the byte, with
     for (const entry of ENTRIES) {
       if (entry.argv[0] === "zerotier-idtool") continue;
       const node = entry.node ?? "a";
-      const lab = labs.get(node) ?? await makeLab(node);
+      const lab = labs.get(node) ?? makeLab(node);
       labs.set(node, lab);
       happenBefore(entry, lab);
       check(entry, await runEntry(entry, lab, closedPort));

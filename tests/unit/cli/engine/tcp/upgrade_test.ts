@@ -1,36 +1,14 @@
 import assert from "node:assert/strict";
-import { WireError } from "../../../../../lib/base/errors.ts";
+import { type Head, parseHead } from "../../../../../cli/engine/http_head.ts";
 import {
   answerUpgrade,
-  type Head,
-  HEAD_LENGTH_MAX,
   isUpgraded,
-  parseHead,
   upgradeRequest,
 } from "../../../../../cli/engine/tcp/upgrade.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const nonce = bytes("the sample nonce"); // dGhlIHNhbXBsZSBub25jZQ==, the one of RFC 6455 section 1.3
 const head = (text: string): Head => parseHead(bytes(text))!;
-
-Deno.test("parseHead() reads line, fields and what came behind", () => {
-  const read = head("GET / HTTP/1.1\r\nHost: a\r\nX-Y:  b \r\nHOST: c\r\n\r\nrest");
-  assert.equal(read.line, "GET / HTTP/1.1");
-  assert.deepEqual([...read.fields], [["host", "a, c"], ["x-y", "b"]]);
-  assert.deepEqual(read.rest, bytes("rest"));
-});
-
-Deno.test("parseHead() waits for every truncation, and refuses a long head and nameless fields", () => {
-  const whole = upgradeRequest("44.0.0.1", nonce);
-  for (let length = 0; length < whole.length; length++) {
-    assert.equal(parseHead(whole.subarray(0, length)), undefined);
-  }
-  assert.throws(() => parseHead(new Uint8Array(HEAD_LENGTH_MAX + 1).fill(65)), WireError);
-  const long = `GET / HTTP/1.1\r\nA: ${"b".repeat(HEAD_LENGTH_MAX)}\r\n\r\n`;
-  assert.throws(() => parseHead(bytes(long)), WireError);
-  assert.throws(() => head("GET / HTTP/1.1\r\n: b\r\n\r\n"), WireError);
-  assert.throws(() => head("GET / HTTP/1.1\r\nnonsense\r\n\r\n"), WireError);
-});
 
 Deno.test("answerUpgrade() agrees to our request as RFC 6455 computes it, and the client sees it", () => {
   const request = parseHead(upgradeRequest("[2001:db8::1]", nonce))!;
