@@ -1,7 +1,6 @@
 import { equal, ok } from "node:assert/strict";
 import { AgentClient } from "../../cli/engine/demo/agent_client.ts";
 import { LabNode } from "../../cli/engine/demo/lab_node.ts";
-import type { LabHost } from "../../cli/engine/lab.ts";
 import { formatPrefix, rfc4193, sixPlane } from "../../lib/base/ip.ts";
 import { writeSysctl } from "../../ffi/linux/system.ts";
 import { parseAddress, parseNetworkId } from "../../lib/base/ids.ts";
@@ -12,6 +11,7 @@ import {
   endToEndTest,
   FOLDER,
   joinNetwork,
+  machineState,
   networkOf,
   PROGRAM,
   Stage,
@@ -53,17 +53,6 @@ endToEndTest("IPv6 by 6PLANE and RFC4193 works without configuration", async () 
   }
   await stage.lab.end();
 });
-
-/** Links, addresses and routes of a host, but for what changes by itself: the search for duplicates of an address. */
-function machineState({ settings }: LabHost): string {
-  const plain = (_: string, value: unknown) =>
-    value instanceof Uint8Array ? [...value].join(".") : value;
-  const links = settings.links().map(({ index, name, up, mtu }) => ({ index, name, up, mtu }));
-  const addresses = settings.addresses().map((one) => ({ ...one, tentative: undefined }));
-  const lines = [...links, ...addresses, ...settings.routes()]
-    .map((one) => JSON.stringify(one, plain));
-  return lines.sort().join("\n");
-}
 
 endToEndTest("a member is the way out, the underlay stays, and leaving restores all", async () => {
   // The Internet is one switch; a sits behind a router and reaches it by its default route alone. The server answers

@@ -179,3 +179,14 @@ export async function until(
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
+
+/** Links, addresses and routes of a host, but for what changes by itself: the search for duplicates of an address. */
+export function machineState({ settings }: LabHost): string {
+  const plain = (_: string, value: unknown) =>
+    value instanceof Uint8Array ? [...value].join(".") : value;
+  const links = settings.links().map(({ index, name, up, mtu }) => ({ index, name, up, mtu }));
+  const addresses = settings.addresses().map((one) => ({ ...one, tentative: undefined }));
+  const lines = [...links, ...addresses, ...settings.routes()]
+    .map((one) => JSON.stringify(one, plain));
+  return lines.sort().join("\n");
+}
