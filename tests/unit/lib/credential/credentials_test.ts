@@ -60,7 +60,7 @@ import {
   verifyTag,
 } from "../../../../lib/credential/tag.ts";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
-import { Identity } from "../../../../lib/identity/identity.ts";
+import { Identity, publicKeyHash } from "../../../../lib/identity/identity.ts";
 import { countVectors } from "../../../vectors/count.ts";
 import { type CredentialVector, vl2 } from "../../../vectors/vl2.ts";
 
@@ -73,6 +73,13 @@ const networkId = parseNetworkId(vl2.networkId)!;
 const timestampMs = parseInt(vl2.timestamp, 16);
 const all: PublicKeyOf = (address) =>
   Object.values(identities).find((identity) => identity.address === address)?.publicKey;
+
+Deno.test("publicKeyHash() is the recorded one", () => {
+  for (const [name, { publicKeyHashSha384 }] of Object.entries(vl2.identities)) {
+    assert.equal(toHex(publicKeyHash(primitives, identities[name])), publicKeyHashSha384, name);
+  }
+  countVectors("vl2.json: identities", Object.keys(vl2.identities).length);
+});
 const nobody: PublicKeyOf = () => undefined;
 
 /** What every credential of a vector can be asked. */
