@@ -20,7 +20,7 @@ export interface AgentTasks {
     in: { port: number; token: string; method: string; path: string; body?: string };
     out: { status: number; text: string };
   };
-  /** Begins to answer datagrams with themselves and streams with a summary of what came. */
+  /** Begins to answer datagrams of both families with themselves, and streams with a summary of what came. */
   serve: { in: { port: number }; out: Record<string, never> };
   /** Sends datagrams one after the other and waits for each to come back. */
   ping: {
@@ -33,6 +33,8 @@ export interface AgentTasks {
       intervalMs: number;
       /** Ends as soon as one came back. */
       untilFirst?: boolean;
+      /** Own address to send from, instead of the one the system chooses. */
+      from?: string;
     };
     out: { sent: number; rttsMs: number[]; totalMs: number };
   };
@@ -43,9 +45,9 @@ export interface AgentTasks {
   };
 }
 
-/** Echo of datagrams as they are. */
+/** Echo of datagrams of one family as they are. */
 function serveDatagrams(type: "udp4" | "udp6", port: number): Promise<void> {
-  const socket = createSocket({ type, reuseAddr: true, ipv6Only: true });
+  const socket = createSocket({ type, reuseAddr: true, ipv6Only: type === "udp6" });
   socket.on("message", (bytes, from) => socket.send(bytes, from.port, from.address));
   return new Promise((resolve) =>
     socket.bind(port, () => {
@@ -63,9 +65,9 @@ function growBuffers(socket: Socket): void {
   }
 }
 
-/** First byte 1: hash what comes. At the end of the stream: one JSON line with what came. */
+/** Of both families. First byte 1: hash what comes. At the end of the stream: one JSON line with what came. */
 async function serveStreams(port: number): Promise<void> {
-  for await (const connection of Deno.listen({ port })) void takeStream(connection);
+  for await (const connection of Deno.listen({ hostname: "::", port })) void takeStream(connection);
 }
 
 async function takeStream(connection: Deno.TcpConn): Promise<void> {
@@ -102,7 +104,7 @@ async function ping(task: AgentTasks["ping"]["in"]): Promise<AgentTasks["ping"][
     if (task.untilFirst || rttsMs.length === task.count) done();
   });
   socket.on("error", () => {});
-  await new Promise<void>((resolve) => socket.bind(0, resolve));
+  await new Promise<void>((resolve) => socket.bind(0, task.from, resolve));
   growBuffers(socket);
   let sent = 0;
   const timer = setInterval(() => {
@@ -169,11 +171,11 @@ function http(task: AgentTasks["http"]["in"]): Promise<AgentTasks["http"]["out"]
   });
 }
 
-let serving = false;
+const serving = new Set<number>();
 
 async function serve({ port }: AgentTasks["serve"]["in"]): Promise<Record<string, never>> {
-  if (serving) return {};
-  serving = true;
+  if (serving.has(port)) return {};
+  serving.add(port);
   await serveDatagrams("udp4", port);
   await serveDatagrams("udp6", port);
   void serveStreams(port);

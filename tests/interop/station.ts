@@ -15,7 +15,8 @@ export type Kind = "zt" | "reference";
 
 const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
 const PORT = 9993;
-const SERVE_PORT = 7_700; // where agents answer
+/** Where agents answer. */
+export const SERVE_PORT = 7_700;
 /** A reference needs 5 s to be online; the rest is for a machine that is busy with other things. */
 export const PATIENCE_MS = 60_000;
 const POLL_MS = 50;
@@ -209,16 +210,16 @@ export class Station {
   }
 
   /** Whether a datagram comes back within a moment. */
-  async reaches(ip: string, patienceMs = 2_000): Promise<boolean> {
+  async reaches(ip: string, patienceMs = 2_000, port = SERVE_PORT): Promise<boolean> {
     const count = patienceMs / POLL_MS;
-    const { rttsMs } = await this.#ping(ip, 64, count, true);
+    const { rttsMs } = await this.#ping(ip, 64, count, true, port);
     return rttsMs.length > 0;
   }
 
   /** Waits until datagrams come back. @returns milliseconds it took */
-  async untilReaches(ip: string): Promise<number> {
-    const { rttsMs, totalMs } = await this.#ping(ip, 64, PATIENCE_MS / POLL_MS, true);
-    assert(rttsMs.length > 0, `${this.name} never reaches ${ip}`);
+  async untilReaches(ip: string, port = SERVE_PORT): Promise<number> {
+    const { rttsMs, totalMs } = await this.#ping(ip, 64, PATIENCE_MS / POLL_MS, true, port);
+    assert(rttsMs.length > 0, `${this.name} never reaches ${ip} port ${port}`);
     return totalMs;
   }
 
@@ -229,8 +230,8 @@ export class Station {
     return rttsMs.sort((a, b) => a - b);
   }
 
-  #ping(ip: string, sizeBytes: number, count: number, untilFirst: boolean) {
-    const task = { ip, port: SERVE_PORT, sizeBytes, count, intervalMs: POLL_MS, untilFirst };
+  #ping(ip: string, sizeBytes: number, count: number, untilFirst: boolean, port = SERVE_PORT) {
+    const task = { ip, port, sizeBytes, count, intervalMs: POLL_MS, untilFirst };
     return this.agent.ask("ping", task);
   }
 
