@@ -126,13 +126,18 @@ export async function startPlanet(stage: Stage, names: readonly string[]): Promi
   return { stage, root, members, world };
 }
 
-/** `zt planet create` with the root's addresses. @returns what `zt planet use` takes */
-export async function createPlanet(stage: Stage, root: LabNode): Promise<string> {
+/** `zt planet create` with the root's addresses and those listed. @returns what `zt planet use` takes */
+export async function createPlanet(
+  stage: Stage,
+  root: LabNode,
+  ...listed: string[]
+): Promise<string> {
   const port = stage.lan.ports.find(({ host }) => host === root.host)!;
   const ips = port.addresses.map(({ ip }) =>
     ip.length === 4 ? stage.lan.ipv4(root.host) : stage.lan.ipv6(root.host)
   );
-  const endpoints = ips.flatMap((ip) => ["--endpoint", `${ip}/9993`]);
+  const endpoints = [...ips.map((ip) => `${ip}/9993`), ...listed]
+    .flatMap((endpoint) => ["--endpoint", endpoint]);
   return (await root.ask<{ world: string }>("planet", "create", ...endpoints)).world;
 }
 

@@ -41,9 +41,9 @@ class Scene {
     this.root = this.stage.node("root");
   }
 
-  /** Makes the planet and starts the root. */
-  async start(settings: Record<string, unknown> = {}): Promise<void> {
-    this.world = await createPlanet(this.stage, this.root);
+  /** Makes the planet and starts the root. @param listed More endpoints of the root */
+  async start(settings: Record<string, unknown> = {}, ...listed: string[]): Promise<void> {
+    this.world = await createPlanet(this.stage, this.root, ...listed);
     configure(this.root, settings);
     const root = this.root.start();
     await root.waitFor(/^relaying for nodes without UDP on TCP port \d+$/, 20_000);
@@ -191,6 +191,20 @@ endToEndTest("UDP blocked where there is only IPv6: online over TCP", async () =
   match((await tcpOf(node)).relay!, /^2a00:1::1\/443 /);
   await scene.stage.lab.end();
 });
+
+endToEndTest(
+  "UDP blocked: a relay at another port is found where the planet lists it",
+  async () => {
+    const scene = new Scene("udp-blocked-port", { ipv6: null });
+    await scene.start({ tcpRelayPort: 8_443 }, "44.1.1.1/8443");
+    const node = await scene.add("a");
+    scene.firewall.block(true);
+    const onlineMs = await node.start().online();
+    ok(onlineMs < MUST_MS, `start to online took ${Math.round(onlineMs)} ms`);
+    match((await tcpOf(node)).relay!, /^44\.1\.1\.1\/8443 /);
+    await scene.stage.lab.end();
+  },
+);
 
 endToEndTest(
   "forceTcpRelay and tcpFallbackRelay: no UDP at all, the reference's framing",

@@ -2,8 +2,8 @@
  * TCP where UDP is blocked: as a node, a tunnel to a root's relay while no root answers by UDP; as a root, the relay. For the
  * node both are sockets like any other; path choice, probing, keepalive and the way back to UDP are its own.
  *
- * Without a relay configured the roots' own addresses are tried, TCP port 443, first TLS with a WebSocket inside and then the
- * reference's framing, for both pass where the other is stopped.
+ * Without a relay configured the roots' own addresses are tried, TCP port 443 and what other ports the planet lists for them,
+ * first TLS with a WebSocket inside and then the reference's framing, for both pass where the other is stopped.
  *
  * Source: spec 03 sections 21 and 28 item 16.
  * @module
@@ -31,6 +31,8 @@ import type { UnderlayRoutes } from "./underlay_routes.ts";
 
 /** Where roots offer their relay: the one port nearly every firewall lets out. */
 export const RELAY_PORT = 443;
+/** A port of roots where no relay is looked for, though planets list it: TCP there is their local API. */
+const NODE_PORT = 9_993;
 const LISTEN_RETRY_TICKS = 60; // a port that was taken or not allowed is tried again so often
 const SWEEP_TICKS = 5;
 const SERIAL_LENGTH = 8;
@@ -63,6 +65,7 @@ export class TcpTunnels {
   #listener: RelayListener | undefined;
   #listenPort: number | undefined; // the setting it was opened, or refused, with
   #ticks = 0;
+  #attempts = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -205,14 +208,23 @@ export class TcpTunnels {
       ];
     }
     const { upstreams } = this.#options.node.vl1;
-    const found = new Map<string, Endpoint>();
+    const usual = new Map<string, Endpoint>();
+    const others = new Map<string, Endpoint>();
     for (const address of upstreams.addresses) {
-      for (const { ip } of upstreams.endpointsOf(address) ?? []) {
-        found.set(formatIp(ip), { ip, port: RELAY_PORT });
+      for (const endpoint of upstreams.endpointsOf(address) ?? []) {
+        const { ip, port } = endpoint;
+        usual.set(formatIp(ip), { ip, port: RELAY_PORT });
+        if (port !== RELAY_PORT && port !== NODE_PORT) {
+          others.set(formatEndpoint(endpoint), endpoint);
+        }
       }
     }
-    const endpoints = shuffled([...found.values()], this.#options.random);
-    return endpoints.flatMap((endpoint) => [
+    const ports = [usual, others].map((found) =>
+      shuffled([...found.values()], this.#options.random)
+    );
+    // An attempt has room for so many only: where there are more, each kind is first in its turn.
+    if (this.#attempts++ % 2 === 1) ports.reverse();
+    return ports.flat().flatMap((endpoint) => [
       { endpoint, protocol: "websocket" as const },
       { endpoint, protocol: "reference" as const },
     ]);
