@@ -31,18 +31,20 @@ export const names = command("names [network]", "The names of the members of net
   });
 
 function namesText(network: NamesInfo): string {
-  const { nwid, domains, onDemand } = network;
+  const { nwid, domains, members, onDemand } = network;
   if (domains.length === 0) {
     return `${nwid}: ${network.trouble ?? "its controller hands out no names"}\n`;
   }
   const [domain] = domains;
-  const rows = network.members.map(({ name, address, ips }) => [
+  const rows = members.map(({ name, address, ips }) => [
     `${name}.${domain}`,
     address,
     ips.join(", ") || "-",
   ]);
-  const others = onDemand ? "and others, which the controller is asked for\n" : "";
-  return `${nwid}: ${serverText(network)}\n${table(rows)}${others}`;
+  const others = members.length > 0
+    ? "and others, which the controller is asked for\n"
+    : "there are too many to list, and the controller, which knows them, has not joined\n";
+  return `${nwid}: ${serverText(network)}\n${table(rows)}${onDemand ? others : ""}`;
 }
 
 function serverText({ server, trouble, askedBy }: NamesInfo): string {

@@ -132,6 +132,35 @@ endToEndTest(
   },
 );
 
+endToEndTest(
+  "names are known after a start without root and controller, and over IPv6 alone",
+  async () => {
+    const stage = new Stage("again", ["root", "a"]);
+    const { root, world } = await startPlanet(stage, ["root"]);
+    const a = stage.node("a");
+    await a.do("planet", "use", world);
+    let service = a.start();
+    await service.online();
+    const modes = 'v6AssignMode={"rfc4193":true}';
+    const id = await createNetwork(root, "--public", "names=true", "name=six", modes);
+    const ip = await joinNetwork(a, id);
+    await answering(a, id, 1);
+    await service.stop();
+    await root.do("service", "--stop");
+    service = a.start();
+    await service.ready();
+    const { server } = await answering(a, id, 1);
+    equal(server, ip);
+    const ofA = await addressOf(a);
+    deepEqual(await ask(stage, "a", ip, `AAAA:${ofA}.six.zt`, `A:${ofA}.six.zt`, pointer(ip)), [
+      [ip],
+      NOBODY,
+      [`${ofA}.six.zt`],
+    ]);
+    await stage.lab.end();
+  },
+);
+
 endToEndTest("a server that has port 53 keeps it", async () => {
   const stage = new Stage("taken", ["root", "a"]);
   const { root, members: [a] } = await startPlanet(stage, ["root", "a"]);

@@ -402,6 +402,7 @@ Deno.test("names says what members are called, who answers and who asks", () =>
       { ...office, ...empty, nwid: "8056c2e21c000002", domains: [] },
       { ...office, ...empty, nwid: "8056c2e21c000003", trouble: "port 53 is taken" },
       { ...office, nwid: "8056c2e21c000004", askedBy: null, onDemand: true, members: [] },
+      { ...office, nwid: "8056c2e21c000005", onDemand: true },
     ];
     assert.equal(
       (await names(ID)).out,
@@ -414,6 +415,10 @@ Deno.test("names says what members are called, who answers and who asks", () =>
       "8056c2e21c000002: its controller hands out no names\n" +
         "8056c2e21c000003: names are not answered: port 53 is taken\n" +
         "8056c2e21c000004: names are answered at 10.1.0.2, which nothing on this machine asks by itself\n" +
+        "there are too many to list, and the controller, which knows them, has not joined\n" +
+        "8056c2e21c000005: names are answered at 10.1.0.2, asked by systemd-resolved\n" +
+        "nas.office.zt         a0b1c2d3e4  10.1.0.9, fd00::9\n" +
+        "a0b1c2d3e5.office.zt  a0b1c2d3e5  -\n" +
         "and others, which the controller is asked for\n",
     );
     const unknown = await names("8056c2e21c000009");
