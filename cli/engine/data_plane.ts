@@ -36,6 +36,7 @@ import {
   TAP_HEADERS,
   TAP_JOINS_UDP,
   TRAFFIC_DIRECT,
+  TRAFFIC_RECEIVED_AT,
   TRAFFIC_RELAYED,
 } from "../../lib/dataplane/records.ts";
 import { Stat, statsMemory } from "../../lib/dataplane/stats.ts";
@@ -401,6 +402,7 @@ export class DataPlane implements PacketMover {
       direct: known ? { socket, from: this.#endpointOf(ring, at, port) } : undefined,
       relayed: (flags & TRAFFIC_RELAYED) !== 0,
       packetsOut: recordValue(view, at),
+      packetsIn: view.getUint32(at + TRAFFIC_RECEIVED_AT, true),
     });
   }
 

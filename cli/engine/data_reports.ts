@@ -12,6 +12,7 @@ import {
   RELAYED_LENGTH,
   TRAFFIC_DIRECT,
   TRAFFIC_LENGTH,
+  TRAFFIC_RECEIVED_AT,
   TRAFFIC_RELAYED,
 } from "../../lib/dataplane/records.ts";
 import type { Endpoints } from "./data_endpoints.ts";
@@ -25,6 +26,7 @@ interface SessionReport {
   direct: number;
   relayed: number;
   sent: number;
+  delivered: number;
 }
 
 /** What control was last told of a flow. */
@@ -56,7 +58,7 @@ export class DataReports {
 
   addSession(slot: number): void {
     this.removeSession(slot);
-    this.#sessions.push({ slot, direct: 0, relayed: 0, sent: 0 });
+    this.#sessions.push({ slot, direct: 0, relayed: 0, sent: 0, delivered: 0 });
   }
 
   removeSession(slot: number): void {
@@ -113,6 +115,7 @@ export class DataReports {
     const direct = plane.sessions.directTick(slot);
     const relayed = plane.sessions.relayedTick(slot);
     const sent = plane.sent(slot);
+    const delivered = plane.delivered(slot); // whatever came has moved a tick too
     const cameDirect = direct !== report.direct;
     const cameRelayed = relayed !== report.relayed;
     if (!cameDirect && !cameRelayed && sent === report.sent) return true;
@@ -121,11 +124,13 @@ export class DataReports {
     const flags = (cameDirect ? TRAFFIC_DIRECT : 0) | (cameRelayed ? TRAFFIC_RELAYED : 0);
     putRecord(ring.view, record, RecordKind.TRAFFIC, slot, sent - report.sent, flags);
     ring.view.setUint32(record + RECORD_HEADER_LENGTH, NO_SOCKET, true);
+    ring.view.setUint32(record + TRAFFIC_RECEIVED_AT, delivered - report.delivered, true);
     if (cameDirect) endpoints.put(ring.view, record, plane.sessions.pathTag(slot));
     ring.commit();
     report.direct = direct;
     report.relayed = relayed;
     report.sent = sent;
+    report.delivered = delivered;
     return true;
   }
 }

@@ -142,7 +142,7 @@ function networkFamilies({ networks }: Node): string[] {
     family(
       "zt_network_packets",
       "counter",
-      "number of incoming/outgoing packets per network; frames the data Worker received are in zt_packet only",
+      "number of incoming/outgoing packets per network; of a peer on several networks, frames of the data Worker are not told apart",
       packets,
     ),
   ];
@@ -172,7 +172,7 @@ function peerFamilies(peers: readonly Peer[]): string[] {
     family(
       "zt_peer_packets",
       "counter",
-      "number of packets to/from a peer; frames the data Worker received are in zt_packet only",
+      "number of packets to/from a peer",
       all.flatMap(({ peer, label }) =>
         directions(
           (direction) => `direction="${direction}",${label}`,

@@ -13,6 +13,8 @@ export interface Traffic {
   readonly direct?: { readonly socket: number; readonly from: Endpoint };
   readonly relayed: boolean;
   readonly packetsOut: number;
+  /** Frames delivered. */
+  readonly packetsIn: number;
 }
 
 /** What a packet mover has to tell. Byte arrays are lent: read during the call, copy what must stay. */

@@ -159,6 +159,7 @@ export class Plane {
   #copying = false; // something that is broadcast is to be sent
   readonly #addresses: (Address | undefined)[] = [];
   readonly #sentPackets = new Float64Array(SESSIONS_MAX);
+  readonly #deliveredFrames = new Float64Array(SESSIONS_MAX);
   readonly #vnet: (number | undefined)[] = []; // bytes of virtio header, by port
   #vnetOut = 0;
   #tick = 0;
@@ -201,6 +202,7 @@ export class Plane {
         this.sessions.set(record.slot, record.address, record.key);
         this.#addresses[record.slot] = record.address;
         this.#sentPackets[record.slot] = 0;
+        this.#deliveredFrames[record.slot] = 0;
         return;
       case "no-session":
         this.sessions.remove(record.slot);
@@ -305,6 +307,11 @@ export class Plane {
   /** Packets sealed for a session since it was set. */
   sent(session: number): number {
     return this.#sentPackets[session];
+  }
+
+  /** Frames of a session delivered since it was set. */
+  delivered(session: number): number {
+    return this.#deliveredFrames[session];
   }
 
   /**
@@ -592,6 +599,7 @@ export class Plane {
         return;
       }
     }
+    this.#deliveredFrames[member.session]++;
     if (this.#kernel.deliver(at, length, etherType, macs, network.port) === FULL) {
       this.#flushFrames();
       this.#kernel.deliver(at, length, etherType, macs, network.port);

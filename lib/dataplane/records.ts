@@ -10,7 +10,8 @@
  *     8       4       descriptor, in ADD records; ticket, in REMOVE and REMOVED; packets sent, in TRAFFIC,
  *                     or passed on, in RELAYED
  *     12      16      IP, network byte order
- *     28      n       packet or frame; a table record; in IDS what `packetIdState()` makes; in TRAFFIC socket (4) and port (2) of the last direct packet; in RELAYED bytes (8, f64)
+ *     28      n       packet or frame; a table record; in IDS what `packetIdState()` makes; in TRAFFIC socket (4) and port (2) of the
+ *                     last direct packet, nothing (2), frames received (4); in RELAYED bytes (8, f64)
  *
  * Numbers are little-endian: both ends are on one machine. ADD, REMOVE, STOP, SEND and WRITE go to the Worker; the rest
  * comes from it.
@@ -64,13 +65,15 @@ export const TAP_JOINS_UDP = 2;
 export const TRAFFIC_DIRECT = 1;
 export const TRAFFIC_RELAYED = 2;
 /** Bytes behind the header of TRAFFIC. */
-export const TRAFFIC_LENGTH = 8;
+export const TRAFFIC_LENGTH = 12;
 /** Bytes behind the header of RELAYED. */
 export const RELAYED_LENGTH = 8;
 /** In TRAFFIC: the endpoint is not known any more. */
 export const NO_SOCKET = 0xffff_ffff;
 
 export const RECORD_HEADER_LENGTH = 28;
+/** Where TRAFFIC says how many frames came in. */
+export const TRAFFIC_RECEIVED_AT = RECORD_HEADER_LENGTH + 8;
 export const RECORD_IP_AT = 12;
 
 /** Most bytes a packet or frame has: an IPv6 path MTU of 10,000 with headers, rounded up. */

@@ -51,6 +51,7 @@ export type Input =
     direct?: { socket: SocketId; from: Endpoint }; // something came straight from the peer, by this path
     relayed: boolean; // something came through a relay
     packetsOut: number;
+    packetsIn: number; // frames delivered
   }
   | { kind: "relayed"; flow: number; packets: number; bytes: number } // datagrams of others it passed on
   | { kind: "plane-reset" } // the data plane has empty tables

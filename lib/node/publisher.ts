@@ -331,7 +331,7 @@ export class Publisher {
     if (report.relayed && route) {
       this.node.received({ peer, path: route.via.path, hops: 1, verb: Verb.FRAME }, true);
     }
-    this.#countOut(session, report.packetsOut);
+    this.#count(session, report.packetsOut, report.packetsIn);
     if (report.packetsOut > 0 && route) {
       // Which of a bond's paths it was is not told: all of them are to be heard of.
       const carriers = session.bond?.inUse.map(({ path }) => path) ?? [route.via];
@@ -345,10 +345,14 @@ export class Publisher {
   }
 
   /** Reports do not say of which network the frames were: known only while there is one. */
-  #countOut({ peer, members }: Session, count: number): void {
-    peer.packetsOut += count;
+  #count({ peer, members }: Session, out: number, into: number): void {
+    peer.packetsOut += out;
+    peer.packetsIn += into;
     if (members.size !== 1) return;
-    for (const { network } of members.values()) network.counts.sentAccepted += count;
+    for (const { network: { counts } } of members.values()) {
+      counts.sentAccepted += out;
+      counts.receivedAccepted += into;
+    }
   }
 
   /** The data plane lost its tables: tell it everything again. */

@@ -32,6 +32,8 @@ export class Station {
   readonly failures: Error[] = [];
   /** Frames of programs that left the Worker for control: not the system's own, for groups and neighbours. */
   escaped = 0;
+  /** Packets sent and frames received, as far as reported. */
+  readonly traffic = { out: 0, in: 0 };
   readonly #namespace = Namespace.create();
   readonly #settings: LinuxSettings;
   readonly #tap: Tap;
@@ -55,6 +57,10 @@ export class Station {
       onFrame: (_tap, bytes) => {
         if (isUnicastIpv4(bytes)) this.escaped++;
         for (const other of this.#others) other.#write(bytes.slice());
+      },
+      onTraffic: ({ packetsOut, packetsIn }) => {
+        this.traffic.out += packetsOut;
+        this.traffic.in += packetsIn;
       },
       onReset: () => this.#tell(),
       onRestart: (reason) => this.restarts.push(reason),

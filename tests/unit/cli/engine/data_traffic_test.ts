@@ -32,6 +32,8 @@ tapTest("frames of members go from TAP to TAP without control", async () => {
   });
   deepEqual(got, Array.from({ length: 200 }, (_, i) => i));
   equal(alice.escaped + bob.escaped, before);
+  await until("both reports of all of them", () => alice.traffic.out === bob.traffic.in);
+  ok(bob.traffic.in >= 200 && alice.traffic.in === bob.traffic.out);
   equal(alice.plane.stats[Stat.DROPPED_RULES] + bob.plane.stats[Stat.DROPPED_UNAUTHENTIC], 0);
   await alice.close();
   await bob.close();

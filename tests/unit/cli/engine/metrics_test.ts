@@ -217,16 +217,20 @@ Deno.test("renderMetrics() counts what the data Worker reports of a peer on one 
     sendFrame(bench, bob, alice);
   }
   const before = alice.vl1.peers.get(BOB.address)!.packetsOut;
-  const { sentAccepted } = alice.networks.find(NETWORK)!.counts;
+  const { packetsIn } = alice.vl1.peers.get(BOB.address)!;
+  const { sentAccepted, receivedAccepted } = alice.networks.find(NETWORK)!.counts;
   bench.hand(alice, {
     kind: "traffic",
     session: 0,
     relayed: false,
     direct: undefined,
     packetsOut: 9,
+    packetsIn: 5,
   });
   assert.equal(alice.vl1.peers.get(BOB.address)!.packetsOut, before + 9);
+  assert.equal(alice.vl1.peers.get(BOB.address)!.packetsIn, packetsIn + 5);
   assert.equal(alice.networks.find(NETWORK)!.counts.sentAccepted, sentAccepted + 9);
+  assert.equal(alice.networks.find(NETWORK)!.counts.receivedAccepted, receivedAccepted + 5);
 });
 
 Deno.test("renderMetrics() counts a controller's networks, members, requests, changes and reads", () => {

@@ -328,6 +328,7 @@ Deno.test("a session says by which path and when it was heard, direct and relaye
   deepEqual([sessions.directTick(0), sessions.pathTag(0)], [5_000, 6]);
   deepEqual([sessions.packets(0), sessions.bytes(0)], [2, 2 * direct.length]);
   deepEqual([alice.plane.sent(0), bob.plane.sent(0)], [1, 0]);
+  deepEqual([alice.plane.delivered(0), bob.plane.delivered(0)], [0, 1]); // the copy was none of it
 });
 
 Deno.test("tables change between batches: a new configuration moves its members to new rules and another port", () => {

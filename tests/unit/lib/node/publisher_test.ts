@@ -116,6 +116,7 @@ class Scene {
       session: 0,
       relayed: false,
       packetsOut: 0,
+      packetsIn: 0,
       ...rest,
       direct: from && { socket: 1, from },
     });
