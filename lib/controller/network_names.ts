@@ -5,8 +5,8 @@
  * that a new member never takes a name over; the others' names end in their addresses. Nobody has another's address for a
  * name. Members that are not authorized have none.
  *
- * In a network of more than {@linkcode LISTED_NAMES_MAX} members nobody is told them all but the controller's own node,
- * which, being a member, answers the others one by one.
+ * In a network of more than {@linkcode LISTED_NAMES_MAX} members, or with more than a list holds, nobody is told them all but
+ * the controller's own node, which, being a member, answers the others one by one.
  * @module
  */
 import { Reader } from "../base/bytes.ts";
@@ -43,11 +43,11 @@ export function namesOf(
   { own, primitives }: { own: Address; primitives: Primitives },
 ): NetworkNames | undefined {
   if (!network.names) return undefined;
-  const named = nameAll(network, oldest(members));
+  const { named, isCut } = nameAll(network, oldest(members));
   const all = listOf(named, false, primitives);
   const ofController = named.filter(({ address }) => address === own);
-  const listed = named.length > LISTED_NAMES_MAX ? listOf(ofController, true, primitives) : all;
-  return { listed, all };
+  const isLarge = isCut || named.length > LISTED_NAMES_MAX;
+  return { listed: isLarge ? listOf(ofController, true, primitives) : all, all };
 }
 
 /** Authorized members, oldest records first: as many as may have names. */
@@ -63,7 +63,11 @@ function oldest(members: Iterable<Entry>): Entry[] {
   return found.slice(0, NAMED_MEMBERS_MAX);
 }
 
-function nameAll(network: CompiledNetwork, members: readonly Entry[]): MemberName[] {
+/** As many as one list holds. */
+function nameAll(
+  network: CompiledNetwork,
+  members: readonly Entry[],
+): { named: MemberName[]; isCut: boolean } {
   const taken = new Set<string>();
   const named: MemberName[] = [];
   let lengthBytes = 1;
@@ -77,10 +81,10 @@ function nameAll(network: CompiledNetwork, members: readonly Entry[]): MemberNam
       noAutoAssign: toBoolean(record.noAutoAssignIps, false),
     });
     lengthBytes += lengthOf(label, ips);
-    if (lengthBytes > NAMES_LENGTH_MAX) break;
+    if (lengthBytes > NAMES_LENGTH_MAX) return { named, isCut: true };
     named.push({ address, label, ips });
   }
-  return named;
+  return { named, isCut: false };
 }
 
 function lengthOf(label: string, ips: readonly Ip[]): number {

@@ -98,13 +98,17 @@ Deno.test("Controller lists no member that is not authorized, also not one put o
 });
 
 /** A controller that was started on these members: label wanted and address, oldest first. */
-function started(named: readonly (readonly [name: string, address: number])[]): Harness {
+function started(
+  named: readonly (readonly [name: string, address: number])[],
+  fields: JsonObject = {},
+): Harness {
   const ids = { id: NETWORK, nwid: NETWORK };
+  const routes = [{ target: "10.0.0.0/24" }];
   return new Harness({
-    networks: [{ ...ids, objtype: "network", private: false, names: true }],
+    networks: [{ ...ids, objtype: "network", private: false, names: true, routes }],
     members: named.map(([name, number], index): JsonObject => {
       const address = formatAddress(number as Address);
-      const record = { address, name, authorized: true, creationTime: index + 1 };
+      const record = { address, name, authorized: true, creationTime: index + 1, ...fields };
       return { ...ids, id: address, objtype: "member", ...record };
     }),
   });
@@ -203,9 +207,12 @@ Deno.test("Controller keeps a list within its bounds, however many members and h
     Array.from({ length: NAMED_MEMBERS_MAX + 10 }, (_, i) => ["", address(i)] as const),
   );
   assert.equal(namesOf(many, OWN)!.length, NAMED_MEMBERS_MAX);
+  const wide = { ipAssignments: Array.from({ length: 32 }, (_, i) => `10.0.0.${i}`) };
   const long = started(
-    Array.from({ length: NAMED_MEMBERS_MAX }, (_, i) => [`${i} ${"x".repeat(60)}`, address(i)]),
+    Array.from({ length: LISTED_NAMES_MAX }, (_, i) => [`${i} ${"x".repeat(60)}`, address(i)]),
+    wide,
   );
   const { length } = encodeNames(namesOf(long, OWN)!, false);
-  assert.ok(length <= NAMES_LENGTH_MAX && length > NAMES_LENGTH_MAX - 100, `${length} bytes`);
+  assert.equal(configOf(long.request(NETWORK, ALICE, ASKING)).names!.onDemand, true);
+  assert.ok(length <= NAMES_LENGTH_MAX && length > NAMES_LENGTH_MAX - 250, `${length} bytes`);
 });
