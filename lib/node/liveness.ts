@@ -16,6 +16,7 @@ import type { Vl1 } from "./vl1.ts";
 const SUSPECT_PROBE_MS = 500;
 const KEEPALIVE_MS = 15_000; // UDP mappings of common NATs last 30 s or more; reference 14 to 19 s
 const UPSTREAM_KEEPALIVE_MS = 20_000; // each root must hear us well before its NAT mapping goes (item 4)
+const UPSTREAM_KEEPALIVE_MIN_MS = 5_000; // heard so shortly ago, it can wait until the next turn
 const HELLO_MS = 60_000; // versions, worlds and surfaces; reference PEER_PING
 const ROOT_HELLO_MS = 120_000; // the same at roots, where keepalive is ECHO
 const SEED_HELLO_MS = 5_000; // asking for a moon, until it is here; the reference asks every 30 s
@@ -157,7 +158,10 @@ export class Liveness {
     const idleMs = isUpstream ? UPSTREAM_KEEPALIVE_MS : KEEPALIVE_MS;
     const everyMs = peer.bond ? monitorMs(peer.bond.policy) : idleMs;
     const helloEveryMs = isUpstream ? ROOT_HELLO_MS : HELLO_MS;
-    const dueMs = Math.min(path.lastInMs, path.lastOutMs) + everyMs;
+    const lastMs = Math.min(path.lastInMs, path.lastOutMs);
+    const dueMs = isUpstream && everyMs === idleMs
+      ? this.#slotAfter(peer, lastMs + UPSTREAM_KEEPALIVE_MIN_MS)
+      : lastMs + everyMs;
     const helloDueMs = peer.lastHelloSentMs + helloEveryMs;
     const isBest = peer.best(nowMs) === path;
     if (isBest && nowMs >= helloDueMs) {
@@ -169,6 +173,18 @@ export class Liveness {
       return nowMs + peer.probeTimeoutMs(path);
     }
     return isBest ? Math.min(dueMs, helloDueMs) : dueMs;
+  }
+
+  /**
+   * Upstreams are asked one after the other, evenly apart: so whatever stops them all is noticed in a fraction of the time
+   * each is asked in. Where in time is the node's own, or those that were switched on together would ask together.
+   */
+  #slotAfter(peer: Peer, afterMs: number): number {
+    const { addresses } = this.vl1.upstreams;
+    const share = addresses.indexOf(peer.address) / addresses.length;
+    const slotMs = this.vl1.address % UPSTREAM_KEEPALIVE_MS + share * UPSTREAM_KEEPALIVE_MS;
+    const turns = Math.ceil((afterMs - slotMs) / UPSTREAM_KEEPALIVE_MS);
+    return slotMs + turns * UPSTREAM_KEEPALIVE_MS;
   }
 
   /** Whether a path is worth keeping: the best one, and a spare of each family; in a bond whatever it may use. */

@@ -497,18 +497,25 @@ export class Node implements Machine {
     }
   }
 
-  /** A direct path just stopped answering: tell the peer by the relay where we are. */
-  #suspect(peer: Peer): void {
+  /** What stopped one path may have stopped them all: or each would be found out only in its turn. */
+  #checkPaths(peer: Peer): void {
     const { nowMs } = this.vl1;
-    peer.bond?.update(nowMs);
-    // What stopped one path may have stopped them all: or each would be found out only in its turn.
     for (const path of peer.paths) {
       const silent = nowMs - path.lastInMs >= DOUBT_SILENT_MS;
       if (silent && !isSuspect(path) && path.probeSentMs === undefined) {
         this.contact.probe(peer, path.path);
       }
     }
+  }
+
+  /** A direct path just stopped answering: tell the peer by the relay where we are. */
+  #suspect(peer: Peer): void {
+    const { nowMs } = this.vl1;
+    peer.bond?.update(nowMs);
+    this.#checkPaths(peer);
     if (this.vl1.upstreams.isUpstream(peer.address)) {
+      // Nor does a firewall that stops UDP stop it to one root only.
+      for (const other of this.vl1.upstreams.peers()) this.#checkPaths(other);
       this.#upstreamChanged(peer);
       this.beacons.consider();
     }

@@ -132,6 +132,26 @@ simTest("a relayed pair survives the death of its root", { seeds: SEEDS }, (worl
   assert.ok(worstMs < 5_000);
 });
 
+simTest("an idle node notices soon that no root hears it any more", { seeds: SEEDS }, (world) => {
+  for (let i = 0; i < 4; i++) world.addRoot();
+  const node = world.addNode({ place: "pr" });
+  let worstMs = 0;
+  // At moments spread over what is between two keepalives.
+  for (let trial = 0; trial < 8; trial++) {
+    world.run(60_000 + 2_700 * trial);
+    const heal = world.partition([node], world.roots);
+    const cutMs = world.nowMs;
+    world.runUntil(() => !node.node.vl1.upstreams.isReachedBy(() => true), {
+      withinMs: 60_000,
+      what: "it notices",
+    });
+    worstMs = Math.max(worstMs, world.nowMs - cutMs);
+    heal();
+  }
+  measured("UDP lost while idle, four roots: noticed", worstMs, "ms");
+  assert.ok(worstMs < 8_000);
+});
+
 simTest("direct pairs do not notice that all roots die", { seeds: SEEDS }, (world) => {
   const { nodes: [a, b] } = lab(world, [{ place: "pr" }, { place: "pr" }], { roots: 2 });
   connect(world, a, b);
