@@ -91,3 +91,40 @@ for (const folder of ["controller.d", "elsewhere"]) {
     await nodes[0].networkStatus(network, "OK");
   });
 }
+
+interopTest(
+  "a reference takes over what zt controller export wrote, and zt what that wrote",
+  async () => {
+    await using scene = await Scene.start({ root: "zt", nodes: ["zt", "reference"] });
+    const { root, nodes } = scene;
+    const network = await scene.network(publicNetwork({ private: true, name: 'of\u00fcce "1"' }));
+    await Promise.all(nodes.map((node) => node.api("POST", `/network/${network}`, {})));
+    await Promise.all(nodes.map((node) => node.networkStatus(network, "ACCESS_DENIED")));
+    for (const node of nodes) await scene.member(network, node, { authorized: true });
+    const ips = await Promise.all(nodes.map((node) => node.joined(network)));
+    const path = `/controller/network/${network}`;
+    const read = async () => {
+      const addresses = Object.keys(await root.api<object>("GET", `${path}/member`));
+      const paths = [path, ...addresses.sort().map((address) => `${path}/member/${address}`)];
+      const records = paths.map((one) => root.api<Record<string, unknown>>("GET", one));
+      return (await Promise.all(records)).map(lasting);
+    };
+    const before = await read();
+    assert.match(await root.zt("controller", "export"), /controller\.d: 1 networks, 2 members\n$/);
+
+    await switchTo(root, "reference");
+    assert.deepEqual(await read(), before);
+    await Promise.all(nodes.map((node) => node.stop()));
+    await Promise.all(nodes.map((node) => node.start()));
+    assert.deepEqual(await Promise.all(nodes.map((node) => node.joined(network))), ips);
+    await nodes[0].untilReaches(ips[1]);
+    await scene.member(network, nodes[0], { authorized: false });
+    await nodes[0].networkStatus(network, "ACCESS_DENIED");
+    const after = await read();
+
+    await root.stop();
+    await Deno.rename(`${root.home}/controller.sqlite`, `${root.home}/controller.sqlite.old`);
+    await switchTo(root, "zt");
+    assert.deepEqual(await read(), after);
+  },
+);
