@@ -1,7 +1,7 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { Resolver } from "node:dns/promises";
 import { Buffer } from "node:buffer";
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import {
   addressRecord,
@@ -154,6 +154,40 @@ Deno.test("NameServer asks the controller for what it alone knows, and fails whe
   const alone = await serverOf({ answer: () => undefined });
   equal((await ask(alone, question("nas.zt")))[3] & 0xf, ResponseCode.SERVFAIL);
   alone.close();
+});
+
+Deno.test("NameServer takes no answer of the controller's from anywhere else, nor to another question", async () => {
+  const socketAt = async (address: string, port: number) => {
+    const socket = createSocket("udp4");
+    await new Promise<void>((resolve) => socket.bind(port, address, resolve));
+    return socket;
+  };
+  const authority = await socketAt("127.0.0.2", 0);
+  const { port } = authority.address();
+  const [otherPort, otherIp] = [await socketAt("127.0.0.2", 0), await socketAt("127.0.0.3", port)];
+  const server = await serverOf({
+    port,
+    answer: () => undefined,
+    upstream: () => ip("127.0.0.2"),
+  });
+  authority.on("message", (asked, from) => {
+    const reply = (changed: number[]) => {
+      const bytes = Buffer.from(asked);
+      bytes[2] = 0x84;
+      for (const at of changed) bytes[at] ^= 1;
+      return bytes;
+    };
+    const lies: [Socket, number[]][] = [[otherPort, [3]], [otherIp, [3]], [authority, [0, 3]]];
+    for (const [socket, changed] of lies) socket.send(reply(changed), from.port, from.address);
+    // Later than those: the first that counts is the one that is taken.
+    setTimeout(() => authority.send(reply([]), from.port, from.address), 20);
+  });
+  try {
+    equal((await ask(server, question("nas.zt")))[3], 0);
+  } finally {
+    for (const socket of [authority, otherPort, otherIp]) socket.close();
+    server.close();
+  }
 });
 
 Deno.test("NameServer.open() leaves a port alone that another server has, on UDP, TCP or all addresses", async () => {
