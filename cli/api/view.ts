@@ -83,6 +83,8 @@ export type NetworkInfo = NetworkSettings & {
   authenticationURL?: string;
   authenticationExpiryTime?: number;
   ssoEnabled?: boolean;
+  /** Ours. 0: `authenticationURL` is where to sign in. 1: it is an issuer of OpenID Connect. */
+  ssoVersion?: number;
 };
 
 /** One live path of a peer. */

@@ -23,8 +23,26 @@ export function networkStateText(network: NetworkInfo, address: string): string 
     case "CLIENT_TOO_OLD":
       return "the controller wants a newer version of this program";
     case "AUTHENTICATION_REQUIRED":
-      return `sign in first: ${network.authenticationURL ?? "ask whoever runs the network"}`;
+      return signInText(network, address);
   }
+}
+
+/** Only a URL to open in a browser can be offered: OpenID Connect ends in an exchange we have no part in. */
+function signInText({ authenticationURL, ssoVersion }: NetworkInfo, address: string): string {
+  if (!authenticationURL) return "sign in first; ask whoever runs the network where";
+  return ssoVersion === 0
+    ? `sign in with a browser, and it goes on by itself: ${authenticationURL}`
+    : `it wants a sign-in by OpenID Connect (${authenticationURL}), which zt does not speak: ` +
+      `ask whoever runs the network to exempt ${address}`;
+}
+
+/** What is worth a line about a network that works: until when a sign-in holds. */
+export function signedInText(network: NetworkInfo, nowMs: number): string | undefined {
+  const { ssoEnabled, authenticationExpiryTime: untilMs = 0 } = network;
+  if (!ssoEnabled || untilMs === 0) return undefined;
+  const until = new Date(untilMs).toISOString().replace(/\.\d+Z$/, "Z");
+  if (untilMs > nowMs) return `signed in until ${until}`;
+  return `the sign-in has ended (${until}); sign in again: ${network.authenticationURL ?? ""}`;
 }
 
 /** One line about a network one has joined: interface and addresses. */

@@ -5,7 +5,7 @@
 import type { NetworkInfo, StatusInfo } from "../api/view.ts";
 import { command } from "../command.ts";
 import { render, requireService, table } from "./context.ts";
-import { networkStateText } from "./network_words.ts";
+import { networkStateText, signedInText } from "./network_words.ts";
 
 /** `zt networks`. */
 export const networks = command("networks", "The networks this node has joined")
@@ -27,8 +27,12 @@ function networksText(list: NetworkInfo[], address: string): string {
     network.portDeviceName || "-",
     network.assignedAddresses.join(",") || "-",
   ]);
-  const notes = list.filter((network) => network.status !== "OK")
-    .map((network) => `${network.nwid}: ${networkStateText(network, address)}\n`);
+  const notes = list.flatMap((network) => {
+    const note = network.status === "OK"
+      ? signedInText(network, Date.now())
+      : networkStateText(network, address);
+    return note === undefined ? [] : [`${network.nwid}: ${note}\n`];
+  });
   return table([["network", "name", "status", "interface", "addresses"], ...rows]) +
     notes.join("");
 }

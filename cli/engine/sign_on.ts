@@ -19,6 +19,7 @@ export function signOnInfo({ config, refusal, authentication }: SignOnState): Pa
     const data = Dictionary.decode(authentication ?? new Uint8Array(0));
     return {
       ssoEnabled: true,
+      ssoVersion: data.getNumber("aV"),
       authenticationURL: data.getText("aU") || data.getText("iU"),
       authenticationExpiryTime: expiryMs,
     };
@@ -26,6 +27,7 @@ export function signOnInfo({ config, refusal, authentication }: SignOnState): Pa
   if (!config?.sso.enabled) return {};
   return {
     ssoEnabled: true,
+    ssoVersion: config.sso.version,
     authenticationURL: config.sso.authenticationUrl || config.sso.issuerUrl,
     authenticationExpiryTime: expiryMs,
   };

@@ -20,6 +20,7 @@ Deno.test("signOnInfo() names where to sign in as the configuration says", () =>
   const config = { ...EMPTY_CONFIG, sso: SSO };
   assert.deepEqual(signOnInfo({ config, refusal: undefined, authentication: undefined }), {
     ssoEnabled: true,
+    ssoVersion: 0,
     authenticationURL: "https://old.example/",
     authenticationExpiryTime: SSO.expiryMs,
   });
@@ -28,7 +29,11 @@ Deno.test("signOnInfo() names where to sign in as the configuration says", () =>
 Deno.test("signOnInfo() takes the URL of a refusal, also before there is any configuration", () => {
   const refusal = "AUTHENTICATION_REQUIRED" as const;
   const authentication = bytes("aV=0\naU=https://new.example/?a\\eb\n");
-  const expected = { ssoEnabled: true, authenticationURL: "https://new.example/?a=b" };
+  const expected = {
+    ssoEnabled: true,
+    ssoVersion: 0,
+    authenticationURL: "https://new.example/?a=b",
+  };
   assert.deepEqual(signOnInfo({ config: undefined, refusal, authentication }), {
     ...expected,
     authenticationExpiryTime: 0,
@@ -39,12 +44,11 @@ Deno.test("signOnInfo() takes the URL of a refusal, also before there is any con
     authenticationExpiryTime: SSO.expiryMs,
   });
   const issuer = bytes("aV=1\niU=https://issuer.example/\n");
-  assert.equal(
-    signOnInfo({ config, refusal, authentication: issuer }).authenticationURL,
-    "https://issuer.example/",
-  );
+  const { authenticationURL, ssoVersion } = signOnInfo({ config, refusal, authentication: issuer });
+  assert.deepEqual([authenticationURL, ssoVersion], ["https://issuer.example/", 1]);
   assert.deepEqual(signOnInfo({ config: undefined, refusal, authentication: undefined }), {
     ssoEnabled: true,
+    ssoVersion: 0,
     authenticationURL: "",
     authenticationExpiryTime: 0,
   });
