@@ -42,6 +42,7 @@ import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { renderMetrics } from "./metrics.ts";
 import { MetricsFile } from "./metrics_file.ts";
+import { NetworkLog } from "./network_log.ts";
 import { NodeHome } from "./node_home.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { wishesOf } from "./port_mapping/gateways.ts";
@@ -119,6 +120,7 @@ export class Service {
   readonly #controller: Controller | undefined;
   readonly #calls = new ControllerCalls((input) => this.input({ kind: "controller", input }));
   readonly #metricsFile: MetricsFile;
+  readonly #networkLog: NetworkLog;
   readonly #changeWaiting = new Set<() => void>();
   readonly #boundMs: number;
   #tcpReceivedBytes = 0; // packets, without what carries them
@@ -140,6 +142,7 @@ export class Service {
     this.#network = parts.machine.openSettings();
     this.#watch = this.#network.watch();
     this.#files = new NodeHome(parts.home, parts.log);
+    this.#networkLog = new NetworkLog(parts.log);
     this.#metricsFile = new MetricsFile(parts.home, () => this.metrics(), parts.log);
     const ids = new PacketIdBlocks({
       ...parts,
@@ -390,6 +393,7 @@ export class Service {
         return this.#tellLinks(false);
       case "unconfigure":
         this.ports.unconfigure(action.network);
+        this.#networkLog.forget(action.network);
         return this.#tellLinks(false);
       case "publish":
         return this.#publish(action.record);
@@ -447,6 +451,7 @@ export class Service {
         this.log("offline: no root answers");
         return this.ports.applyAll();
       case "network":
+        this.#tellNetwork(event.network);
         for (const wake of [...this.#changeWaiting]) wake();
         return;
       case "upstream":
@@ -454,6 +459,13 @@ export class Service {
       case "identity-collision":
         return this.#fail(new IdentityCollision());
     }
+  }
+
+  #tellNetwork(id: NetworkId): void {
+    const network = this.node.networks.find(id);
+    if (!network) return this.#networkLog.forget(id);
+    const { status } = network;
+    this.#networkLog.note({ id, status, addresses: network.port().addresses });
   }
 
   /** Resolves when any network changed, when the time is over, or when the signal aborts. */
