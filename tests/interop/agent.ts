@@ -36,7 +36,13 @@ export interface AgentTasks {
       /** Own address to send from, instead of the one the system chooses. */
       from?: string;
     };
-    out: { sent: number; rttsMs: number[]; totalMs: number };
+    out: {
+      sent: number;
+      rttsMs: number[];
+      /** When the last came back, since the first was due; 0 when none did. */
+      lastMs: number;
+      totalMs: number;
+    };
   };
   /** Sends a stream; `hash` compares SHA-256 at both ends. */
   stream: {
@@ -93,6 +99,7 @@ async function ping(task: AgentTasks["ping"]["in"]): Promise<AgentTasks["ping"][
   const sentMs = new Map<number, number>();
   const rttsMs: number[] = [];
   const startMs = performance.now();
+  let lastMs = 0;
   let done = () => {};
   const finished = new Promise<void>((resolve) => done = resolve);
   socket.on("message", (bytes) => {
@@ -101,6 +108,7 @@ async function ping(task: AgentTasks["ping"]["in"]): Promise<AgentTasks["ping"][
     if (at === undefined) return;
     sentMs.delete(bytes.readUInt32BE(0));
     rttsMs.push(performance.now() - at);
+    lastMs = performance.now() - startMs;
     if (task.untilFirst || rttsMs.length === task.count) done();
   });
   socket.on("error", () => {});
@@ -119,7 +127,7 @@ async function ping(task: AgentTasks["ping"]["in"]): Promise<AgentTasks["ping"][
   clearInterval(timer);
   clearTimeout(patience);
   socket.close();
-  return { sent, rttsMs, totalMs: performance.now() - startMs };
+  return { sent, rttsMs, lastMs, totalMs: performance.now() - startMs };
 }
 
 async function stream(task: AgentTasks["stream"]["in"]): Promise<AgentTasks["stream"]["out"]> {

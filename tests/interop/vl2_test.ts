@@ -15,6 +15,7 @@ import { type Kind, SERVE_PORT, type Station } from "./station.ts";
 
 const CAST = { nodes: ["zt", "reference"] } as const;
 const NO_WAY_MS = 1_000; // datagrams for this long, none of which comes back
+const CUT_OFF_MS = 5_000; // the issue's bound
 const MDNS_PEER = new URL("../e2e/mdns_peer.ts", import.meta.url).pathname;
 
 /** Ports by who is to refuse them; echoes go back to other ports. */
@@ -143,6 +144,35 @@ async function ownershipHolds(scene: Scene): Promise<void> {
     assert.equal(rttsMs.length, 0, `${to.name} takes frames from an address of nobody`);
     from.host.removeAddress(portDeviceName, `${stolen}/24`);
     assert(await from.reaches(ips.get(to)!));
+  }
+}
+
+/** Frames of one that was put out are refused by the other at once, though it goes on sending. */
+async function puttingOutHolds(scene: Scene): Promise<void> {
+  const id = await network(scene, 9, { private: true });
+  for (const node of scene.nodes) await scene.member(id, node, { authorized: true });
+  const ips = await joined(scene, id);
+  for (const [outside, inside] of bothWays(scene)) {
+    const ip = ips.get(inside)!;
+    await outside.untilReaches(ip);
+    const order = { ip, port: SERVE_PORT, sizeBytes: 64, count: 120, intervalMs: 50 };
+    const startMs = performance.now();
+    const pinging = outside.agent.ask("ping", order);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const putOutMs = performance.now() - startMs;
+    await scene.member(id, outside, { authorized: false });
+    const { rttsMs, lastMs } = await pinging;
+    assert(rttsMs.length > 0);
+    const cutMs = Math.round(lastMs - putOutMs);
+    assert(cutMs < CUT_OFF_MS, `${inside.name} heard it for ${cutMs} ms`);
+    console.log(
+      `measured: ${inside.kind} heard ${outside.kind} no more ${cutMs} ms after the request`,
+    );
+    await assertNoWay(inside, ips.get(outside)!);
+    await scene.member(id, outside, { authorized: true });
+    await outside.networkStatus(id, "OK");
+    await outside.untilReaches(ip);
+    await inside.untilReaches(ips.get(outside)!);
   }
 }
 
@@ -289,6 +319,7 @@ async function adHoc(scene: Scene): Promise<void> {
 const TOPICS: Record<string, (scene: Scene) => Promise<void>> = {
   "drop rules, tags and capabilities hold at both ends, also when they change": rulesHold,
   "certificates of ownership keep addresses to their owners": ownershipHolds,
+  "a member put out is cut off at once": puttingOutHolds,
   "6PLANE and RFC4193 work without configuration": derivedAddresses,
   "multicast DNS works across": multicastDns,
   "either is the way out for the other, in IPv4 and IPv6": wayOut,
