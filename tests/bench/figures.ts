@@ -47,6 +47,21 @@ function against(
   return { name, title, unit, better, zt, reference };
 }
 
+/** A figure of our nodes with rules against the same without; that stands in place of the reference and of the bare wire. */
+function withRules(value: string, title: string, unit: string, better: Figure["better"]): Figure {
+  const of = (kind: "accept" | "rules") => ({ scenario: "rules", value: `${kind}.${value}` });
+  const base = of("accept");
+  return {
+    name: of("rules").value,
+    title,
+    unit,
+    better,
+    zt: of("rules"),
+    reference: base,
+    raw: base,
+  };
+}
+
 const REFERENCE_STREAM: Source = { scenario: "reference", value: "tcp1Mbps" };
 const REFERENCE_RELAYED: Source = { scenario: "relay-reference", value: "tcp1Mbps" };
 const REFERENCE_RELAYED_CPU: Source = { scenario: "relay-reference", value: "tcp1CpuNsPerByte" };
@@ -117,6 +132,10 @@ export const FIGURES: readonly Figure[] = [
     { scenario: "relay-zt-root", value: "tcp1CpuNsPerByte" },
     REFERENCE_RELAYED_CPU,
   ),
+  withRules("tcp1Mbps", "TCP, 40 rules to accept-all", "Mbit/s", "higher"),
+  withRules("tcp1CpuNsPerByte", "daemon CPU, the same", "ns/B", "lower"),
+  withRules("udpKpps", "UDP 200 B, 40 rules to accept-all", "kpkt/s", "higher"),
+  withRules("udpCpuNsPerPacket", "daemon CPU, the same", "ns/pkt", "lower"),
 ];
 
 /** Values of one round by scenario. */

@@ -58,6 +58,8 @@ export class Prepared {
 export class Pair implements AsyncDisposable {
   /** Addresses of the nodes in the network. */
   ips: readonly [string, string] = ["", ""];
+  /** Id of the network. */
+  network = "";
 
   private constructor(
     readonly lab: Lab,
@@ -94,6 +96,7 @@ export class Pair implements AsyncDisposable {
   }
 
   async #join(id: string): Promise<void> {
+    this.network = id;
     const [a, b] = await Promise.all([this.a.join(id), this.b.join(id)]);
     this.ips = [a, b];
     await this.a.untilReaches(b);

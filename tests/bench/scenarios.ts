@@ -4,6 +4,7 @@
  */
 import type { Lab } from "../../cli/engine/lab.ts";
 import { type Cast, Pair, type Prepared } from "./pair.ts";
+import { measureRules } from "./rules.ts";
 import { type Lane, reversed, type StepName, STEPS, type Values, warmUp } from "./steps.ts";
 
 /** What can be left out or asked for alone. */
@@ -16,6 +17,7 @@ export const SELECTABLE = [
   "udp",
   "mixed",
   "relay",
+  "rules",
 ] as const;
 /** One of {@linkcode SELECTABLE}. */
 export type Selectable = typeof SELECTABLE[number];
@@ -28,6 +30,8 @@ export interface Scenario {
   readonly steps: readonly StepName[];
   /** Whether the stream is measured in the other direction too. */
   readonly bothWays?: boolean;
+  /** Whether it is measured what rules cost. */
+  readonly rules?: boolean;
 }
 
 /** What a scenario gave. */
@@ -67,6 +71,9 @@ export function scenariosFor(wanted: ReadonlySet<Selectable>, withReference: boo
     add("relay-reference", { ...reference, relayed: true }, ["tcp1"]);
     add("relay-zt-root", { ...reference, root: "zt", relayed: true }, ["tcp1"]);
   }
+  if (wanted.has("rules")) {
+    scenarios.push({ name: "rules", cast: { ...zt, relayed: false }, steps: [], rules: true });
+  }
   return scenarios;
 }
 
@@ -92,6 +99,7 @@ export async function runScenario(
   const before = await pair.isDirect();
   const lane = { lab, from: a.host, to: b.host, ip: pair.ips[1], daemons };
   const values = await measure(lane, scenario, options.timeMs);
+  if (scenario.rules) Object.assign(values, await measureRules(pair, lane, options.timeMs));
   if (scenario.bothWays) {
     const back = await STEPS.tcp1(reversed(lane, pair.ips[0]), options.timeMs);
     values.tcp1BackMbps = back.tcp1Mbps;
