@@ -44,7 +44,7 @@ import type {
 } from "./machine.ts";
 import { isAuthorized } from "./member_record.ts";
 import { NameRenewals } from "./name_renewals.ts";
-import { changesNames, namesOf, type NetworkNames } from "./network_names.ts";
+import { changesNames, isOwedNames, namesOf, type NetworkNames } from "./network_names.ts";
 import { NetworkState } from "./network_state.ts";
 import { Presence, RequestTimes } from "./request_times.ts";
 import { Revocations } from "./revocations.ts";
@@ -270,6 +270,8 @@ export class Controller {
       if (request.isPush) this.counters.configsPushed++;
       else this.counters.configsSent++;
       this.#act({ kind: "config", to, network, requestId, config: answer.config });
+      const isOwed = isOwedNames(answer.config.names, request.metadata.namesHeld);
+      if (isOwed) this.#push(this.#networks.get(network)!, to);
     } else if (!request.isPush) { // nobody asked for a push, so nobody hears that it was refused
       this.counters.refused++;
       this.#act({ kind: "refuse", to, network, requestId, code: answer.code });

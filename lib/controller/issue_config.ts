@@ -95,6 +95,7 @@ export function issueConfig(
     names: namesFor(network.names ? state.names : undefined, {
       isOwn: member.address === context.identity.address,
       namesHeld: metadata.namesHeld,
+      isPush: target.isPush,
     }),
   };
   return { config, claims: addresses.added, trials: addresses.trials };

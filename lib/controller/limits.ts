@@ -48,9 +48,11 @@ export const BODY_LENGTH_MAX = 8 * 1024 * 1024;
 export const NAMED_MEMBERS_MAX = NAMES_MAX;
 /** Ours: names every member is told; in larger networks names are asked of the controller, one by one. */
 export const LISTED_NAMES_MAX = 1_024;
+/** Ours: a longer list is not part of an answer, which somebody may be waiting for to join, but is sent after it. */
+export const ANSWERED_NAMES_MAX = 16;
 /** Ours: bytes of one list: escaped, and with everything else, it must fit a configuration, whatever is in it. */
 export const NAMES_LENGTH_MAX = 131_072;
 /** Ours: changed names are told at most this often, and less often the more there are to tell. */
 export const NAMES_EVERY_MS = 2_000;
-export const NAMES_EVERY_MS_PER_MEMBER = 10;
+export const NAMES_EVERY_MS_PER_MEMBER = 30;
 export const NAMES_EVERY_MAX_MS = 60_000;

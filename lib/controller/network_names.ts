@@ -18,7 +18,12 @@ import type { Primitives } from "../crypto/primitives.ts";
 import type { CompiledNetwork } from "./compiled_network.ts";
 import { presentAddresses } from "./ip_assignment.ts";
 import { type JsonObject, sameJson, toArray, toBoolean, toInteger, toText } from "./json.ts";
-import { LISTED_NAMES_MAX, NAMED_MEMBERS_MAX, NAMES_LENGTH_MAX } from "./limits.ts";
+import {
+  ANSWERED_NAMES_MAX,
+  LISTED_NAMES_MAX,
+  NAMED_MEMBERS_MAX,
+  NAMES_LENGTH_MAX,
+} from "./limits.ts";
 import { isAuthorized } from "./member_record.ts";
 
 /** Names of one network. */
@@ -111,14 +116,28 @@ function listOf(
   return { hash: hash === 0n ? 1n : hash, onDemand, members }; // 0 says "none held"
 }
 
-/** What of the names a member asking is told: nothing when it does not want them, little when it has them. */
+/** Who is told. */
+export interface NamesListener {
+  readonly isOwn: boolean;
+  readonly namesHeld: bigint | undefined;
+  readonly isPush: boolean;
+}
+
+/** What of the names a member is told: nothing when it does not want them, little when it has them or a push will follow. */
 export function namesFor(
   names: NetworkNames | undefined,
-  member: { readonly isOwn: boolean; readonly namesHeld: bigint | undefined },
+  { isOwn, namesHeld, isPush }: NamesListener,
 ): NameList | undefined {
-  if (!names || member.namesHeld === undefined) return undefined;
-  const list = member.isOwn ? names.all : names.listed;
-  return list.hash === member.namesHeld ? { ...list, members: undefined } : list;
+  if (!names || namesHeld === undefined) return undefined;
+  const list = isOwn ? names.all : names.listed;
+  const isLong = list.members!.length > ANSWERED_NAMES_MAX;
+  const isLeftOut = list.hash === namesHeld || (isLong && !isPush);
+  return isLeftOut ? { ...list, members: undefined } : list;
+}
+
+/** Whether a member was told of a list that it does not hold, and so has to be sent. */
+export function isOwedNames(told: NameList | undefined, namesHeld: bigint | undefined): boolean {
+  return told !== undefined && !told.members && told.hash !== namesHeld;
 }
 
 /** Whether a change of a member's record may change names. */

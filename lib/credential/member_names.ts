@@ -3,7 +3,8 @@
  * reference ignores, and which are sent to nobody who did not ask.
  *
  *     znh   64-bit number that tells one list from another: 16 digits
- *     zn    the list, binary; absent when the member asked with the number of this very list, and so holds it
+ *     zn    the list, binary; absent when the member asked with the number of this very list, and so holds it, or when it is
+ *           long and follows by itself
  *
  * A member asks by the key `zn` of its request: the number of the list it holds, 0 for none. The list:
  *
@@ -47,7 +48,7 @@ export interface NameList {
   readonly hash: bigint;
   /** There are more than are listed: the controller, if it is a listed member, knows the others. */
   readonly onDemand: boolean;
-  /** Undefined: as before, not sent again. */
+  /** Undefined: as before, or still to come. */
   readonly members: readonly MemberName[] | undefined;
 }
 

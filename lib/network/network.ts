@@ -48,6 +48,7 @@ import { NetworkFilter } from "./rules/mod.ts";
 const REFRESH_MS = 60_000; // a configuration is asked for again this long after the last; reference ZT_NETWORK_AUTOCONF_DELAY
 /** Waiting between requests while there is no configuration; a controller ignores what comes within a second. */
 const REQUEST_DELAYS_MS = [1_100, 1_100, 2_500, 5_000];
+const NAMES_PATIENCE_MS = 5_000; // by then a list of names that was announced is lost
 const REFRESH_LOW_BANDWIDTH_FACTOR = 64; // as the reference in low bandwidth mode: about once an hour
 const MEMBERSHIPS_MAX = 65_536; // members known of one network; the one heard of longest ago goes first
 const BRIDGE_ROUTES_MAX = 65_536; // MACs learned behind bridges; the oldest goes first
@@ -204,9 +205,8 @@ export class Network {
     this.apply(whole);
     if (fresh) {
       this.#requests = 0;
-      const isLacking = config.names !== undefined && whole.names === undefined;
-      if (!isLacking) this.requestDueMs = this.vl1.nowMs + refreshMs(this.vl1);
-      else this.requestDueMs = this.vl1.nowMs + REQUEST_DELAYS_MS[0];
+      const hasNames = whole.names?.hash === config.names?.hash;
+      this.requestDueMs = this.vl1.nowMs + (hasNames ? refreshMs(this.vl1) : NAMES_PATIENCE_MS);
       const bytes = whole === config ? dictionary.slice() : encodeNetworkConfig(whole);
       const record = { what: "network" as const, network: this.id, bytes };
       this.vl1.outbox.push({ kind: "persist", record });
@@ -214,11 +214,10 @@ export class Network {
     return true;
   }
 
-  /** A list of names the controller left out, because we hold it: unless it means another than we do. */
+  /** A list of names the controller left out is the one we hold, or comes by itself: until then ours is better than none. */
   #withHeldNames(config: NetworkConfig): NetworkConfig {
     if (!config.names || config.names.members) return config;
-    const held = this.config?.names;
-    return { ...config, names: held?.hash === config.names.hash ? held : undefined };
+    return { ...config, names: this.config?.names };
   }
 
   /** Puts a configuration in force. */

@@ -4,12 +4,17 @@ import { type Address, formatAddress } from "../../../../lib/base/ids.ts";
 import { formatIp } from "../../../../lib/base/ip.ts";
 import type { JsonObject } from "../../../../lib/controller/json.ts";
 import {
+  ANSWERED_NAMES_MAX,
   LISTED_NAMES_MAX,
   NAMED_MEMBERS_MAX,
   NAMES_EVERY_MS,
   NAMES_LENGTH_MAX,
 } from "../../../../lib/controller/limits.ts";
-import { encodeNames, type MemberName } from "../../../../lib/credential/member_names.ts";
+import {
+  encodeNames,
+  type MemberName,
+  type NameList,
+} from "../../../../lib/credential/member_names.ts";
 import { encodeNetworkConfig } from "../../../../lib/credential/network_config.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import { ALICE, BOB, configOf, memberPath, NETWORK, PATH, withNetwork } from "./cast.ts";
@@ -33,10 +38,19 @@ function pass(harness: Harness): void {
   }
 }
 
-/** What a member that asks anew is told. */
+/** What a member that asks anew is told, in the answer or after it. */
 function namesOf(harness: Harness, member = ALICE): readonly MemberName[] | undefined {
   const { names } = configOf(harness.request(NETWORK, member, ASKING));
-  return names?.members;
+  return names?.members ?? (names && pushed(harness, member)?.members);
+}
+
+/** The list a member is sent without asking. */
+function pushed(harness: Harness, { address }: Identity): NameList | undefined {
+  harness.settle();
+  const push = harness.take("config").findLast(({ to, requestId }) =>
+    to === address && requestId === undefined
+  );
+  return push && configOf(push).names;
 }
 
 function labels(harness: Harness): string[] {
@@ -185,6 +199,21 @@ Deno.test("Controller sends a list once: whoever holds it is told that it stands
   assert.deepEqual(configOf(again).names, { ...names, onDemand: false, members: undefined });
 });
 
+Deno.test("Controller sends a long list after the answer, and not again to whoever holds it", () => {
+  const crowd = Array.from({ length: ANSWERED_NAMES_MAX }, (_, i) => [`m ${i}`, 0x1000000000 + i]);
+  const harness = started(crowd as [string, number][]);
+  const { names } = configOf(harness.request(NETWORK, ALICE, ASKING));
+  assert.equal(names!.members!.length, ANSWERED_NAMES_MAX, "short, and without herself");
+  pass(harness);
+  harness.take("config");
+  const announced = configOf(harness.request(NETWORK, ALICE, ASKING)).names!;
+  assert.equal(announced.members, undefined);
+  const list = pushed(harness, ALICE)!;
+  assert.deepEqual([list.hash, list.members!.length], [announced.hash, ANSWERED_NAMES_MAX + 1]);
+  configOf(harness.request(NETWORK, ALICE, metadata({ namesHeld: list.hash })));
+  assert.equal(pushed(harness, ALICE), undefined);
+});
+
 Deno.test("Controller in a large network tells members where to ask, and all names to its own node", () => {
   const crowd = Array.from(
     { length: LISTED_NAMES_MAX },
@@ -197,7 +226,8 @@ Deno.test("Controller in a large network tells members where to ask, and all nam
   const { names } = configOf(large.request(NETWORK, strangerOf(crowd[0][1]), ASKING));
   assert.equal(names!.onDemand, true);
   assert.deepEqual(names!.members!.map(({ label }) => label), ["authority"]);
-  const own = configOf(large.request(NETWORK, OWN, ASKING)).names!;
+  configOf(large.request(NETWORK, OWN, ASKING));
+  const own = pushed(large, OWN)!;
   assert.deepEqual([own.onDemand, own.members!.length], [false, LISTED_NAMES_MAX + 1]);
 });
 
