@@ -177,3 +177,15 @@ Deno.test("no source file is longer than a person reads at a time", () => {
   ).map(({ path }) => path);
   assert.deepEqual(long, []);
 });
+
+Deno.test("remedies.md names tests that exist", () => {
+  const rows = [
+    ...Deno.readTextFileSync(`${root}/tests/remedies.md`).matchAll(
+      /^\|[^|]*\|[^|]*\| (\S[^|]*?) +\| `([^`]+)` +\|$/gm,
+    ),
+  ];
+  assert.ok(rows.length > 70, `${rows.length} rows are understood`);
+  for (const [, name, path] of rows) {
+    assert.ok(Deno.readTextFileSync(`${root}/tests/${path}`).includes(name), `${path}: ${name}`);
+  }
+});

@@ -98,6 +98,22 @@ Deno.test("Liveness keeps the path of a peer in use alive every 15 s, with a HEL
   assert.ok(log.length <= 10);
 });
 
+Deno.test("Liveness says HELLO and ECHO from the socket of the path alone", () => {
+  const scene = alice();
+  const { vl1, bob, path } = scene;
+  vl1.sockets = [...vl1.sockets, { ...vl1.sockets[0], id: 2, port: 20_000 }];
+  bob.lastNontrivialMs = vl1.nowMs;
+  vl1.timers.set(bob, vl1.nowMs);
+  const sockets = new Set<number>();
+  for (let i = 0; i < 200; i++) {
+    vl1.time.nowMs += 1_000;
+    scene.liveness.handleTimeout();
+    for (const { socket } of sentBy(vl1)) sockets.add(socket);
+    heard(path, vl1.nowMs);
+  }
+  assert.deepEqual([...sockets], [1]);
+});
+
 Deno.test("Liveness leaves peers alone that are not in use", () => {
   const scene = alice();
   scene.vl1.timers.set(scene.bob, scene.vl1.nowMs);
