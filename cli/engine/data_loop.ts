@@ -45,6 +45,7 @@ import type { Address } from "../../lib/base/ids.ts";
 import { Endpoints } from "./data_endpoints.ts";
 import { RingEscape } from "./data_escape.ts";
 import { DataReports } from "./data_reports.ts";
+import { Urgency } from "./urgency.ts";
 import { RingReader, RingWriter } from "./ring.ts";
 
 /** What the control thread hands a new Worker. */
@@ -132,6 +133,7 @@ export class DataLoop implements Output {
   readonly #poll = new PollSet(DESCRIPTORS_MAX + 1);
   readonly #plane: Plane;
   readonly #source: Source;
+  readonly #urgency = new Urgency();
   readonly #owed: Owed[] = [];
   #descriptors: Descriptor[] = []; // index + 1 is the index in the poll set; 0 is the eventfd
   readonly #sockets = new Map<number, Descriptor>();
@@ -257,6 +259,7 @@ export class DataLoop implements Output {
     }
     this.#endUdp();
     this.#messagesMax = turnBytes > count * LONG_BYTES ? LONG_MESSAGES_PER_TURN : BATCH_COUNT;
+    this.#urgency.moved(turnBytes, count, this.#nowMs);
     this.#reports.expect(this.#nowMs);
   }
 
@@ -273,8 +276,9 @@ export class DataLoop implements Output {
     const framesMax = this.#nowMs - descriptor.lastReadMs < BUSY_MS ? FRAMES_PER_TURN : 1;
     let turnBytes = 0;
     let pieceBytes = 0;
+    let frames = 0;
     this.#plane.beginTap(tick);
-    for (let i = 0; i < framesMax && turnBytes < TURN_BYTES; i++) {
+    for (; frames < framesMax && turnBytes < TURN_BYTES; frames++) {
       const length = c.readv(descriptor.fd, this.#readVector.address, 1);
       if (length < 0) {
         const number = errno();
@@ -293,6 +297,7 @@ export class DataLoop implements Output {
     }
     this.#plane.endTap();
     this.#reports.expect(this.#nowMs);
+    this.#urgency.moved(turnBytes, frames, this.#nowMs);
   }
 
   /** Part of {@linkcode Output}. */

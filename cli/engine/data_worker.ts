@@ -5,7 +5,6 @@
  * Source: spec 07 section 3 "Lost first message".
  * @module
  */
-import { setThreadNiceness } from "../../ffi/linux/system.ts";
 import { DataLoop, type DataSetup } from "./data_loop.ts";
 
 /** What the Worker says: there is something in the ring, it has left the loop as told, or an error ended it. */
@@ -19,14 +18,7 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 
-/**
- * Packets wait for this thread as they would for the system's own network code, which nothing but interrupts holds up. Beside
- * programs that keep all processors busy this halves what a ping takes. Without the privilege it is one thread among others.
- */
-const NICENESS = -10;
-
 scope.onmessage = (event) => {
-  setThreadNiceness(NICENESS);
   try {
     new DataLoop(event.data, () => scope.postMessage("wake")).run();
     scope.postMessage("stopped");

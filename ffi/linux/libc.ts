@@ -72,6 +72,10 @@ const SYMBOLS = {
     parameters: ["usize", /* pollfd[] */ "u64", /* count */ "i32" /* milliseconds, -1 waits */],
     result: "i32",
   },
+  getpriority: {
+    parameters: ["i32", /* kind */ "u32" /* id, 0 is the calling thread */],
+    result: "i32",
+  },
   setpriority: {
     parameters: ["i32", /* kind */ "u32", /* id, 0 is the calling thread */ "i32" /* niceness */],
     result: "i32",

@@ -43,6 +43,11 @@ export function userId(): number {
   return libc().getuid();
 }
 
+/** How nice the calling thread is to others. */
+export function threadNiceness(): number {
+  return libc().getpriority(PRIO_PROCESS, 0); // its -1 is a niceness: nothing can fail here
+}
+
 /**
  * Sets how nice the calling thread is to others, from -20 (not at all) to 19; other threads of the process stay as they are.
  * @returns whether the system allowed it: below 0 takes privileges
