@@ -125,8 +125,15 @@ function showText(peer: PeerInfo): string {
 
 const ONE_AT_A_TIME = "active-backup";
 
-function stateOf({ bonded, eligible, preferred }: PathInfo, peer: PeerInfo): string {
-  if (!eligible) return "out";
-  if (!bonded) return "spare";
+function stateOf(path: PathInfo, peer: PeerInfo): string {
+  const { bonded, preferred } = path;
+  if (!bonded) {
+    const stands = peer.paths.some((other) => other.bonded && wayOf(other) === wayOf(path));
+    return stands ? "spare" : "out";
+  }
   return preferred || peer.bondingPolicyStr !== ONE_AT_A_TIME ? "active" : "next";
+}
+
+function wayOf({ ifname, address }: PathInfo): string {
+  return `${ifname} ${address.split("/")[0]}`;
 }

@@ -15,6 +15,7 @@ import { formatJson, isObject, type Json, type JsonObject, parseJson } from "../
 import { ANNOUNCED_VERSION } from "../engine/version.ts";
 import { type CompatSwitches, parseCompatSwitches } from "./compat_switches.ts";
 import {
+  bondText,
   dumpText,
   findNetwork,
   infoText,
@@ -333,7 +334,13 @@ async function bond(call: CompatCall): Promise<number> {
     ? await call.client.send("GET", `/bond/show/${subject}`)
     : await call.client.send("POST", `/bond/rotate/${subject}`, "{}");
   if (reply.status !== 200) return refuse(call, reply);
-  io.out(verb === "show" ? `${formatJson(parseJson(reply.text), 1)}\n` : "200 rotate OK\n");
+  if (verb === "rotate") {
+    io.out("200 rotate OK\n");
+    return 0;
+  }
+  const peer = parseJson(reply.text);
+  const { json } = call.switches;
+  io.out(json ? `${formatJson(peer, 1)}\n` : bondText(peer as unknown as PeerInfo));
   return 0;
 }
 

@@ -101,6 +101,59 @@ export function listBondsText(peers: JsonObject[]): string {
     (rows.join("") || "      NONE\t\t\t\tNONE\t    NONE       NONE\n");
 }
 
+const RULER = "-".repeat(120);
+
+/** `bond <peer> show`, recorded from the reference's own service. Quirk kept: the method is 0 whatever it is. */
+export function bondText(peer: PeerInfo): string {
+  const { paths } = peer;
+  const facts: [string, unknown][] = [
+    ["Peer", peer.address],
+    ["Bond", peer.bondingPolicyStr],
+    ["Link Select Method", 0],
+    ["Links", `${peer.numAliveLinks}/${peer.numTotalLinks}`],
+    ["Failover Interval (ms)", peer.failoverInterval],
+    ["Up Delay (ms)", peer.upDelay],
+    ["Down Delay (ms)", peer.downDelay],
+    ["Packets Per Link", peer.packetsPerLink],
+  ];
+  const head = facts.map(([name, value]) => `${name.padEnd(23)}: ${value}\n`).join("");
+  const where = paths.map(({ ifname, address, localSocket, localPort }, index) =>
+    columns([
+      [`${index}:`, 3],
+      [ifname, 27],
+      [address, 52],
+      [localSocket.toString(16).padStart(16, "0"), 17],
+      [localPort, 13],
+    ])
+  );
+  const how = paths.map((path, index) =>
+    columns([
+      [`${index}:`, 3],
+      [(path.latencyMean ?? 0).toFixed(2), 9],
+      [(path.latencyVariance ?? 0).toFixed(2), 9],
+      [path.givenLinkSpeed, 11],
+      [(path.relativeQuality ?? 0).toFixed(4), 8],
+      [path.lastInAge, 12],
+      [path.lastOutAge, 12],
+      [path.eligible, 10],
+      [path.bonded, 8],
+      [path.assignedFlowCount, 8],
+    ])
+  );
+  return `${head}\n${PLACES_TITLE}\n${RULER}\n${where.join("")}\n${FIGURES_TITLE}\n${RULER}\n` +
+    how.join("");
+}
+
+/** Cells right-aligned in columns of that width. */
+function columns(cells: readonly (readonly [value: unknown, width: number])[]): string {
+  return `${cells.map(([value, width]) => String(value).padStart(width)).join("")}\n`;
+}
+
+const PLACES_TITLE =
+  "idx                  interface                                  path               socket             local port";
+const FIGURES_TITLE =
+  "idx     lat      pdv    capacity    qual      rx_age      tx_age  eligible  bonded   flows";
+
 /** `get <nwid> <property>`; quirks kept: two of the special properties end in an extra blank line. */
 export function propertyText(network: JsonObject, property: string): string {
   const assigned = Array.isArray(network.assignedAddresses) ? network.assignedAddresses : [];

@@ -6,7 +6,7 @@
  */
 import type { Address } from "../../lib/base/ids.ts";
 import type { Node } from "../../lib/node/node.ts";
-import type { Bond } from "../../lib/peer/bond.ts";
+import type { Bond, BondLink } from "../../lib/peer/bond.ts";
 import { BOND_MODE_NAMES } from "../../lib/peer/bond_policy.ts";
 import { lossFraction, type Peer, type PeerPath } from "../../lib/peer/peer.ts";
 import type { BondInfo, BondPathInfo, BondView, PeerInfo } from "../api/view.ts";
@@ -20,13 +20,18 @@ export function bondInfo({ bond }: Peer, nowMs: number): BondInfo | undefined {
     bondingPolicyCode: mode,
     // A custom policy is shown by the one it is based on, as in the reference: scripts compare it.
     bondingPolicyStr: BOND_MODE_NAMES[mode],
-    numAliveLinks: links.filter((link) => bond.isAlive(link, nowMs)).length,
-    numTotalLinks: links.length,
+    numAliveLinks: wayCount(links.filter((link) => bond.isAlive(link, nowMs))),
+    numTotalLinks: wayCount(links),
     failoverInterval: policy.failoverIntervalMs,
     downDelay: policy.downDelayMs,
     upDelay: policy.upDelayMs,
     packetsPerLink: policy.packetsPerLink,
   };
+}
+
+/** Ports between the same two addresses make one link. */
+function wayCount(links: readonly BondLink[]): number {
+  return new Set(links.map(({ way }) => way)).size;
 }
 
 /** What a path of a bonded peer has beside others'. */

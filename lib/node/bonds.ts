@@ -29,6 +29,8 @@ const SEARCHES_MAX = 64; // pairs of a socket and such an address
 /** A pair that does not answer is asked ever more rarely, yet soon enough after an uplink came back. */
 const SEARCH_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 15_000];
 
+const QOS_ASK_MS = 1_000; // between questions whose answers are to be measured
+
 interface Search {
   tries: number;
   dueMs: number;
@@ -156,12 +158,13 @@ export class Bonds {
     const everyMs = estimationMs(bond.policy);
     let nextMs = Infinity;
     for (const link of bond.links) {
-      if (!link.isAllowed || isSuspect(link.path)) continue;
+      if (!link.isBonded || isSuspect(link.path)) continue;
       const due = nowMs - link.qosSentMs >= everyMs;
       if (link.qos.waiting >= QOS_RECORDS_MAX || (due && link.qos.waiting > 0)) {
         this.#sendQos(peer, link);
-      } else if (due && link.path.probeSentMs === undefined) {
+      } else if (due && nowMs - link.qosAskedMs >= QOS_ASK_MS) {
         // Nothing to tell: ask for something, or the peer will take the path for dead. Half of all answers are sampled.
+        link.qosAskedMs = nowMs;
         this.contact.probe(peer, link.path.path);
       }
       nextMs = Math.min(nextMs, Math.max(nowMs, link.qosSentMs + everyMs));

@@ -201,10 +201,10 @@ export class Contact {
     this.#hints.delete(peer.address);
     this.vl1.releaseHeld(path);
     for (const other of peer.paths) {
+      if (peer.bond) break; // it is one path more, and the others are looked after anyway
       if (other.path !== path && nowMs - other.lastInMs > CHECK_SILENT_MS) {
         this.probe(peer, other.path);
-        // In a bond it is one path more. Otherwise the peer may have moved:
-        if (!peer.bond) markSuspect(other); // until it answers, what just has answered is the better one
+        markSuspect(other); // until it answers, what just has answered is the better one
       }
     }
     if (wasRelayed) {

@@ -156,7 +156,8 @@ export class Liveness {
   #keepAlive(peer: Peer, path: PeerPath, isUpstream: boolean): number {
     const { nowMs } = this.vl1;
     const idleMs = isUpstream ? UPSTREAM_KEEPALIVE_MS : KEEPALIVE_MS;
-    const everyMs = peer.bond ? monitorMs(peer.bond.policy) : idleMs;
+    const { bond } = peer;
+    const everyMs = bond?.find(path.path)?.isBonded ? monitorMs(bond.policy) : idleMs;
     const helloEveryMs = isUpstream ? ROOT_HELLO_MS : HELLO_MS;
     const lastMs = Math.min(path.lastInMs, path.lastOutMs);
     const dueMs = isUpstream && everyMs === idleMs
@@ -187,9 +188,9 @@ export class Liveness {
     return slotMs + turns * UPSTREAM_KEEPALIVE_MS;
   }
 
-  /** Whether a path is worth keeping: the best one, and a spare of each family; in a bond whatever it may use. */
+  /** Whether a path is worth keeping: the best one, and a spare of each family; and those a bond uses. */
   #isKept(peer: Peer, path: PeerPath): boolean {
-    if (peer.bond) return peer.bond.find(path.path)?.isAllowed ?? true;
+    if (peer.bond?.find(path.path)?.isBonded) return true;
     const best = peer.best(this.vl1.nowMs);
     if (best === path) return true;
     const family = peer.paths.filter((other) =>

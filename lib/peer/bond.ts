@@ -65,6 +65,7 @@ export interface BondLink extends Omit<LinkPlace, "mtu"> {
   readonly window: LatencyWindow;
   readonly qos: QosLedger;
   qosSentMs: number;
+  qosAskedMs: number;
   /** When it came alive; undefined while dead. */
   aliveSinceMs: number | undefined;
   deadSinceMs: number;
@@ -232,6 +233,7 @@ export class Bond {
         window: new LatencyWindow(),
         qos: new QosLedger(),
         qosSentMs: nowMs,
+        qosAskedMs: nowMs,
         aliveSinceMs: undefined,
         deadSinceMs: -Infinity,
         isEligible: false,
