@@ -162,6 +162,15 @@ Deno.test("Contact.punch() asks one target 16 times at once, then once a second"
   assert.ok(first + sentBy(vl1).length <= 26);
 });
 
+Deno.test("Contact.punch() asks 64 addresses at once for one peer, then four a second", () => {
+  const { vl1, contact, bob } = alice();
+  for (let i = 0; i < 200; i++) contact.punch(bob, endpoint(`44.1.1.${i}/9`), 1, false);
+  assert.equal(sentBy(vl1).length, 64);
+  vl1.time.nowMs += 10_000;
+  contact.handleTimeout();
+  assert.ok(sentBy(vl1).length <= 40);
+});
+
 Deno.test("Contact.punch() works on 256 introductions at a time", () => {
   const { vl1, contact, bob } = alice();
   for (let i = 0; i < 1_000; i++) {

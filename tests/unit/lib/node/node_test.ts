@@ -250,6 +250,23 @@ Deno.test("Node reaches a peer through a second root when the first is gone", ()
   assert.ok(bob.vl1.peers.get(ALICE.address)!.paths.length === 0, "by relay");
 });
 
+Deno.test("Node doubts every path when an address appears or it wakes, asks at once, and goes on by what answers", () => {
+  const { bench, alice } = town();
+  const root = alice.vl1.peers.get(ROOT.address)!;
+  const { ip } = WHERE.get(ALICE.address)!;
+  const sockets = [{ id: 1, ip, port: 9_993 }, { id: 2, ip, port: 9_994 }];
+  for (const input of [{ sockets }, { sockets, woke: true }]) {
+    bench.run(10_000);
+    bench.passes = () => false;
+    bench.hand(alice, { kind: "links", own: [], ...input });
+    assert.equal(root.best(bench.nowMs), undefined);
+    assert.ok(root.paths.length > 0, "kept until another is proved");
+    bench.passes = () => true;
+    bench.run(600);
+    assert.ok(root.best(bench.nowMs));
+  }
+});
+
 Deno.test("Node drops a packet at hop 4, whoever sent it", () => {
   const { bench, roots, alice } = town();
   const bytes = new Uint8Array(HEADER_LENGTH);

@@ -195,6 +195,11 @@ const USELESS: [string, (alice: Alice) => void, number[], Partial<NodeSettings>?
     introduce(SAME);
     peerWithPath(vl1, BOB);
   }, SYMMETRIC],
+  ["the introduction is two minutes old", ({ probing, vl1, bob }) => {
+    probing.introduced(bob, THERE, vl1.paths.get(1, endpoint("44.0.0.1/9993")));
+    vl1.time.nowMs += 121_000;
+    probing.told(bob, [pushed(THERE, SAME)]);
+  }, SYMMETRIC],
   ["the peer has said nothing yet", ({ probing, vl1, bob }) => {
     probing.introduced(bob, THERE, vl1.paths.get(1, endpoint("44.0.0.1/9993")));
   }, SYMMETRIC],

@@ -38,6 +38,7 @@ Deno.test("Surface.report() notices a changed address, from upstreams only, and 
   assert.equal(surface.report(ROOT.address, root, endpoint("44.1.1.1/5"), true, 0), false);
   assert.equal(surface.report(ROOT.address, root, endpoint("44.1.1.1/6"), true, 1), false, "port");
   assert.equal(surface.report(BOB.address, peer, endpoint("44.2.2.2/5"), false, 2), false);
+  surface.report(CAROL.address, path("44.0.0.5/9993"), endpoint("44.1.1.1/6"), true, 2);
   assert.equal(surface.report(ROOT.address, root, endpoint("44.3.3.3/5"), true, 3), true);
   assert.deepEqual(told(surface, 4), ["44.3.3.3/5"]);
 });
