@@ -57,7 +57,13 @@ type CompatCommand = (call: CompatCall) => Promise<number>;
 const FAILED = 1;
 const BAD_USAGE = 2;
 const NETWORK_ID_LENGTH = 16;
-const SETTINGS = new Set(["allowManaged", "allowGlobal", "allowDefault", "allowDNS"]);
+/** What `set` knows. */
+export const SETTINGS: ReadonlySet<string> = new Set([
+  "allowManaged",
+  "allowGlobal",
+  "allowDefault",
+  "allowDNS",
+]);
 
 const COMMANDS: Record<string, CompatCommand> = {
   info,

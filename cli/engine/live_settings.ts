@@ -4,9 +4,9 @@
  * Source: spec 06 sections 1.5 and 6.
  * @module
  */
-import type { Home } from "./home.ts";
-import { HomeError } from "./home.ts";
+import { type Home, HomeError } from "./home.ts";
 import { readLocalConf } from "./home_files.ts";
+import type { JsonObject } from "./json.ts";
 import { parseSettings, type Settings } from "./settings.ts";
 
 /** The settings in force. */
@@ -14,6 +14,7 @@ export class LiveSettings {
   readonly #home: Home;
   readonly #complain: (line: string) => void;
   #modifiedMs: number | undefined;
+  #conf: JsonObject;
   #current: Settings;
 
   /**
@@ -24,11 +25,22 @@ export class LiveSettings {
     this.#home = home;
     this.#complain = complain;
     this.#modifiedMs = home.modifiedMs("local.conf");
-    this.#current = parseSettings(readLocalConf(home));
+    this.#conf = readLocalConf(home);
+    this.#current = parseSettings(this.#conf);
   }
 
   get current(): Settings {
     return this.#current;
+  }
+
+  /** `local.conf` as it stands, or as it stood before it was broken. */
+  get conf(): JsonObject {
+    try {
+      return readLocalConf(this.#home);
+    } catch (error) {
+      if (error instanceof HomeError) return this.#conf;
+      throw error;
+    }
   }
 
   /** Looks whether the file changed. @returns whether there are new settings */
@@ -37,7 +49,9 @@ export class LiveSettings {
     if (modifiedMs === this.#modifiedMs) return false;
     this.#modifiedMs = modifiedMs;
     try {
-      this.#current = parseSettings(readLocalConf(this.#home));
+      const conf = readLocalConf(this.#home);
+      this.#current = parseSettings(conf);
+      this.#conf = conf;
       return true;
     } catch (error) {
       if (!(error instanceof HomeError)) throw error;

@@ -45,7 +45,6 @@ import {
 import {
   changeLocalConf,
   changeLocalNetwork,
-  readLocalConf,
   readLocalNetwork,
   writeLocalNetwork,
 } from "./home_files.ts";
@@ -289,7 +288,7 @@ export class EngineView implements ServiceView {
   }
 
   config(): JsonObject {
-    return readLocalConf(this.service.home);
+    return this.service.settings.conf;
   }
 
   setConfig(settings: JsonObject): void {

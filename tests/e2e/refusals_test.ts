@@ -158,6 +158,25 @@ endToEndTest("a torn network file does not keep the network from coming up", asy
   await service.stop();
 });
 
+endToEndTest(
+  "a local.conf broken while the service runs is said, and changes nothing",
+  async () => {
+    const { stage, world } = await rooted();
+    const node = stage.node("other", "broken-conf");
+    await node.do("planet", "use", world);
+    const service = node.start();
+    await service.online();
+    Deno.writeTextFileSync(`${node.home}/local.conf`, '{"settings":');
+    await service.waitFor(
+      /local\.conf is not JSON: .*; the settings from before stay in force/,
+      10_000,
+    );
+    match(await node.do("info"), /^state +online$/m);
+    equal(await node.do("service", "--stop"), "the service has ended\n");
+    equal(await service.ended(), 0);
+  },
+);
+
 endToEndTest("a home folder that cannot be one is refused in one line, exit 1", async () => {
   const { stage } = await rooted();
   const inFile = stage.node("other", "torn-identity/identity.secret");

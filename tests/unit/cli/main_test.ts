@@ -425,6 +425,30 @@ Deno.test("names says what members are called, who answers and who asks", () =>
     assert.deepEqual([unknown.exit, unknown.err], [1, "zt: 8056c2e21c000009 is not joined\n"]);
   }));
 
+Deno.test("words of the reference refuse in our form what it passes over in silence", () =>
+  withService(async (service, home) => {
+    const cases: [string[], number, RegExp][] = [
+      [["set", ID, "allowFoo=1"], 2, /"allowFoo=1" is none of allowManaged=0\|1, allowGlobal/],
+      [["set", ID, "allowDefault"], 2, /"allowDefault" is none of/],
+      [["set", ID, "allowDefault=perhaps"], 2, /is none of/],
+      [["set", "123", "allowDefault=1"], 2, /"123" is not a network id/],
+      [["get", "123", "ip"], 2, /"123" is not a network id/],
+      [["get", ID, "ip"], 1, /unknown network ID/],
+      [["orbit", "x", "8056c2e21c"], 2, /"x" is not an address/],
+      [["deorbit", "123"], 2, /"123" is not an address/],
+      [["/nosuch"], 1, /the service answered 404 \/nosuch/],
+    ];
+    for (const [argv, code, message] of cases) {
+      const { exit, out, err } = await zt([...argv, "-D", home]);
+      assert.deepEqual([exit, out, err.split("\n").length], [code, "", 2], `${argv}: ${err}`);
+      assert.match(err, message);
+    }
+    assert.deepEqual(service.log, []);
+    const missing = await zt(["/nosuch", "-j", "-D", home]);
+    assert.equal(JSON.parse(missing.err).error.code, "not-found");
+    assert.equal((await zt(["orbit", "8056c2e21c", "8056c2e21c", "-D", home])).exit, 0);
+  }));
+
 Deno.test("controller commands ask the controller for what the words say", () =>
   withService(async (service, home) => {
     service.controllerAnswer = {
