@@ -6,86 +6,32 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import { type Endpoint, formatEndpoint } from "../base/ip.ts";
-import { WireError } from "../base/errors.ts";
-import { SharedBudget } from "../base/rate.ts";
-import { Waiting } from "../base/waiting.ts";
 import { Networks } from "../network/networks.ts";
-import { isTunnel, type Path, type SocketId } from "../peer/path.ts";
-import { heard, isSuspect, markSuspect, type Peer } from "../peer/peer.ts";
-import { SeenPackets } from "../wire/seen_packets.ts";
+import { isTunnel, type Path } from "../peer/path.ts";
+import { heard, type Peer } from "../peer/peer.ts";
 import { Relay } from "../root/relay.ts";
-import { decompress } from "../wire/compress.ts";
-import { Reassembler } from "../wire/fragment.ts";
-import {
-  AT_FLAGS,
-  AT_PAYLOAD,
-  AT_VERB,
-  Cipher,
-  cipherOf,
-  destinationOf,
-  FLAG_FRAGMENTED,
-  FRAGMENT_HEADER_LENGTH,
-  HEADER_LENGTH,
-  hopsOf,
-  isFragment,
-  PACKET_LENGTH_MAX,
-  packetId,
-  PAYLOAD_LENGTH_MAX,
-  sourceOf,
-  Verb,
-  VERB_COMPRESSED,
-  verbOf,
-} from "../wire/packet.ts";
+import { Verb } from "../wire/packet.ts";
 import { ControllerAuthority } from "./authority.ts";
 import { Beacons } from "./beacons.ts";
 import { Bonds } from "./bonds.ts";
 import { Contact } from "./contact.ts";
 import { DirectPaths } from "./direct_paths.ts";
-import { Greeter, prefixHash } from "./hello.ts";
+import { Doubts } from "./doubts.ts";
+import { Greeter } from "./hello.ts";
 import { Liveness } from "./liveness.ts";
 import type { Action, Command, Input, Machine, NodeConfig, Time } from "./machine.ts";
 import { PathMtu } from "./path_mtu.ts";
 import { PortProbing } from "./port_probing.ts";
 import { Publisher } from "./publisher.ts";
+import { Receiver } from "./receiver.ts";
 import { Surface } from "./surface.ts";
 import { Vl1 } from "./vl1.ts";
 import { VerbHandlers } from "./verbs.ts";
 import { Whois } from "./whois.ts";
 
 const HOUSEKEEPING_MS = 30_000; // reference ZT_HOUSEKEEPING_PERIOD
-const QUEUE_CHECK_MS = 500; // reference ZT_WHOIS_RETRY_DELAY: what waits is looked at this often
-/** Sealed packets of senders whose identity is being asked for; bounds memory against made-up senders. */
-const UNKNOWN_SENDERS = { perKeyMax: 16, keysMax: 256, lifeMs: 5_000 };
-/** Of which unproven sources may fill this many: what a root passes on has the rest. */
-const UNKNOWN_SENDERS_UNPROVEN_MAX = 128;
-/**
- * Questions about who an unknown sender is, where no root passed its packet on. A node that restarted asks about all its
- * peers at once; a flood of made-up senders must not become one of questions at the roots (spec 03 section 28 item 25).
- */
-const UNKNOWN_SENDER_QUESTIONS = {
-  all: { perSecond: 16, burst: 128 },
-  each: { perSecond: 1, burst: 32 }, // a source's /24 or /48
-  keysMax: 4_096,
-};
-/**
- * Unknown senders looked for in the cache, where no root passed their packet on: a file and, if it is there, a key agreement,
- * in all 0.1 ms. Who turns out to be who it says has its share back: all of a root's nodes may return at once.
- */
-const UNKNOWN_SENDER_RECALLS = {
-  all: { perSecond: 1_000, burst: 1_000 },
-  each: { perSecond: 60, burst: 240 },
-  keysMax: 4_096,
-};
 /** A root writes each of its peers down this often at most: a file each, for a hundred thousand peers. */
 const REMEMBER_MS = 86_400_000;
-const UNPROVEN_SHARE = "unproven"; // of the slots for pieces: strangers share what one proved path has
-const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembered by their key
-/** A direct path quieter than this is asked when the peer's frames come by relay... */
-const DOUBT_SILENT_MS = 50;
-const DOUBT_EVERY_MS = 1_000; // ...so often at most: some peers reach us by relay only, and for good
-const DOUBT_REPEATED_MS = 10_000; // ...which the path answered if it was asked so lately
-const SEEN_PACKETS = 8_192; // ids of frames remembered here; those of the fast path are remembered there
 const OFFLINE_AFTER_MS = 60_000; // no upstream heard for this long: keepalive is 20 s, so three were missed
 
 /** An authenticated, decompressed packet and how it came. */
@@ -117,19 +63,12 @@ export class Node implements Machine {
   readonly networks: Networks;
   readonly beacons: Beacons;
   readonly publisher: Publisher;
+  readonly receiver: Receiver;
+  readonly doubts: Doubts;
   readonly #verbs: VerbHandlers;
   readonly #authority: ControllerAuthority | undefined;
-  readonly #reassembler = new Reassembler();
-  readonly #seen = new SeenPackets(SEEN_PACKETS);
-  readonly #pieceOrigins = new Map<string, Path>();
-  readonly #unknownSenders = new Waiting<Address, { packet: Uint8Array; path: Path }>(
-    UNKNOWN_SENDERS,
-  );
-  readonly #questions = new SharedBudget<number>(UNKNOWN_SENDER_QUESTIONS);
-  readonly #recalls = new SharedBudget<number>(UNKNOWN_SENDER_RECALLS);
   #online = false;
   #housekeepingMs = -Infinity;
-  #queueCheckMs = Infinity;
 
   constructor(config: NodeConfig) {
     this.vl1 = new Vl1(config);
@@ -151,10 +90,12 @@ export class Node implements Machine {
     };
     this.beacons = new Beacons(this.vl1, this.contact, () => this.networks.all().length > 0);
     this.beacons.find = (address) => {
-      this.#recall(address);
+      this.recall(address);
       return this.vl1.peers.get(address);
     };
     this.networks.redispatch = (received) => this.dispatch(received);
+    this.receiver = new Receiver(this, this.vl1);
+    this.doubts = new Doubts(this, this.vl1);
     this.#verbs = new VerbHandlers(this);
     this.publisher = new Publisher(this.vl1, this.networks, this);
     this.networks.frames.onExchange = (network, peer) => this.publisher.want(network, peer);
@@ -163,10 +104,10 @@ export class Node implements Machine {
       this.networks.authority = this.#authority;
     }
     this.vl1.whois = (address) => {
-      if (!this.#recall(address) && !this.whois.ask(address)) this.vl1.counters.drop("queue-full");
+      if (!this.recall(address) && !this.whois.ask(address)) this.vl1.counters.drop("queue-full");
     };
     this.vl1.onRelayed = (peer) => this.#relayed(peer);
-    this.vl1.onSuspect = (peer) => this.#suspect(peer);
+    this.vl1.onSuspect = (peer) => this.doubts.confirmed(peer);
     this.vl1.onLearned = (peer) => this.#learned(peer);
     this.vl1.upstreams.install();
   }
@@ -186,7 +127,7 @@ export class Node implements Machine {
     this.vl1.time.wallMs = time.wallMs;
     switch (input.kind) {
       case "datagram":
-        return this.#datagram(input.socket, input.from, input.bytes, input.whole ?? false);
+        return this.receiver.datagram(input.socket, input.from, input.bytes, input.whole ?? false);
       case "frame":
         return this.networks.frame(input.network, input.bytes);
       case "links":
@@ -208,7 +149,7 @@ export class Node implements Machine {
         return;
       }
       case "opened":
-        return this.#openedElsewhere(input.socket, input.from, input.bytes);
+        return this.receiver.opened(input.socket, input.from, input.bytes);
       case "traffic":
         return this.publisher.traffic(input);
       case "relayed":
@@ -237,147 +178,15 @@ export class Node implements Machine {
       this.networks.deadlineMs,
       this.#authority?.controller.deadlineMs ?? Infinity,
       this.publisher.deadlineMs,
-      this.#queueCheckMs,
+      this.receiver.deadlineMs,
       this.#housekeepingMs + HOUSEKEEPING_MS,
     );
-  }
-
-  #datagram(socket: SocketId, from: Endpoint, bytes: Uint8Array, whole: boolean): void {
-    if (bytes.length > PACKET_LENGTH_MAX) return;
-    const path = this.vl1.paths.get(socket, from);
-    if (bytes.length <= FRAGMENT_HEADER_LENGTH) return void this.beacons.receive(bytes, path);
-    const fragment = isFragment(bytes);
-    if (!fragment && bytes.length < HEADER_LENGTH) return this.vl1.counters.drop("malformed");
-    if (!fragment && sourceOf(bytes) === destinationOf(bytes)) {
-      return this.vl1.counters.drop("self-addressed"); // the reference hangs on these
-    }
-    if (!fragment && sourceOf(bytes) === this.address) {
-      return this.vl1.counters.drop("self-addressed");
-    }
-    if (destinationOf(bytes) !== this.address) return this.relay.forward(bytes, path);
-    const complete = whole || (bytes[AT_FLAGS] & FLAG_FRAGMENTED) === 0;
-    if (!fragment && complete) return this.#packet(bytes, path);
-    this.#piece(bytes, path);
-  }
-
-  /** A head or a fragment; the packet counts as coming the way its head came. */
-  #piece(bytes: Uint8Array, path: Path): void {
-    const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
-    if (this.#pieceOrigins.size >= PIECE_ORIGINS_MAX) this.#pieceOrigins.clear();
-    this.#pieceOrigins.set(key, path);
-    const share = this.vl1.isProved(path) ? key : UNPROVEN_SHARE;
-    const whole = this.#reassembler.add(key, bytes, this.vl1.nowMs, share);
-    const origin = whole && this.#pieceOrigins.get(whole.source);
-    if (whole && origin) this.#packet(whole.packet, origin);
-  }
-
-  /** A whole packet for us, still sealed. It is opened in place, so it must be ours to change. */
-  #packet(packet: Uint8Array, path: Path): void {
-    try {
-      this.#open(packet.slice(), path);
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.vl1.counters.drop("malformed");
-    }
-  }
-
-  #open(packet: Uint8Array, path: Path): void {
-    const { vl1 } = this;
-    const cipher = cipherOf(packet);
-    if (cipher === Cipher.POLY1305_NONE && verbOf(packet) === Verb.HELLO) {
-      const met = this.greeter.receive(packet, path);
-      if (met) this.#recalled(met);
-      return;
-    }
-    const source = sourceOf(packet);
-    const peer = vl1.peers.get(source);
-    if (!peer) return this.#unknownSender(source, packet, path);
-    const open = cipher === Cipher.TRUSTED_PATH
-      ? this.#isTrustedPath(packet, path)
-      : vl1.armor.open(packet, peer.keys);
-    if (!open) {
-      peer.packetErrors++;
-      return vl1.counters.drop("unauthentic");
-    }
-    this.#opened(peer, packet, path);
-  }
-
-  /** A packet the data plane opened: its sender is a peer, unless it was forgotten meanwhile. */
-  #openedElsewhere(socket: SocketId, from: Endpoint, bytes: Uint8Array): void {
-    const peer = this.vl1.peers.get(sourceOf(bytes));
-    this.vl1.counters.openedElsewhere++;
-    if (!peer) return this.vl1.counters.drop("unknown-sender");
-    try {
-      this.#opened(peer, bytes.slice(), this.vl1.paths.get(socket, from));
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.vl1.counters.drop("malformed");
-    }
-  }
-
-  #opened(peer: Peer, packet: Uint8Array, path: Path): void {
-    const { vl1 } = this;
-    // Pieces may have come from elsewhere: only the least a head has is counted for its source.
-    const isWhole = (packet[AT_FLAGS] & FLAG_FRAGMENTED) === 0;
-    path = vl1.paths.hear(path, isWhole ? packet.length : HEADER_LENGTH);
-    vl1.counters.receivedByCipher[cipherOf(packet)]++;
-    let payload: Uint8Array | undefined = packet.subarray(AT_PAYLOAD);
-    if ((packet[AT_VERB] & VERB_COMPRESSED) !== 0 && payload.length > 0) {
-      payload = decompress(payload, PAYLOAD_LENGTH_MAX);
-      if (!payload) return vl1.counters.drop("malformed");
-    }
-    const verb = verbOf(packet);
-    if (verb === Verb.HELLO) return this.greeter.accept(peer, packet, path);
-    vl1.counters.received[verb]++;
-    peer.packetsIn++;
-    const received = { peer, path, hops: hopsOf(packet), verb, id: packetId(packet), payload };
-    if (peer.bond) this.bonds.sampled(received);
-    if (FRAMES.has(verb) && this.#seen.isRepeated(packet)) {
-      vl1.counters.drop("duplicate");
-      return this.received(received, false); // of use no more, yet a sign of life of its path
-    }
-    this.dispatch(received);
-  }
-
-  /** Id 0 never counts: in the reference it opens a hole (spec 03 section 7.3). */
-  #isTrustedPath(packet: Uint8Array, path: Path): boolean {
-    const configured = this.vl1.settings.trustedPathId?.(path.endpoint);
-    if (configured === undefined || configured === 0n) return false;
-    return new DataView(packet.buffer, packet.byteOffset).getBigUint64(19) === configured;
-  }
-
-  #unknownSender(source: Address, packet: Uint8Array, path: Path): void {
-    const { vl1 } = this;
-    // Looking an address up costs a file, asking for it a packet: what no root passed on has a budget for each.
-    const passedOn = vl1.upstreams.peers().some((root) => root.find(path));
-    const prefix = prefixHash(path.endpoint.ip);
-    const recalled = passedOn || this.#recalls.take(prefix, vl1.nowMs)
-      ? this.#recall(source)
-      : undefined;
-    if (recalled) {
-      this.#packet(packet, path);
-      // Authentic: it owns an identity that was proved, and what it cost is no stranger's.
-      if (!passedOn && recalled.packetErrors === 0) this.#recalls.give(prefix);
-      return;
-    }
-    if (!passedOn && !this.#mayAskFor(source, path)) return vl1.counters.drop("rate");
-    if (!this.whois.ask(source)) return vl1.counters.drop("unknown-sender");
-    if (!this.#unknownSenders.push(source, { packet, path }, this.vl1.nowMs)) {
-      this.vl1.counters.drop("queue-full");
-    }
-    this.#queueCheckMs = Math.min(this.#queueCheckMs, this.vl1.nowMs + QUEUE_CHECK_MS);
-  }
-
-  #mayAskFor(source: Address, path: Path): boolean {
-    if (this.#unknownSenders.has(source)) return true;
-    if (this.#unknownSenders.size >= UNKNOWN_SENDERS_UNPROVEN_MAX) return false;
-    return this.#questions.take(prefixHash(path.endpoint.ip), this.vl1.nowMs);
   }
 
   /** Runs the handler of an opened packet, then what every packet that counts brings about. */
   dispatch(received: Received): void {
     // First of all: an answer must not go where the peer is no more.
-    if (received.hops > 0 && NONTRIVIAL.has(received.verb)) this.#doubt(received.peer);
+    if (received.hops > 0 && NONTRIVIAL.has(received.verb)) this.doubts.raise(received.peer);
     const outcome = this.#verbs.handle(received);
     if (outcome !== "dropped") this.received(received, outcome === "trusted");
   }
@@ -402,30 +211,11 @@ export class Node implements Machine {
       if (wasQuiet && this.vl1.upstreams.isUpstream(peer.address)) this.#heardUpstream(peer);
     }
     // Here for what the Worker opened too.
-    if (hops > 0 && NONTRIVIAL.has(verb)) this.#doubt(peer);
+    if (hops > 0 && NONTRIVIAL.has(verb)) this.doubts.raise(peer);
     if (peer.isTrusted(nowMs)) {
       this.directPaths.maybePush(peer, path, peer.best(nowMs) !== undefined);
     }
     this.networks.seen(peer.address);
-  }
-
-  /** What comes by relay from a peer we reach directly shows that it does not reach us so any more: it may have moved. */
-  #doubt(peer: Peer): void {
-    const { nowMs } = this.vl1;
-    const best = peer.best(nowMs);
-    if (!best || best.probeSentMs !== undefined || nowMs - best.lastInMs < DOUBT_SILENT_MS) return;
-    const sinceMs = nowMs - peer.lastDoubtMs;
-    if (sinceMs < DOUBT_EVERY_MS) return;
-    peer.lastDoubtMs = nowMs;
-    this.contact.probe(peer, best.path);
-    if (sinceMs < DOUBT_REPEATED_MS) return;
-    // It may have started anew elsewhere: our answer goes the way its packet came until a path has answered.
-    for (const path of peer.paths) {
-      if (nowMs - path.lastInMs < DOUBT_SILENT_MS) continue;
-      if (path.probeSentMs === undefined) this.contact.probe(peer, path.path);
-      markSuspect(path);
-    }
-    this.#suspect(peer);
   }
 
   #heardUpstream(peer: Peer): void {
@@ -440,9 +230,7 @@ export class Node implements Machine {
   /** An identity became known: what waited for it can go on. */
   met(peer: Peer): void {
     this.whois.resolved(peer.address);
-    for (const { packet, path } of this.#unknownSenders.take(peer.address, this.vl1.nowMs)) {
-      this.#packet(packet, path);
-    }
+    this.receiver.met(peer);
     this.vl1.flushQueue(peer);
     if (this.vl1.upstreams.isSeed(peer.address)) this.vl1.timers.set(peer, this.vl1.nowMs);
     this.#verbs.met(peer);
@@ -453,7 +241,7 @@ export class Node implements Machine {
     this.portProbing.learned(peer);
     this.publisher.check(peer.address);
     if (this.vl1.upstreams.isUpstream(peer.address)) {
-      this.#upstreamChanged(peer);
+      this.upstreamChanged(peer);
       this.#heardUpstream(peer);
       this.#retryWaiting();
       this.networks.upstreamReached();
@@ -461,7 +249,7 @@ export class Node implements Machine {
   }
 
   /** Takes up a peer an earlier run knew: with its address it needs no upstream to find it. */
-  #recall(address: Address): Peer | undefined {
+  recall(address: Address): Peer | undefined {
     // An open question means that it was not found here: looking costs a file.
     const settled = this.vl1.peers.has(address) || this.whois.isPending(address);
     const cached = settled ? undefined : this.vl1.config.recall?.(address);
@@ -470,12 +258,12 @@ export class Node implements Machine {
     peer.version = cached.version;
     this.contact.hint(address, cached.endpoints);
     this.contact.tryHints(peer);
-    this.#recalled(peer);
+    this.recalled(peer);
     return peer;
   }
 
   /** A peer that the cache knew is back. */
-  #recalled(peer: Peer): void {
+  recalled(peer: Peer): void {
     peer.rememberedMs = this.vl1.nowMs;
     this.met(peer);
   }
@@ -497,41 +285,8 @@ export class Node implements Machine {
     }
   }
 
-  /** What stopped one path may have stopped them all: or each would be found out only in its turn. */
-  #checkPaths(peer: Peer): void {
-    const { nowMs } = this.vl1;
-    for (const path of peer.paths) {
-      const silent = nowMs - path.lastInMs >= DOUBT_SILENT_MS;
-      if (silent && !isSuspect(path) && path.probeSentMs === undefined) {
-        this.contact.probe(peer, path.path);
-      }
-    }
-  }
-
-  /** A direct path just stopped answering: tell the peer by the relay where we are. */
-  #suspect(peer: Peer): void {
-    const { nowMs } = this.vl1;
-    peer.bond?.update(nowMs);
-    this.#checkPaths(peer);
-    if (this.vl1.upstreams.isUpstream(peer.address)) {
-      // Nor does a firewall that stops UDP stop it to one root only.
-      for (const other of this.vl1.upstreams.peers()) this.#checkPaths(other);
-      this.#upstreamChanged(peer);
-      this.beacons.consider();
-    }
-    this.publisher.check(peer.address);
-    if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
-    const route = this.vl1.route(peer);
-    if (!route?.relay) return;
-    // All depends on the relay now: it must not take another second to find out that it is gone too.
-    if (route.via.probeSentMs === undefined && nowMs - route.via.lastInMs >= DOUBT_SILENT_MS) {
-      this.contact.probe(route.relay, route.via.path);
-    }
-    peer.lastPushSentMs = -Infinity;
-    this.directPaths.maybePush(peer, route.via.path, false);
-  }
-
-  #upstreamChanged({ address }: Peer): void {
+  /** How an upstream is reached changed. */
+  upstreamChanged({ address }: Peer): void {
     this.vl1.outbox.push({ kind: "event", event: { name: "upstream", peer: address } });
   }
 
@@ -608,10 +363,7 @@ export class Node implements Machine {
     this.networks.handleTimeout();
     this.publisher.handleTimeout();
     this.#authority?.handle({ kind: "timeout" });
-    if (nowMs >= this.#queueCheckMs) {
-      this.#unknownSenders.expire(nowMs);
-      this.#queueCheckMs = this.#unknownSenders.size > 0 ? nowMs + QUEUE_CHECK_MS : Infinity;
-    }
+    this.receiver.handleTimeout();
     if (nowMs >= this.#housekeepingMs + HOUSEKEEPING_MS) this.#housekeeping();
   }
 
@@ -681,11 +433,6 @@ export class Node implements Machine {
  * they must not quiet our own doubts, or a path that died in one direction only would never be given up.
  */
 const ASKS = new Set<number>([Verb.ECHO, Verb.HELLO]);
-/**
- * Verbs whose copies are dropped: what a bond broadcasts, or somebody replays. Not those that find paths: one HELLO goes out by
- * several sockets, and each copy is to be answered where it came from (spec 03 section 28 item 15).
- */
-const FRAMES = new Set<number>([Verb.FRAME, Verb.EXT_FRAME, Verb.MULTICAST_FRAME]);
 /** Verbs that show a peer is in use: only such peers are kept alive (spec 03 section 2). */
 const NONTRIVIAL = new Set<number>([
   Verb.FRAME,

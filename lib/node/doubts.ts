@@ -1,0 +1,69 @@
+/**
+ * Doubts about the paths of a peer: what raises them, and what is done once a path is suspect.
+ * @module
+ */
+import { isSuspect, markSuspect, type Peer } from "../peer/peer.ts";
+import type { Node } from "./node.ts";
+import type { Vl1 } from "./vl1.ts";
+
+/** A direct path quieter than this is asked when the peer's frames come by relay... */
+const DOUBT_SILENT_MS = 50;
+const DOUBT_EVERY_MS = 1_000; // ...so often at most: some peers reach us by relay only, and for good
+const DOUBT_REPEATED_MS = 10_000; // ...which the path answered if it was asked so lately
+
+export class Doubts {
+  constructor(readonly node: Node, readonly vl1: Vl1) {}
+
+  /** What comes by relay from a peer we reach directly shows that it does not reach us so any more: it may have moved. */
+  raise(peer: Peer): void {
+    const { nowMs } = this.vl1;
+    const best = peer.best(nowMs);
+    if (!best || best.probeSentMs !== undefined || nowMs - best.lastInMs < DOUBT_SILENT_MS) return;
+    const sinceMs = nowMs - peer.lastDoubtMs;
+    if (sinceMs < DOUBT_EVERY_MS) return;
+    peer.lastDoubtMs = nowMs;
+    this.node.contact.probe(peer, best.path);
+    if (sinceMs < DOUBT_REPEATED_MS) return;
+    // It may have started anew elsewhere: our answer goes the way its packet came until a path has answered.
+    for (const path of peer.paths) {
+      if (nowMs - path.lastInMs < DOUBT_SILENT_MS) continue;
+      if (path.probeSentMs === undefined) this.node.contact.probe(peer, path.path);
+      markSuspect(path);
+    }
+    this.confirmed(peer);
+  }
+
+  /** What stopped one path may have stopped them all: or each would be found out only in its turn. */
+  #checkPaths(peer: Peer): void {
+    const { nowMs } = this.vl1;
+    for (const path of peer.paths) {
+      const silent = nowMs - path.lastInMs >= DOUBT_SILENT_MS;
+      if (silent && !isSuspect(path) && path.probeSentMs === undefined) {
+        this.node.contact.probe(peer, path.path);
+      }
+    }
+  }
+
+  /** A direct path just stopped answering: tell the peer by the relay where we are. */
+  confirmed(peer: Peer): void {
+    const { nowMs } = this.vl1;
+    peer.bond?.update(nowMs);
+    this.#checkPaths(peer);
+    if (this.vl1.upstreams.isUpstream(peer.address)) {
+      // Nor does a firewall that stops UDP stop it to one root only.
+      for (const other of this.vl1.upstreams.peers()) this.#checkPaths(other);
+      this.node.upstreamChanged(peer);
+      this.node.beacons.consider();
+    }
+    this.node.publisher.check(peer.address);
+    if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
+    const route = this.vl1.route(peer);
+    if (!route?.relay) return;
+    // All depends on the relay now: it must not take another second to find out that it is gone too.
+    if (route.via.probeSentMs === undefined && nowMs - route.via.lastInMs >= DOUBT_SILENT_MS) {
+      this.node.contact.probe(route.relay, route.via.path);
+    }
+    peer.lastPushSentMs = -Infinity;
+    this.node.directPaths.maybePush(peer, route.via.path, false);
+  }
+}
