@@ -83,3 +83,34 @@ endToEndTest("zt demo refuses numbers that make no sense, exit 2", async () => {
     match(decode(stderr), new RegExp(`^zt: ${options[0]} must be`));
   }
 });
+
+const NOBODY = 65_534;
+/** As a user with nothing but a device anybody may open, which is what most systems have: $1 an empty folder, then the words. */
+const AS_NOBODY = `
+  mount --make-rprivate / && mount -t tmpfs tmpfs "$1" && mknod -m 666 "$1/tun" c 10 200 &&
+  mount --bind "$1/tun" /dev/net/tun && shift &&
+  exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups "$@"`;
+
+/** The source and its cache may lie where only root can read. */
+const rootless = PROGRAM.args.length === 0 ? "/usr/bin/setpriv" : "a compiled program";
+
+endToEndTest("zt demo needs no root where the kernel lets users make namespaces", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "zt-rootless-" });
+  try {
+    Deno.chmodSync(folder, 0o755);
+    Deno.copyFileSync(PROGRAM.path, `${folder}/zt`);
+    for (const name of ["device", "home"]) Deno.mkdirSync(`${folder}/${name}`);
+    Deno.chownSync(`${folder}/home`, NOBODY, NOBODY);
+    const words = [`${folder}/zt`, "demo", "--json", "--seconds", "0.5"];
+    const { code, stdout, stderr } = await new Deno.Command("unshare", {
+      args: ["--mount", "sh", "-c", AS_NOBODY, "sh", `${folder}/device`, ...words],
+      env: { HOME: `${folder}/home`, TMPDIR: `${folder}/home` },
+      cwd: folder,
+    }).output();
+    if (code === 0) equal(JSON.parse(decode(stdout)).path, "direct");
+    else match(decode(stderr), /run as root: this kernel does not let users make namespaces/);
+    equal(leftovers(`${folder}/home`).join(), "");
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}, rootless);
