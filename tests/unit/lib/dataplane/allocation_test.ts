@@ -6,6 +6,8 @@ import { ARENA_PAGES, RUNS_AT, TAP_IN_AT, UDP_IN_AT } from "../../../../lib/data
 import { pathTag } from "../../../../lib/dataplane/path_tag.ts";
 import { Plane } from "../../../../lib/dataplane/plane.ts";
 import { statsMemory } from "../../../../lib/dataplane/stats.ts";
+import { FLOW_GROUPS } from "../../../../lib/peer/bond_flows.ts";
+import { BondMode } from "../../../../lib/peer/bond_policy.ts";
 import { packetIdState, randomIdBlock } from "../../../../lib/node/packet_ids.ts";
 import { noise } from "../kernel/arena.ts";
 import { makeFrame, NO_VNET, withVnet } from "../kernel/frames.ts";
@@ -141,6 +143,28 @@ for (
       ok(cost < BYTES_MAX, `${cost} bytes a datagram`);
     });
   }
+}
+
+for (const mode of Object.values(BondMode)) {
+  Deno.test(`Plane.fromTap() allocates nothing over ${PACKETS} frames of a bond of mode ${mode}`, () => {
+    const alice = quietPlane(ALICE, BOB, 0, [ACCEPT]);
+    const ip = Uint8Array.of(10, 0, 0, 1);
+    const routes = [3, 4].map((socket) => ({ socket, ip, port: 9993, mtu: 1_432 }));
+    const groups = new Uint8Array(FLOW_GROUPS).map((_, group) => group % 2);
+    const bond = { mode, packetsPerLink: 64, routes, groups };
+    alice.plane.apply({ kind: "bond", session: 0, bond });
+    const frame = addressed(makeFrame({ body: noise(100, 1) }), ALICE, BOB);
+    alice.bytes.set(frame, TAP_IN_AT);
+    const cost = bytesPerPacket((packets) => {
+      for (let i = 0; i < packets; i += BATCH) {
+        alice.plane.beginTap(i);
+        for (let k = 0; k < BATCH; k++) alice.plane.fromTap(TAP_IN_AT, frame.length, PORT);
+        alice.plane.endTap();
+      }
+    });
+    ok(alice.counts.runs >= PACKETS / BATCH);
+    ok(cost < BYTES_MAX, `${cost} bytes a frame`);
+  });
 }
 
 Deno.test(`Plane.fromUdp() allocates nothing over ${PACKETS} datagrams of others it passes on`, () => {
