@@ -330,6 +330,15 @@ export class Greeter {
     return this.#takeUp(stranger.peer, stranger.packets);
   }
 
+  /** A root said who somebody is whose own word waits for its turn to be checked: no check is needed. */
+  met(peer: Peer): void {
+    const ticket = this.#tickets.get(peer.address);
+    const stranger = ticket === undefined ? undefined : this.#strangers.get(ticket);
+    if (!stranger || stranger.isChecking || !stranger.peer.identity.equals(peer.identity)) return;
+    this.#forget(stranger);
+    this.#takeUp(stranger.peer, stranger.packets);
+  }
+
   /** @param packets HELLOs of it, the first opened already */
   #takeUp(met: Peer, packets: Stranger["packets"]): Peer | undefined {
     const peer = this.vl1.adopt(met);

@@ -17,6 +17,7 @@ import type { Vl1 } from "./vl1.ts";
 const MOONS_MAX = 16; // bounds what a HELLO lists and a disk can make us load
 const UNKNOWN_LATENCY_MS = 1_000; // an upstream not measured yet comes after any measured one
 const TUNNEL_PENALTY_MS = 10_000; // an upstream reached by TCP comes after any reached by UDP
+const DOUBT_PENALTY_MS = 5_000; // an upstream not heard since another failed comes after those that were
 const HYSTERESIS_FRACTION = 0.8; // another upstream must be a fifth faster before we move
 
 /** A moon asked for and not yet delivered: its world id and the root to get it from. */
@@ -32,6 +33,7 @@ export class Upstreams {
   readonly #endpoints = new Map<Address, Endpoint[]>(); // every upstream except ourselves
   #amUpstream = false;
   #favourite: Peer | undefined;
+  #doubtMs = -Infinity;
 
   constructor(readonly vl1: Vl1, planet: World) {
     this.#planet = planet;
@@ -105,7 +107,8 @@ export class Upstreams {
       const path = peer.best(nowMs);
       if (!path) continue;
       const tunnelMs = path.path.isTunnel ? TUNNEL_PENALTY_MS : 0;
-      const latencyMs = (path.path.latencyMs ?? UNKNOWN_LATENCY_MS) + tunnelMs;
+      const doubtMs = path.lastInMs < this.#doubtMs ? DOUBT_PENALTY_MS : 0;
+      const latencyMs = (path.path.latencyMs ?? UNKNOWN_LATENCY_MS) + tunnelMs + doubtMs;
       const cost = peer === this.#favourite ? latencyMs * HYSTERESIS_FRACTION : latencyMs;
       if (cost < bestCost) {
         best = peer;
@@ -114,6 +117,16 @@ export class Upstreams {
     }
     if (best && except === undefined) this.#favourite = best;
     return best ?? this.peers().find((peer) => peer.address !== except && peer.paths.length > 0);
+  }
+
+  /** One upstream stopped to answer: those not heard from now on may be gone as well. */
+  doubt(): void {
+    this.#doubtMs = this.vl1.nowMs;
+  }
+
+  /** The upstream a path leads to. */
+  at(path: Path): Peer | undefined {
+    return this.peers().find((root) => root.find(path));
   }
 
   /** Whether an upstream answers by a path like this: all that was authenticated, nothing that a stranger sent. */

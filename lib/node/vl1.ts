@@ -55,6 +55,11 @@ const PEERS_MAX = 262_144; // bounds memory at a root; a leaf knows a few hundre
 const AT_ERROR_CODE = 9; // in the payload of an ERROR, behind verb and id of what it answers
 const COMPRESS_FROM_BYTES = 65; // shorter payloads never gain; reference Packet.cpp
 
+const SHOWN_MS = 500_000; // as long as a peer is kept: so long ago an upstream may have shown that it reaches a peer, to be preferred
+const GIVE_WAY_MS = 5_000; // later than the best upstream it must have shown it, or packets would go now this way, now that
+const GIVE_WAY_LATER_MS = 20_000;
+const NEXT_RELAY_MS = 1_000; // who has not answered through one upstream for so long may be reached by the next
+
 /** How a packet is to travel. */
 export interface SendOptions {
   /** Try to compress the payload: verbs that carry text and lists, see spec 02 section 5. */
@@ -207,11 +212,49 @@ export class Vl1 {
     const picked = flow === undefined ? undefined : peer.bond?.pick(flow, this.nowMs);
     const direct = picked ?? peer.preferred(this.nowMs);
     if (direct) return { via: direct, relay: undefined };
-    const relay = this.upstreams.best(peer.address);
+    const relay = this.#relayTo(peer);
     const relayed = relay?.best(this.nowMs);
     if (relayed) return { via: relayed, relay };
     const last = peer.anyPath() ?? relay?.anyPath();
     return last && { via: last, relay: peer.paths.includes(last) ? undefined : relay };
+  }
+
+  /**
+   * Not every root is in reach of everybody, and what goes to one that is not is lost: the best upstream, unless only another
+   * shows that it reaches the peer; and while the peer does not answer, each in turn.
+   */
+  #relayTo(peer: Peer): Peer | undefined {
+    const { nowMs } = this;
+    const relay = this.#provenRelay(peer);
+    const silentMs = peer.lastReceiveMs < peer.relayedSinceMs ? nowMs - peer.relayedSinceMs : 0;
+    if (!relay || silentMs < NEXT_RELAY_MS) return relay;
+    const usable = this.upstreams.peers().filter((other) => other !== peer && other.best(nowMs));
+    const turn = Math.floor(silentMs / NEXT_RELAY_MS);
+    return usable[(usable.indexOf(relay) + turn) % usable.length] ?? relay;
+  }
+
+  /** Of two peers that come to prefer each other's root at once, the one with the lower address gives way first. */
+  #provenRelay(peer: Peer): Peer | undefined {
+    const best = this.upstreams.best(peer.address);
+    const { shownBy } = peer;
+    if (!best || !shownBy) return best;
+    const patienceMs = this.address < peer.address ? GIVE_WAY_MS : GIVE_WAY_LATER_MS;
+    const bestMs = shownBy.get(best.address) ?? -Infinity;
+    let latestMs = Math.max(this.nowMs - SHOWN_MS, bestMs + patienceMs);
+    let relay = best;
+    for (const [address, atMs] of shownBy) {
+      if (atMs <= latestMs || !this.upstreams.isUpstream(address)) continue;
+      const other = this.peers.get(address);
+      if (!other?.best(this.nowMs)) continue;
+      relay = other;
+      latestMs = atMs;
+    }
+    return relay;
+  }
+
+  /** An upstream has shown that it reaches a peer: it brought a packet of it. */
+  shown(peer: Peer, upstream: Peer): void {
+    (peer.shownBy ??= new Map()).set(upstream.address, this.nowMs);
   }
 
   /**

@@ -79,6 +79,10 @@ export class Peer {
   rememberedMs = -Infinity;
   /** Last packet we had no direct path for; decides whether looking for one is worth it. */
   lastRelayedMs = -Infinity;
+  /** First packet we had no direct path for since the peer was last heard. */
+  relayedSinceMs = -Infinity;
+  /** When each upstream last showed that it reaches this peer; as many as there are upstreams at most. */
+  shownBy: Map<Address, number> | undefined;
   /** Last time its packets coming by relay made us ask whether its direct path still works. */
   lastDoubtMs = -Infinity;
   /** Addresses recently probed for this peer, by path key, with the time: bounds probes of one address. */

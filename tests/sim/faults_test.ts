@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { connect, goDirect, lab, Pinger, reaches } from "./lab.ts";
 import { NATS } from "./nat.ts";
 import { measured, simTest } from "./scenario.ts";
+import type { NodeOptions } from "./world.ts";
 
 const SEEDS = [1, 2];
 const BAD_LINK = {
@@ -270,4 +271,108 @@ simTest("two halves of the world meet again after a partition", { seeds: SEEDS }
     if (sent.some((ping) => ping.receivedMs === undefined)) sent = pings();
   }
   measured("halves meet again after a partition of 120 s", world.nowMs - healedMs, "ms at most");
+});
+
+simTest("roots that lose sight of each other go on, and relay between them again once healed", {
+  seeds: SEEDS,
+}, (world) => {
+  const roots = [world.addRoot(), world.addRoot()];
+  const controller = world.addController();
+  const sym = { place: "sym" } as const;
+  const [a, b, c, d] = Array.from({ length: 4 }, () => world.addNode(sym));
+  world.partition([c], [roots[1]]); // c has the first root alone, d the second
+  world.partition([d], [roots[0]]);
+  world.run(1_000);
+  const network = world.addNetwork(controller, { private: false });
+  world.joinAll(network, [a, b, c, d]);
+  for (const [x, y] of [[a, b], [a, c], [b, d], [c, d]]) connect(world, x, y);
+  const pinger = new Pinger(world, a, b);
+  const heal = world.partition([roots[0]], [roots[1]]);
+  const sinceMs = world.nowMs;
+  world.run(300_000);
+  assert.ok(pinger.gapMs(sinceMs) < 2_000, "who sees both roots notices nothing");
+  for (const other of [c, d]) {
+    const pings = new Pinger(world, a, other);
+    const reachedMs = world.runUntil(
+      () => pings.pings.some(({ receivedMs }) => receivedMs !== undefined),
+      { withinMs: 5_000, what: "who sees both roots reaches who sees one" },
+    );
+    measured("roots cut off: first ping to who sees one of them", reachedMs, "ms");
+    pings.stop();
+  }
+  const late = world.addNode(sym);
+  world.run(500);
+  world.joinAll(network, [late]);
+  for (const other of [c, d]) connect(world, late, other);
+  assert.ok(!reaches(world, c, d), "who sees one root each has nobody to relay");
+  heal();
+  const healedMs = connect(world, c, d, 60_000);
+  measured("roots see each other again: pings between their clients pass after", healedMs, "ms");
+  assert.ok(healedMs < 10_000);
+});
+
+simTest("a NAT that turns symmetric costs seconds at most", { seeds: SEEDS }, (world) => {
+  world.addRoot();
+  world.planet();
+  const lan = world.addLan(NATS.pr);
+  const controller = world.addController();
+  world.run(500);
+  const network = world.addNetwork(controller, { private: false });
+  const [a, ...others] = [{ lan }, { place: "pr" }, { place: "sym" }, {}].map((options) =>
+    world.addNode(options as NodeOptions)
+  );
+  world.run(500);
+  world.joinAll(network, [a, ...others]);
+  for (const other of others) connect(world, a, other);
+  goDirect(world, a, others[0]);
+  const pingers = others.flatMap((other) => [
+    new Pinger(world, a, other),
+    new Pinger(world, other, a),
+  ]);
+  world.run(5_000);
+  for (const kind of [NATS.sym, NATS.pr, NATS.seq]) {
+    const sinceMs = world.nowMs;
+    lan.nat.become(kind);
+    world.run(60_000);
+    const worstMs = Math.max(...pingers.map((pinger) => pinger.gapMs(sinceMs)));
+    measured(`NAT becomes ${kind.mapping}, ports ${kind.ports}: gap`, worstMs, "ms");
+    assert.ok(worstMs < 5_000);
+  }
+  goDirect(world, a, others[2]);
+});
+
+simTest("half the roots die for a minute, then the other half: no outage", {
+  seeds: SEEDS,
+}, (world) => {
+  const places = ["pr", "pr", "sym", "sym", "pub", "sym"] as const;
+  const { nodes, network, controller } = lab(world, places.map((place) => ({ place })), {
+    roots: 4,
+  });
+  const pairs = [[0, 1], [2, 3], [0, 4], [3, 5]].map(([i, j]) => [nodes[i], nodes[j]]);
+  for (const [x, y] of pairs) connect(world, x, y);
+  const pingers = pairs.map(([x, y]) => new Pinger(world, x, y));
+  world.run(5_000);
+  const sinceMs = world.nowMs;
+  const halves = [world.roots.slice(0, 2), world.roots.slice(2)];
+  let newcomersMs = 0;
+  for (const half of halves) {
+    for (const root of half) root.stop();
+    world.run(30_000);
+    const newcomer = world.addNode({ place: "pr" });
+    world.run(1_000);
+    newcomer.join(network);
+    world.run(1_000);
+    world.authorize(controller, network, newcomer);
+    world.runUntil(() => newcomer.isOn(network), { withinMs: 5_000, what: "a newcomer joins" });
+    newcomersMs = Math.max(newcomersMs, connect(world, newcomer, nodes[2]));
+    world.run(28_000);
+    for (const root of half) root.boot(world.planet());
+    world.run(60_000);
+  }
+  const gaps = pingers.map((pinger) => pinger.gapMs(sinceMs));
+  measured("half the roots gone, then the others: longest gap", Math.max(...gaps), "ms");
+  measured("and of direct pairs", Math.max(gaps[0], gaps[2]), "ms");
+  measured("newcomers meanwhile: first ping", newcomersMs, "ms");
+  assert.ok(Math.max(...gaps) < 2_000);
+  assert.ok(gaps[0] < 500 && gaps[2] < 500, "direct pairs do not notice");
 });

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { connect, goDirect, lab, reaches } from "./lab.ts";
 import { measured, simTest } from "./scenario.ts";
 import { NATS } from "./nat.ts";
+import type { Ping } from "./stack.ts";
 
 const SEEDS = [1, 2];
 const ROUND_TRIP_MS = 20; // four links of 5 ms: to a root and back, to a peer and back
@@ -105,6 +106,7 @@ simTest("one node sees only root 1, the other only root 2", { seeds: SEEDS }, (w
   world.joinAll(network, [a, b]);
   const contactMs = connect(world, a, b);
   measured("each sees another root: first ping, relayed by both", contactMs, "ms");
+  assert.ok(contactMs < 1_000);
 });
 
 simTest("members that lose sight of each other's root are relayed by both", {
@@ -121,4 +123,30 @@ simTest("members that lose sight of each other's root are relayed by both", {
   world.partition([b], [roots[0]]);
   world.run(30_000); // each root still believes to reach both
   measured("half-open roots: first ping", connect(world, a, b), "ms");
+});
+
+simTest("first contact at a round trip of 150 ms takes less than a second", {
+  seeds: SEEDS,
+  link: { latencyMs: 150 / 4, jitterMs: 2 },
+}, (world) => {
+  const places = ["pub", "eim", "pr", "pr", "sym", "dbl"] as const;
+  const options = Array.from({ length: 18 }, (_, i) => ({ place: places[i % places.length] }));
+  const { nodes } = lab(world, options, { roots: 2 });
+  const pings: Ping[] = [];
+  for (const [i, a] of nodes.entries()) {
+    for (const b of nodes.slice(i + 1)) {
+      world.after(world.rng.below(20_000), () => pings.push(a.ping(b)));
+    }
+  }
+  world.run(25_000);
+  const tookMs = pings.map(({ sentMs, receivedMs = Infinity }) => receivedMs - sentMs);
+  tookMs.sort((x, y) => x - y);
+  const p99Ms = tookMs[Math.ceil(tookMs.length * 0.99) - 1];
+  measured(
+    `first contact of ${tookMs.length} pairs at 150 ms: p50`,
+    tookMs[tookMs.length >> 1],
+    "ms",
+  );
+  measured(`first contact of ${tookMs.length} pairs at 150 ms: p99`, p99Ms, "ms");
+  assert.ok(p99Ms < 1_000);
 });

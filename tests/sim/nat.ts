@@ -70,7 +70,7 @@ export class Nat {
   readonly inside: Attachment;
 
   constructor(
-    readonly behaviour: NatBehaviour,
+    public behaviour: NatBehaviour,
     readonly parts: {
       inner: Realm;
       outer: Realm;
@@ -96,6 +96,12 @@ export class Nat {
   reset(): void {
     this.#byKey.clear();
     this.#byPort.clear();
+  }
+
+  /** Behaves otherwise from now on, with other mappings: a router after an update, or another in its place. */
+  become(behaviour: NatBehaviour): void {
+    this.behaviour = behaviour;
+    this.reset();
   }
 
   /** Gets another address outside; mappings go with the old one. */
