@@ -50,10 +50,11 @@ export class Doubts {
     peer.bond?.update(nowMs);
     this.#checkPaths(peer);
     if (this.vl1.upstreams.isUpstream(peer.address)) {
-      // Nor does a firewall that stops UDP stop it to one root only.
-      for (const other of this.vl1.upstreams.peers()) this.#checkPaths(other);
       this.node.upstreamChanged(peer);
       this.node.beacons.consider();
+      // What took one root may have taken others, as may a firewall that stops UDP: those that answer go before those that do not.
+      this.vl1.upstreams.doubt();
+      for (const other of this.vl1.upstreams.peers()) this.#checkPaths(other);
     }
     this.node.publisher.check(peer.address);
     if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;

@@ -32,17 +32,7 @@ import { Whois } from "./whois.ts";
 const HOUSEKEEPING_MS = 30_000; // reference ZT_HOUSEKEEPING_PERIOD
 /** A root writes each of its peers down this often at most: a file each, for a hundred thousand peers. */
 const REMEMBER_MS = 86_400_000;
-<<<<<<< ours
-=======
-const UNPROVEN_SHARE = "unproven"; // of the slots for pieces: strangers share what one proved path has
-const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembered by their key
-/** A direct path quieter than this is asked when the peer's frames come by relay... */
-const DOUBT_SILENT_MS = 50;
-const DOUBT_EVERY_MS = 1_000; // ...so often at most: some peers reach us by relay only, and for good
-const DOUBT_REPEATED_MS = 10_000; // ...which the path answered if it was asked so lately
-const SEEN_PACKETS = 8_192; // ids of frames remembered here; those of the fast path are remembered there
 const PRESENT_FROM_MS = 60; // round trip to the root that relays, from which on a HELLO goes before the first packet
->>>>>>> theirs
 const OFFLINE_AFTER_MS = 60_000; // no upstream heard for this long: keepalive is 20 s, so three were missed
 
 /** An authenticated, decompressed packet and how it came. */
@@ -194,141 +184,6 @@ export class Node implements Machine {
     );
   }
 
-<<<<<<< ours
-=======
-  #datagram(socket: SocketId, from: Endpoint, bytes: Uint8Array, whole: boolean): void {
-    if (bytes.length > PACKET_LENGTH_MAX) return;
-    const path = this.vl1.paths.get(socket, from);
-    if (bytes.length <= FRAGMENT_HEADER_LENGTH) return void this.beacons.receive(bytes, path);
-    const fragment = isFragment(bytes);
-    if (!fragment && bytes.length < HEADER_LENGTH) return this.vl1.counters.drop("malformed");
-    if (!fragment && sourceOf(bytes) === destinationOf(bytes)) {
-      return this.vl1.counters.drop("self-addressed"); // the reference hangs on these
-    }
-    if (!fragment && sourceOf(bytes) === this.address) {
-      return this.vl1.counters.drop("self-addressed");
-    }
-    if (destinationOf(bytes) !== this.address) return this.relay.forward(bytes, path);
-    const complete = whole || (bytes[AT_FLAGS] & FLAG_FRAGMENTED) === 0;
-    if (!fragment && complete) return this.#packet(bytes, path);
-    this.#piece(bytes, path);
-  }
-
-  /** A head or a fragment; the packet counts as coming the way its head came. */
-  #piece(bytes: Uint8Array, path: Path): void {
-    const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
-    if (this.#pieceOrigins.size >= PIECE_ORIGINS_MAX) this.#pieceOrigins.clear();
-    this.#pieceOrigins.set(key, path);
-    const share = this.vl1.isProved(path) ? key : UNPROVEN_SHARE;
-    const whole = this.#reassembler.add(key, bytes, this.vl1.nowMs, share);
-    const origin = whole && this.#pieceOrigins.get(whole.source);
-    if (whole && origin) this.#packet(whole.packet, origin);
-  }
-
-  /** A whole packet for us, still sealed. It is opened in place, so it must be ours to change. */
-  #packet(packet: Uint8Array, path: Path): void {
-    try {
-      this.#open(packet.slice(), path);
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.vl1.counters.drop("malformed");
-    }
-  }
-
-  #open(packet: Uint8Array, path: Path): void {
-    const { vl1 } = this;
-    const cipher = cipherOf(packet);
-    if (cipher === Cipher.POLY1305_NONE && verbOf(packet) === Verb.HELLO) {
-      const met = this.greeter.receive(packet, path);
-      if (met) this.#recalled(met);
-      return;
-    }
-    const source = sourceOf(packet);
-    const peer = vl1.peers.get(source);
-    if (!peer) return this.#unknownSender(source, packet, path);
-    const open = cipher === Cipher.TRUSTED_PATH
-      ? this.#isTrustedPath(packet, path)
-      : vl1.armor.open(packet, peer.keys);
-    if (!open) {
-      peer.packetErrors++;
-      return vl1.counters.drop("unauthentic");
-    }
-    this.#opened(peer, packet, path);
-  }
-
-  /** A packet the data plane opened: its sender is a peer, unless it was forgotten meanwhile. */
-  #openedElsewhere(socket: SocketId, from: Endpoint, bytes: Uint8Array): void {
-    const peer = this.vl1.peers.get(sourceOf(bytes));
-    this.vl1.counters.openedElsewhere++;
-    if (!peer) return this.vl1.counters.drop("unknown-sender");
-    try {
-      this.#opened(peer, bytes.slice(), this.vl1.paths.get(socket, from));
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.vl1.counters.drop("malformed");
-    }
-  }
-
-  #opened(peer: Peer, packet: Uint8Array, path: Path): void {
-    const { vl1 } = this;
-    // Pieces may have come from elsewhere: only the least a head has is counted for its source.
-    const isWhole = (packet[AT_FLAGS] & FLAG_FRAGMENTED) === 0;
-    path = vl1.paths.hear(path, isWhole ? packet.length : HEADER_LENGTH);
-    vl1.counters.receivedByCipher[cipherOf(packet)]++;
-    let payload: Uint8Array | undefined = packet.subarray(AT_PAYLOAD);
-    if ((packet[AT_VERB] & VERB_COMPRESSED) !== 0 && payload.length > 0) {
-      payload = decompress(payload, PAYLOAD_LENGTH_MAX);
-      if (!payload) return vl1.counters.drop("malformed");
-    }
-    const verb = verbOf(packet);
-    if (verb === Verb.HELLO) return this.greeter.accept(peer, packet, path);
-    vl1.counters.received[verb]++;
-    peer.packetsIn++;
-    const received = { peer, path, hops: hopsOf(packet), verb, id: packetId(packet), payload };
-    if (peer.bond) this.bonds.sampled(received);
-    if (FRAMES.has(verb) && this.#seen.isRepeated(packet)) {
-      vl1.counters.drop("duplicate");
-      return this.received(received, false); // of use no more, yet a sign of life of its path
-    }
-    this.dispatch(received);
-  }
-
-  /** Id 0 never counts: in the reference it opens a hole (spec 03 section 7.3). */
-  #isTrustedPath(packet: Uint8Array, path: Path): boolean {
-    const configured = this.vl1.settings.trustedPathId?.(path.endpoint);
-    if (configured === undefined || configured === 0n) return false;
-    return new DataView(packet.buffer, packet.byteOffset).getBigUint64(19) === configured;
-  }
-
-  #unknownSender(source: Address, packet: Uint8Array, path: Path): void {
-    const { vl1 } = this;
-    // Looking an address up costs a file, asking for it a packet: what no root passed on has a budget for each.
-    const passedOn = vl1.upstreams.at(path) !== undefined;
-    const prefix = prefixHash(path.endpoint.ip);
-    const recalled = passedOn || this.#recalls.take(prefix, vl1.nowMs)
-      ? this.#recall(source)
-      : undefined;
-    if (recalled) {
-      this.#packet(packet, path);
-      // Authentic: it owns an identity that was proved, and what it cost is no stranger's.
-      if (!passedOn && recalled.packetErrors === 0) this.#recalls.give(prefix);
-      return;
-    }
-    if (!passedOn && !this.#mayAskFor(source, path)) return vl1.counters.drop("rate");
-    if (!this.whois.ask(source)) return vl1.counters.drop("unknown-sender");
-    if (!this.#unknownSenders.push(source, { packet, path }, this.vl1.nowMs)) {
-      this.vl1.counters.drop("queue-full");
-    }
-    this.#queueCheckMs = Math.min(this.#queueCheckMs, this.vl1.nowMs + QUEUE_CHECK_MS);
-  }
-
-  #mayAskFor(source: Address, path: Path): boolean {
-    if (this.#unknownSenders.has(source)) return true;
-    if (this.#unknownSenders.size >= UNKNOWN_SENDERS_UNPROVEN_MAX) return false;
-    return this.#questions.take(prefixHash(path.endpoint.ip), this.vl1.nowMs);
-  }
-
->>>>>>> theirs
   /** Runs the handler of an opened packet, then what every packet that counts brings about. */
   dispatch(received: Received): void {
     // First of all: an answer must not go where the peer is no more.
@@ -378,15 +233,9 @@ export class Node implements Machine {
   /** An identity became known: what waited for it can go on. */
   met(peer: Peer): void {
     this.whois.resolved(peer.address);
-<<<<<<< ours
     this.receiver.met(peer);
-=======
-    for (const { packet, path } of this.#unknownSenders.take(peer.address, this.vl1.nowMs)) {
-      this.#packet(packet, path);
-    }
     this.greeter.met(peer);
     this.#presentTo(peer);
->>>>>>> theirs
     this.vl1.flushQueue(peer);
     if (this.vl1.upstreams.isSeed(peer.address)) this.vl1.timers.set(peer, this.vl1.nowMs);
     this.#verbs.met(peer);
@@ -453,51 +302,8 @@ export class Node implements Machine {
     }
   }
 
-<<<<<<< ours
   /** How an upstream is reached changed. */
   upstreamChanged({ address }: Peer): void {
-=======
-  /** A direct path just stopped answering: tell the peer by the relay where we are. */
-  #suspect(peer: Peer): void {
-    const { nowMs } = this.vl1;
-    peer.bond?.update(nowMs);
-    // What stopped one path may have stopped them all: or each would be found out only in its turn.
-    for (const path of peer.paths) {
-      const silent = nowMs - path.lastInMs >= DOUBT_SILENT_MS;
-      if (silent && !isSuspect(path) && path.probeSentMs === undefined) {
-        this.contact.probe(peer, path.path);
-      }
-    }
-    if (this.vl1.upstreams.isUpstream(peer.address)) {
-      this.#upstreamChanged(peer);
-      this.beacons.consider();
-      this.#doubtUpstreams();
-    }
-    this.publisher.check(peer.address);
-    if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
-    const route = this.vl1.route(peer);
-    if (!route?.relay) return;
-    // All depends on the relay now: it must not take another second to find out that it is gone too.
-    if (route.via.probeSentMs === undefined && nowMs - route.via.lastInMs >= DOUBT_SILENT_MS) {
-      this.contact.probe(route.relay, route.via.path);
-    }
-    peer.lastPushSentMs = -Infinity;
-    this.directPaths.maybePush(peer, route.via.path, false);
-  }
-
-  /** What took one root may have taken others: all are asked at once, and those that answer go before those that do not. */
-  #doubtUpstreams(): void {
-    const { upstreams, nowMs } = this.vl1;
-    upstreams.doubt();
-    for (const root of upstreams.peers()) {
-      const path = root.best(nowMs);
-      const silent = path && nowMs - path.lastInMs >= DOUBT_SILENT_MS;
-      if (silent && path.probeSentMs === undefined) this.contact.probe(root, path.path);
-    }
-  }
-
-  #upstreamChanged({ address }: Peer): void {
->>>>>>> theirs
     this.vl1.outbox.push({ kind: "event", event: { name: "upstream", peer: address } });
   }
 

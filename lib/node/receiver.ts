@@ -193,7 +193,7 @@ export class Receiver {
   #unknownSender(source: Address, packet: Uint8Array, path: Path): void {
     const { vl1 } = this;
     // Looking an address up costs a file, asking for it a packet: what no root passed on has a budget for each.
-    const passedOn = vl1.upstreams.peers().some((root) => root.find(path));
+    const passedOn = vl1.upstreams.at(path) !== undefined;
     const prefix = prefixHash(path.endpoint.ip);
     const recalled = passedOn || this.#recalls.take(prefix, vl1.nowMs)
       ? this.node.recall(source)
