@@ -10,7 +10,6 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import { assert } from "../base/errors.ts";
 import {
   dataExports,
   type DataKernel,
@@ -23,14 +22,6 @@ import {
 import { flowOf } from "../network/flow_id.ts";
 import { Verdict } from "../network/rules/mod.ts";
 import { NO_FLOW } from "../peer/bond_flows.ts";
-import {
-  AT_DESTINATION,
-  AT_FLAGS,
-  AT_SOURCE,
-  AT_VERB,
-  FLAG_ENCRYPTED,
-  Verb,
-} from "../wire/packet.ts";
 import { SeenPackets } from "../wire/seen_packets.ts";
 import {
   IDS_AT,
@@ -58,20 +49,14 @@ import {
   WRITES_AT,
   WRITES_MAX,
 } from "./arena.ts";
-import {
-  Members,
-  type PlaneMember,
-  planeMember,
-  type PlaneNetwork,
-  planeNetwork,
-} from "./members.ts";
-import { type PlaneBond, PlaneBonds } from "./plane_bonds.ts";
+import type { PlaneMember, PlaneNetwork } from "./members.ts";
+import { PlaneTables } from "./plane_tables.ts";
 import { PACKET_ROOM } from "./records.ts";
 import { RelayRuns } from "./relay_runs.ts";
-import { Relays } from "./relays.ts";
+import type { Relays } from "./relays.ts";
 import { Sessions } from "./sessions.ts";
 import { Stat } from "./stats.ts";
-import type { BondRoutes, Route, TableRecord } from "./table_records.ts";
+import type { Route, TableRecord } from "./table_records.ts";
 
 const ETHERNET_HEADER_LENGTH = 14;
 /** Fields of a virtio header; source: spec 07 section 5. */
@@ -81,7 +66,6 @@ const VNET_CHECKSUM_START = 6;
 const GSO_UDP = 5;
 /** Network id and ethertype between the verb byte and the frame's payload. */
 const FRAME_HEADER_LENGTH = 38;
-const SALSA_FLAGS = FLAG_ENCRYPTED | (1 << 3);
 /** Ids of frames remembered, to drop copies: some 30 ms of the fastest stream, a second of others; a quarter of a megabyte. */
 const SEEN_PACKETS = 32_768;
 const DATAGRAM_MIN = 17; // shorter ones are no packets: they opened a NAT
@@ -108,11 +92,6 @@ export interface Escape {
   opened(at: number, length: number, source: Source): void;
   /** A frame from this machine's own network stack. */
   frame(at: number, length: number, port: number): void;
-}
-
-/** Where a session's frames go; `bond` where they go by several paths. */
-interface PlaneRoute extends Route {
-  bond: PlaneBond | undefined;
 }
 
 /** Carries out what a batch came to; called when an area is full, and at the end. */
@@ -150,30 +129,23 @@ export class Plane {
   readonly #kernel: DataKernel;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #members = new Members();
-  readonly #networks: (PlaneNetwork | undefined)[] = [];
-  readonly #networkOfPort = new Map<number, PlaneNetwork>();
-  readonly #routes: (PlaneRoute | undefined)[] = []; // by session
-  readonly #bonds: PlaneBonds;
+  readonly #tables: PlaneTables;
   readonly #seen = new SeenPackets(SEEN_PACKETS);
   #copying = false; // something that is broadcast is to be sent
-  readonly #addresses: (Address | undefined)[] = [];
   readonly #sentPackets = new Float64Array(SESSIONS_MAX);
   readonly #deliveredFrames = new Float64Array(SESSIONS_MAX);
   readonly #vnet: (number | undefined)[] = []; // bytes of virtio header, by port
   #vnetOut = 0;
   #tick = 0;
-  #lastPort = -1; // with its network: a batch is mostly of one port
-  #lastNetwork: PlaneNetwork | undefined;
 
   constructor(setup: PlaneSetup) {
     this.#setup = setup;
     const { buffer } = setup.memory;
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
-    this.sessions = new Sessions(buffer);
-    this.relays = new Relays(buffer);
-    this.#bonds = new PlaneBonds(buffer);
+    this.#tables = new PlaneTables(buffer, setup.self, setup.random);
+    this.sessions = this.#tables.sessions;
+    this.relays = this.#tables.relays;
     this.#relayRuns = new RelayRuns(this.relays, setup.output, setup.stats);
     this.#kernel = dataExports(setup.memory);
     this.setIds(setup.ids);
@@ -197,111 +169,15 @@ export class Plane {
   }
 
   apply(record: TableRecord): void {
-    switch (record.kind) {
-      case "session":
-        this.sessions.set(record.slot, record.address, record.key);
-        this.#addresses[record.slot] = record.address;
-        this.#sentPackets[record.slot] = 0;
-        this.#deliveredFrames[record.slot] = 0;
-        return;
-      case "no-session":
-        this.sessions.remove(record.slot);
-        this.#addresses[record.slot] = undefined;
-        return this.#removeRoute(record.slot);
-      case "route": {
-        const bond = this.#routes[record.session]?.bond;
-        this.#routes[record.session] = { ...record.route, bond };
-        return;
-      }
-      case "no-route":
-        return this.#removeRoute(record.session);
-      case "bond":
-        return this.#setBond(record.session, record.bond);
-      case "no-bond":
-        return this.#setBond(record.session, undefined);
-      case "network":
-        return this.#setNetwork(planeNetwork(record, this.#setup.random));
-      case "no-network":
-        return this.#removeNetwork(record.slot);
-      case "member":
-        return this.#setMember(record);
-      case "no-member":
-        return this.#members.remove(record.slot);
-      case "relay":
-        return this.relays.set(record.flow);
-      case "no-relay":
-        return this.relays.remove(record.slot);
-    }
-  }
-
-  #removeRoute(session: number): void {
-    this.#setBond(session, undefined);
-    this.#routes[session] = undefined;
-  }
-
-  #setBond(session: number, routes: BondRoutes | undefined): void {
-    const route = this.#routes[session];
-    if (!route) return;
-    if (route.bond) this.#bonds.remove(route.bond);
-    route.bond = routes && this.#bonds.add(routes);
-  }
-
-  #setNetwork(network: PlaneNetwork): void {
-    const old = this.#networks[network.slot];
-    const members = old ? this.#members.of(old) : [];
-    if (old) this.#networkOfPort.delete(old.port);
-    this.#networks[network.slot] = network;
-    this.#networkOfPort.set(network.port, network);
-    this.#lastPort = -1;
-    for (const member of members) this.#members.set(planeMember(network, member, member.address));
-  }
-
-  #removeNetwork(slot: number): void {
-    const network = this.#networks[slot];
-    if (!network) return;
-    for (const member of this.#members.of(network)) this.#members.remove(member.slot);
-    this.#networks[slot] = undefined;
-    this.#networkOfPort.delete(network.port);
-    this.#lastPort = -1;
-  }
-
-  #setMember(record: TableRecord & { kind: "member" }): void {
-    const network = this.#networks[record.network];
-    const address = this.#addresses[record.session];
-    assert(
-      network !== undefined && address !== undefined,
-      "a member's network and session come first",
-    );
-    const member = planeMember(network, record, address);
-    this.#members.set(member);
-    this.#writeTemplate(member);
-  }
-
-  /** What every packet to a member begins with, and the addresses of every frame from it. */
-  #writeTemplate({ slot, network, address, macHigh, macLow }: PlaneMember): void {
-    const at = MEMBERS_AT + slot * MEMBER_BYTES;
-    const view = this.#view;
-    this.#bytes.fill(0, at, at + MEMBER_BYTES);
-    this.#putAddress(at + AT_DESTINATION, address);
-    this.#putAddress(at + AT_SOURCE, this.#setup.self);
-    view.setUint8(at + AT_FLAGS, SALSA_FLAGS);
-    view.setUint8(at + AT_VERB, Verb.FRAME);
-    view.setInt32(at + AT_VERB + 1, network.idHigh);
-    view.setInt32(at + AT_VERB + 5, network.idLow);
-    view.setUint16(at + MEMBER_MACS_AT, network.macHigh);
-    view.setInt32(at + MEMBER_MACS_AT + 2, network.macLow);
-    view.setUint16(at + MEMBER_MACS_AT + 6, macHigh);
-    view.setInt32(at + MEMBER_MACS_AT + 8, macLow);
-  }
-
-  #putAddress(at: number, address: Address): void {
-    this.#view.setUint8(at, Math.floor(address / 0x1_0000_0000));
-    this.#view.setUint32(at + 1, address % 0x1_0000_0000);
+    this.#tables.apply(record);
+    if (record.kind !== "session") return;
+    this.#sentPackets[record.slot] = 0;
+    this.#deliveredFrames[record.slot] = 0;
   }
 
   /** Where a run goes. @param tag A session's slot, or what stands for one of the paths of a bonded one */
   route(tag: number): Route | undefined {
-    return tag < SESSIONS_MAX ? this.#routes[tag] : this.#bonds.route(tag);
+    return this.#tables.route(tag);
   }
 
   /** Packets sealed for a session since it was set. */
@@ -329,6 +205,7 @@ export class Plane {
 
   /** @param tick Milliseconds, 32 bits; 0 stands for never */
   beginTap(tick: number): void {
+    this.#tick = tick;
     this.#kernel.setTick(tick);
     this.#kernel.txBegin(UDP_OUT_AT, UDP_OUT_BYTES, RUNS_AT, RUNS_MAX);
   }
@@ -343,9 +220,9 @@ export class Plane {
       this.#setup.stats[Stat.DROPPED_LENGTH]++;
       return;
     }
-    const network = this.#networkAt(port);
+    const network = this.#tables.networkAt(port);
     const member = network && this.#memberFor(network, frame);
-    if (!network || !member || !this.#routes[member.session]) {
+    if (!network || !member || !this.#tables.routes[member.session]) {
       return this.#escapeFrame(at, length, port, vnet);
     }
     const isSuper = vnet > 0 && this.#bytes[at + VNET_GSO_TYPE] !== 0;
@@ -373,20 +250,16 @@ export class Plane {
     return transport - ETHERNET_HEADER_LENGTH + header + body;
   }
 
-  #networkAt(port: number): PlaneNetwork | undefined {
-    if (port !== this.#lastPort) {
-      this.#lastPort = port;
-      this.#lastNetwork = this.#networkOfPort.get(port);
-    }
-    return this.#lastNetwork;
-  }
-
   /** The member a frame is for; undefined also when the frame is not our own machine's. */
   #memberFor(network: PlaneNetwork, frame: number): PlaneMember | undefined {
     const view = this.#view;
     if (view.getInt32(frame + 8) !== network.macLow) return undefined;
     if (view.getUint16(frame + 6) !== network.macHigh) return undefined;
-    return this.#members.byMac(network.port, view.getUint16(frame), view.getInt32(frame + 2));
+    return this.#tables.members.byMac(
+      network.port,
+      view.getUint16(frame),
+      view.getInt32(frame + 2),
+    );
   }
 
   #mayLeave(network: PlaneNetwork, member: PlaneMember, frame: number, length: number): Verdict {
@@ -423,11 +296,14 @@ export class Plane {
     const { session } = member;
     const template = MEMBERS_AT + member.slot * MEMBER_BYTES;
     const key = Sessions.keyAt(session);
-    let { mtu } = this.#routes[session]!;
+    let { mtu } = this.#tables.routes[session]!;
     let tag = session;
-    const { bond } = this.#routes[session]!;
+    const { bond } = this.#tables.routes[session]!;
     if (bond) {
-      const path = bond.choose(bond.isByFlow ? this.#flowOf(at, length, vnet) : NO_FLOW);
+      const path = bond.choose(
+        bond.isByFlow ? this.#flowOf(at, length, vnet) : NO_FLOW,
+        this.#tick,
+      );
       mtu = bond.broadcasts ? bond.mtu : bond.routes[path].mtu;
       tag = bond.firstTag + path;
     }
@@ -461,7 +337,7 @@ export class Plane {
     if (runs > 0) this.#setup.output.datagrams(runs);
     if (!this.#copying) return;
     this.#copying = false;
-    for (let link = 1; (runs = this.#bonds.copies(runs, link)) > 0; link++) {
+    for (let link = 1; (runs = this.#tables.bonds.copies(runs, link)) > 0; link++) {
       this.#setup.output.datagrams(runs);
     }
   }
@@ -561,7 +437,7 @@ export class Plane {
   /** A frame that was authentic: is its sender a member, and do the rules let it in? */
   #frame(entry: number, at: number, length: number, source: Source): void {
     const view = this.#view;
-    const member = this.#members.bySession(
+    const member = this.#tables.members.bySession(
       view.getUint32(entry + Result.SLOT, true),
       view.getInt32(entry + Result.NETWORK_HIGH, true),
       view.getInt32(entry + Result.NETWORK_LOW, true),
@@ -584,6 +460,10 @@ export class Plane {
       return;
     }
     const etherType = view.getUint32(entry + Result.ETHER_TYPE, true);
+    const bond = this.#tables.routes[member.session]?.bond;
+    if (bond?.isByFlow) {
+      bond.heard(flowOf(this.#bytes, at, length, etherType), source.tag, this.#tick);
+    }
     const macs = MEMBERS_AT + member.slot * MEMBER_BYTES + MEMBER_MACS_AT;
     if (!network.acceptsAll) {
       const { filter } = network;
