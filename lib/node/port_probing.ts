@@ -37,7 +37,7 @@ const AGAIN_MS = 600_000; // between two attempts with one peer
 const PATIENCE_MS = 1_000; // ordinary probes after an introduction are answered by then, if ever
 
 /** A NAT keeps a port open for 30 s at least (RFC 4787 asks for 120); trying all takes the other 10 s. */
-const OPEN_MS = 20_000;
+const OPEN_MS = 15_000;
 /**
  * The first packet only has to pass our own NAT. Were it to arrive at the other's, a Linux router without a filter would
  * note it as a connection of its own, and give the other's probe to that very port another source port.
@@ -46,7 +46,7 @@ const OPENER_TTL = 2;
 /** Then once more all the way: our NAT may be further off. By now most of the other's probes are under way. */
 const OPEN_FAR_MS = 7_500;
 const INVITE_MS = [0, 1_000, 3_000]; // after the start: relayed packets get lost
-const INVITATION_LIFE_MS = 8_000; // later too few of the open ports' time is left
+const INVITATION_LIFE_MS = 5_000; // later too few of the open ports' time is left
 const LAST_ANSWER_MS = 2_000; // the last probe's answer is waited for
 const INTRODUCTION_LIFE_MS = 120_000; // roots repeat them every 30 s while they relay
 const BUSY_RETRY_MS = 1_000; // another peer's attempt is going on
@@ -176,7 +176,11 @@ export class PortProbing {
   /** Works off what is due. */
   handleTimeout(): void {
     const { nowMs } = this.vl1;
-    for (let prospect = this.#due.pop(nowMs); prospect; prospect = this.#due.pop(nowMs)) {
+    const due: Prospect[] = [];
+    for (let one = this.#due.pop(nowMs); one; one = this.#due.pop(nowMs)) due.push(one);
+    // Broadcasts alone make us known to every member: whom we have most to say to comes first.
+    due.sort((a, b) => this.#sentTo(b) - this.#sentTo(a));
+    for (const prospect of due) {
       if (this.#attempt) this.#due.set(prospect, nowMs + BUSY_RETRY_MS);
       else this.#begin(prospect);
     }
@@ -247,6 +251,10 @@ export class PortProbing {
       this.#startTrying(this.#attempt, prospect);
       this.#tickMs = Math.min(this.#tickMs, this.vl1.nowMs);
     } else this.#due.set(prospect, this.vl1.nowMs);
+  }
+
+  #sentTo({ peer }: Prospect): number {
+    return this.vl1.peers.get(peer)?.packetsOut ?? 0;
   }
 
   #begin(prospect: Prospect): void {
