@@ -18,7 +18,12 @@ const WRITE = Deno.args.includes("--write-table");
 /** The issue's bound is 10 s on a machine that does nothing else; probing of ports may take longer. */
 const PATIENCE_MS = WRITE ? 30_000 : 60_000;
 
-type Result = "direct" | "relayed" | "none";
+/** Those behind one NAT that gives a port for each destination and one that lets in only who was sent to. */
+const GUESSED = ["pr sym", "sym dbl"];
+const GUESS_MS = 15_000; // how long ports are guessed, and a little more
+
+/** "guessed" is direct, or relayed where guessing ports came to nothing. */
+type Result = "direct" | "guessed" | "relayed" | "none";
 
 /** Two nodes at each place, so that each kind meets its own: the n-th of a place is number 2 * place + n. */
 const MEMBERS = PLACES.flatMap((place) =>
@@ -32,15 +37,16 @@ function nameOf({ a, b }: Meeting): string {
   return `${MEMBERS[a].place} ${MEMBERS[b].place}`;
 }
 
-function resultOf({ contactMs, directMs }: Meeting): Result {
-  if (contactMs === undefined) return "none";
-  return directMs === undefined ? "relayed" : "direct";
+function resultOf(meeting: Meeting): Result {
+  if (meeting.contactMs === undefined) return "none";
+  if (meeting.directMs === undefined) return "relayed";
+  return GUESSED.includes(nameOf(meeting)) ? "guessed" : "direct";
 }
 
 /** Results by pair, as the file has them. */
 function readTable(): Map<string, Result> {
   const lines = Deno.readTextFileSync(FILE).split("\n");
-  const rows = lines.map((line) => /^(\S+ \S+) +(direct|relayed|none)$/.exec(line));
+  const rows = lines.map((line) => /^(\S+ \S+) +(direct|guessed|relayed|none)$/.exec(line));
   return new Map(rows.flatMap((row) => row ? [[row[1], row[2] as Result]] : []));
 }
 
@@ -49,11 +55,13 @@ function tableOf(meetings: readonly Meeting[]): string {
   const count = (result: Result) => results.filter((one) => one === result).length;
   return [
     "What two nodes come to in the kernel, by what stands between each and the Internet (nftables, one root, no UDP for udpb).",
-    "Written by tests/e2e/nat_matrix_test.ts, which says how.",
+    "guessed: direct in about seven of eight tries, else relayed. Written by tests/e2e/nat_matrix_test.ts, which says how.",
     "",
     ...meetings.map((meeting, i) => `${nameOf(meeting).padEnd(12)}  ${results[i]}`),
     "",
-    `${count("direct")} direct, ${count("relayed")} relayed, ${count("none")} none`,
+    `${count("direct")} direct, ${count("guessed")} guessed, ${count("relayed")} relayed, ${
+      count("none")
+    } none`,
     "",
   ].join("\n");
 }
@@ -72,10 +80,13 @@ endToEndTest("nobody is out of reach behind any NAT, and who can talk directly d
   await using scene = await NatScene.start({ roots: ["zt"], members: MEMBERS });
   await scene.join();
   const expected = WRITE ? new Map<string, Result>() : readTable();
+  const startMs = performance.now();
   const isAsExpected = (meetings: readonly Meeting[]) =>
     meetings.every((meeting) => {
       const wanted = expected.get(nameOf(meeting));
-      return meeting.contactMs !== undefined && (wanted !== "direct" || meeting.directMs);
+      const mayWait = wanted === "guessed" && performance.now() - startMs < GUESS_MS;
+      return meeting.contactMs !== undefined &&
+        (meeting.directMs !== undefined || (wanted !== "direct" && !mayWait));
     });
   const meetings = await scene.meet(PAIRS, (seen) => !WRITE && isAsExpected(seen), PATIENCE_MS);
   printTimes(meetings);
