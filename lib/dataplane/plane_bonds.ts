@@ -9,13 +9,16 @@
  * @module
  */
 import { RUN_BYTES } from "../kernel/data_kernel.ts";
-import { groupOf, NO_FLOW } from "../peer/bond_flows.ts";
+import { FLOW_GROUPS, groupOf, NO_FLOW } from "../peer/bond_flows.ts";
 import { BOND_LINKS_MAX } from "../peer/bond.ts";
 import { BondMode } from "../peer/bond_policy.ts";
 import { RUNS_AT, SESSIONS_MAX } from "./arena.ts";
+import { pathTag } from "./path_tag.ts";
 import type { BondRoutes, Route } from "./table_records.ts";
 
 const RUN_TAG = 12; // offset within a run
+/** A flow that rested for so long may be taken up by another path; reference ZT_MULTIPATH_FLOW_EXPIRATION_INTERVAL. */
+const FLOW_REST_MS = 243_000;
 
 /** One session's. */
 export class PlaneBond {
@@ -25,6 +28,8 @@ export class PlaneBond {
   readonly mtu: number;
   readonly #packetsPerLink: number;
   readonly #groups: Uint8Array;
+  readonly #tags: Int32Array; // of the paths, see `path_tag.ts`
+  readonly #ticks = new Int32Array(FLOW_GROUPS); // of the last frame of each group, either way; 0 for never
   #turn = 0;
   #turnLeft: number;
 
@@ -35,7 +40,11 @@ export class PlaneBond {
     this.mtu = Math.min(...bond.routes.map(({ mtu }) => mtu));
     this.#packetsPerLink = bond.packetsPerLink;
     this.#turnLeft = bond.packetsPerLink;
-    this.#groups = bond.groups;
+    this.#groups = bond.groups.slice();
+    this.#tags = Int32Array.from(
+      bond.routes,
+      ({ socket, ip, port }) => pathTag(socket, ip, 0, ip.length, port),
+    );
   }
 
   get broadcasts(): boolean {
@@ -47,10 +56,34 @@ export class PlaneBond {
     return this.mode === BondMode.BALANCE_XOR || this.mode === BondMode.BALANCE_AWARE;
   }
 
+  /**
+   * A frame came from the peer: a flow it begins stays on the path it chose, so that both directions take the same.
+   * @param flow Or {@linkcode NO_FLOW}
+   * @param tag Of the path
+   */
+  heard(flow: number, tag: number, tick: number): void {
+    if (flow === NO_FLOW) return;
+    const group = groupOf(flow);
+    if (this.#rested(group, tick)) {
+      const path = this.#tags.indexOf(tag);
+      if (path >= 0) this.#groups[group] = path;
+    }
+    this.#ticks[group] = tick;
+  }
+
+  #rested(group: number, tick: number): boolean {
+    const lastTick = this.#ticks[group];
+    return lastTick === 0 || (tick - lastTick) >>> 0 > FLOW_REST_MS;
+  }
+
   /** The path of the next frame, by its index. @param flow Or {@linkcode NO_FLOW} */
-  choose(flow: number): number {
+  choose(flow: number, tick: number): number {
     if (this.broadcasts) return 0;
-    if (flow !== NO_FLOW) return this.#groups[groupOf(flow)];
+    if (flow !== NO_FLOW) {
+      const group = groupOf(flow);
+      this.#ticks[group] = tick;
+      return this.#groups[group];
+    }
     if (this.mode === BondMode.BALANCE_RR && this.#turnLeft > 0) return this.#turn;
     this.#turn = (this.#turn + 1) % this.routes.length;
     this.#turnLeft = this.#packetsPerLink;

@@ -2,6 +2,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { SESSIONS_MAX } from "../../../../lib/dataplane/arena.ts";
 import { Stat } from "../../../../lib/dataplane/stats.ts";
 import { FLOW_GROUPS } from "../../../../lib/peer/bond_flows.ts";
+import { pathTag } from "../../../../lib/dataplane/path_tag.ts";
 import { BondMode } from "../../../../lib/peer/bond_policy.ts";
 import { noise } from "../kernel/arena.ts";
 import { makeFrame } from "../kernel/frames.ts";
@@ -132,4 +133,28 @@ Deno.test("a frame that comes twice is delivered once, bond or not", () => {
   bob.udp(run.bytes).udp(run.bytes);
   equal(bob.takeWritten().length, 1);
   equal(bob.stat(Stat.DROPPED_DUPLICATE), 1);
+});
+
+Deno.test("a flow the peer begins keeps to the path it came by; one we began does not follow the peer", () => {
+  const { alice, bob } = bonded(BondMode.BALANCE_XOR);
+  const fromBob = (flow: number) => {
+    const frame = addressed(frameOf(flow), BOB, ALICE);
+    return bob.tap(frame).takeRuns()[0].bytes;
+  };
+  const second = route(2);
+  const tag = pathTag(second.socket, second.ip, 0, 4, second.port);
+  const source = { ...alice.source, socketId: 2, ip: second.ip, tag };
+  deepEqual(sockets(alice.tap(frameOf(6))), [1], "ours");
+  for (const flow of [4, 6]) alice.udp(fromBob(flow), undefined, source);
+  equal(alice.takeWritten().length, 2);
+  deepEqual(
+    sockets(alice.tap(frameOf(4))),
+    [2],
+    "the peer's, where the number says the first path",
+  );
+  deepEqual(sockets(alice.tap(frameOf(6))), [1]);
+  alice.udp(fromBob(6), undefined, source, 5_000 + 244_000);
+  deepEqual(sockets(alice.tap(frameOf(6))), [2], "after a long rest it is the peer's");
+  alice.udp(fromBob(8), undefined, { ...source, tag: 99 });
+  deepEqual(sockets(alice.tap(frameOf(8))), [1], "a path that is none of the bond's");
 });
