@@ -3,7 +3,7 @@
  * @module
  */
 import process from "node:process";
-import { SystemError } from "../lib/base/errors.ts";
+import { messageOf, SystemError } from "../lib/base/errors.ts";
 import { commandPath, type Io, type Program, runProgram } from "./command.ts";
 import { bond } from "./commands/bond.ts";
 import { completer, completion } from "./commands/completion.ts";
@@ -126,7 +126,7 @@ export function writeAll(sink: TextSink, text: string): void {
     for (let at = 0; at < bytes.length;) at += sink.writeSync(bytes.subarray(at));
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return;
-    throw new SystemError("print the answer", error instanceof Error ? error.message : `${error}`);
+    throw new SystemError("print the answer", messageOf(error));
   }
 }
 

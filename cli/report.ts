@@ -25,7 +25,14 @@
  *
  * @module
  */
-import { ApiError, SystemError, TimeoutError, UsageError, WireError } from "../lib/base/errors.ts";
+import {
+  ApiError,
+  messageOf,
+  SystemError,
+  TimeoutError,
+  UsageError,
+  WireError,
+} from "../lib/base/errors.ts";
 import { NoServiceError } from "./api/client.ts";
 import { HomeError } from "./engine/home.ts";
 import { formatJson } from "./engine/json.ts";
@@ -69,7 +76,7 @@ export function wantsJson(argv: readonly string[]): boolean {
 
 /** Describes anything a command may throw. */
 export function reportOf(error: unknown): Report {
-  const said = error instanceof Error ? error.message : String(error);
+  const said = messageOf(error);
   const message = said.replace(/\s*\n\s*/g, " ");
   if (error instanceof UsageError) return { code: "usage", exit: EXIT_USAGE, message };
   if (error instanceof TimeoutError) return { code: "timeout", exit: EXIT_TIMEOUT, message };

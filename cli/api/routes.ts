@@ -4,7 +4,7 @@
  * Source: spec 06 sections 3.3 and 4; paths under `/zt/` are ours.
  * @module
  */
-import { ApiError, AssertionError } from "../../lib/base/errors.ts";
+import { ApiError, AssertionError, messageOf } from "../../lib/base/errors.ts";
 import { type Address, type NetworkId, parseAddress, parseNetworkId } from "../../lib/base/ids.ts";
 import { parseJsonText } from "../../lib/controller/json_text.ts";
 import { type AccessPolicy, isAuthorized } from "./auth.ts";
@@ -58,7 +58,7 @@ export async function answer(
 
 function failureOf(error: unknown): ApiResponse {
   const status = error instanceof ApiError && error.status >= 400 ? error.status : 500;
-  return failure(status, error instanceof Error ? error.message : String(error));
+  return failure(status, messageOf(error));
 }
 
 function wrapJsonp(request: ApiRequest, response: ApiResponse): ApiResponse {

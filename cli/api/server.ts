@@ -10,7 +10,7 @@
  * @module
  */
 import { concat, utf8 } from "../../lib/base/bytes.ts";
-import { SystemError } from "../../lib/base/errors.ts";
+import { messageOf, SystemError } from "../../lib/base/errors.ts";
 import { type AccessPolicy, isManager } from "./auth.ts";
 import { HttpRefusal, type HttpRequest, readRequest, writeAll } from "./http_request.ts";
 import { type ApiResponse, headersOf } from "./response.ts";
@@ -76,7 +76,7 @@ function refusal(error: unknown, port: number): SystemError {
   if (error instanceof Deno.errors.PermissionDenied) {
     return new SystemError(operation, "EACCES", "ports below 1024 need root");
   }
-  return new SystemError(operation, error instanceof Error ? error.message : String(error));
+  return new SystemError(operation, messageOf(error));
 }
 
 /** One connection under way. */

@@ -6,6 +6,7 @@ import { fromHex } from "../../lib/base/bytes.ts";
 import { UsageError, WireError } from "../../lib/base/errors.ts";
 import { type Call, command } from "../command.ts";
 import type { DecodeKeys } from "./decode.ts";
+import { fileReason } from "../engine/file_error.ts";
 import { homeOf, render } from "./context.ts";
 import type { Json } from "../engine/json.ts";
 
@@ -82,9 +83,7 @@ function readDatagram(path: string): Uint8Array {
     const bytes = Deno.readFileSync(path);
     if (bytes.length <= FILE_MAX_BYTES) return bytes;
   } catch (error) {
-    throw new UsageError(
-      `${path} cannot be read: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new UsageError(`${path} cannot be read: ${fileReason(error)}`);
   }
   throw new UsageError(`${path} is too large for a datagram`);
 }

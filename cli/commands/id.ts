@@ -19,6 +19,7 @@ import {
 import { sign, SIGNATURE_BYTES, verify } from "../../lib/identity/sign.ts";
 import { isPossiblePrefix } from "../../lib/identity/work.ts";
 import { worldBytes } from "../../lib/identity/world.ts";
+import { fileReason } from "../engine/file_error.ts";
 import type { GenerateIdentityOptions, GenerateProgress } from "../engine/validator.ts";
 
 /** What the tool may touch. */
@@ -147,8 +148,7 @@ async function write(io: IdToolIo, name: string, contents: Uint8Array, secret: b
   try {
     await io.writeFile(name, contents, { secret });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new IdToolError(`${name} cannot be written: ${reason}`);
+    throw new IdToolError(`${name} cannot be written: ${fileReason(error)}`);
   }
   return `${name} written\n`;
 }

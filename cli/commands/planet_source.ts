@@ -2,7 +2,7 @@
  * Where a planet comes from when a user names one: a file, a URL, or the text `zt planet create` printed.
  * @module
  */
-import { ApiError, UsageError } from "../../lib/base/errors.ts";
+import { ApiError, messageOf, UsageError } from "../../lib/base/errors.ts";
 import { fromBase64Url } from "../engine/base64.ts";
 
 const PLANET_MIN_BYTES = 178; // one without roots: type, id, timestamp, key, signature, count; and what is shorter is a word
@@ -53,7 +53,7 @@ async function fetchBounded(url: string): Promise<Uint8Array> {
   } catch (error) {
     throw new ApiError(
       0,
-      `${url} does not answer: ${error instanceof Error ? error.message : error}`,
+      `${url} does not answer: ${messageOf(error)}`,
     );
   }
   if (!response.ok || !response.body) {

@@ -5,7 +5,7 @@
  * Exit codes: 0 done; 1 the rules are wrong or an expectation failed; 2 the description of a frame or the test file is wrong.
  * @module
  */
-import { UsageError } from "../../lib/base/errors.ts";
+import { messageOf, UsageError } from "../../lib/base/errors.ts";
 import { compileSource, sourceToJson } from "../../lib/controller/language/compiler.ts";
 import { decompile, NotExpressible } from "../../lib/controller/language/decompiler.ts";
 import {
@@ -182,7 +182,7 @@ function bookOf(file: TextFile): RuleBook {
   try {
     json = JSON.parse(file.text);
   } catch (error) {
-    throw new NotRules(error instanceof Error ? error.message : String(error));
+    throw new NotRules(messageOf(error));
   }
   try {
     return bookFromJson(json);

@@ -4,6 +4,7 @@
  */
 import { UsageError } from "../../lib/base/errors.ts";
 import { type Call, command, group } from "../command.ts";
+import { fileReason } from "../engine/file_error.ts";
 import type { RulesOutput, TextFile } from "./rules.ts";
 
 const FILE_MAX_BYTES = 1_000_000; // what the language takes
@@ -75,8 +76,7 @@ function readText(name: string): TextFile {
     const bytes = Deno.readFileSync(name);
     if (bytes.length <= FILE_MAX_BYTES) return { name, text: new TextDecoder().decode(bytes) };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : error;
-    throw new UsageError(`${name} cannot be read: ${reason}`);
+    throw new UsageError(`${name} cannot be read: ${fileReason(error)}`);
   }
   throw new UsageError(`${name} is too large for rules`);
 }

@@ -4,6 +4,7 @@
  */
 import { SystemError, UsageError } from "../../lib/base/errors.ts";
 import { type Call, command } from "../command.ts";
+import { exists } from "../engine/free_name.ts";
 import { HomeError } from "../engine/home.ts";
 import { selfArgs } from "../engine/self_command.ts";
 import { systemdUnit } from "../engine/systemd_unit.ts";
@@ -66,7 +67,7 @@ export async function installUnit(
   const path = `${unitFolder}/${UNIT_NAME}`;
   const home = homeOf(call);
   const text = unitText(call);
-  const isNew = !isThere(path);
+  const isNew = !exists(path);
   if (isNew && await home.holder() !== undefined) {
     throw new HomeError(
       `a service runs on ${home.path} already; end it first: zt service --stop`,
@@ -87,20 +88,11 @@ export async function installUnit(
 /** @returns false when there was no unit */
 export async function uninstallUnit({ unitFolder, systemctl }: Systemd): Promise<boolean> {
   const path = `${unitFolder}/${UNIT_NAME}`;
-  if (!isThere(path)) return false;
+  if (!exists(path)) return false;
   await systemctl("disable", "--now", UNIT_NAME);
   Deno.removeSync(path);
   await systemctl("daemon-reload");
   return true;
-}
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 function write(path: string, text: string): void {

@@ -6,6 +6,7 @@
 import { processExists, spawnBackground } from "../../ffi/linux/process.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { SystemError, TimeoutError } from "../../lib/base/errors.ts";
+import { fileReason } from "./file_error.ts";
 import { type Home, HomeError } from "./home.ts";
 import { selfArgs } from "./self_command.ts";
 
@@ -79,8 +80,7 @@ function checkLog(home: Home): void {
   try {
     Deno.openSync(path, { append: true, create: true, mode: LOG_MODE }).close();
   } catch (error) {
-    const reason = error instanceof Error ? error.message.replace(/: [a-z]+ '.*$/s, "") : error;
-    throw new HomeError(`cannot write ${path}: ${reason}`);
+    throw new HomeError(`cannot write ${path}: ${fileReason(error)}`);
   }
 }
 

@@ -6,13 +6,14 @@
  */
 import { UsageError } from "../../lib/base/errors.ts";
 import { text, utf8 } from "../../lib/base/bytes.ts";
+import { fileReason } from "./file_error.ts";
+import { freeName } from "./free_name.ts";
 
 const SECRET_MODE = 0o600;
 const FOLDER_MODE = 0o700; // only where we make the folder: secrets live in it
 const LOCK_FILE = "service.lock";
 const LOCK_PATIENCE_MS = 400; // a free lock is ours within one; a held one stays held
 const FILE_MAX_BYTES = 64 * 1024 * 1024; // bounds memory against a foreign file under one of our names
-const SET_ASIDE_MAX = 1_000; // bounds the search for a free name
 
 /** Something in the home folder is not as it must be; the message is one line that says what to do. */
 export class HomeError extends Error {
@@ -174,13 +175,10 @@ export class Home {
    * @throws {HomeError} when it cannot be renamed; it is then still there
    */
   setAside(name: string, reason: string): string {
-    for (let n = 1; n <= SET_ASIDE_MAX; n++) {
-      const aside = `${name}.bad-${n}`;
-      if (stat(this.pathOf(aside))) continue;
-      this.rename(name, aside);
-      return `${this.pathOf(name)}: ${reason}; set aside as ${aside}`;
-    }
-    throw new HomeError(`${this.pathOf(name)}: ${reason}, and ${SET_ASIDE_MAX} like it lie beside`);
+    const aside = freeName(`${this.pathOf(name)}.bad`)?.slice(this.path.length + 1);
+    if (aside === undefined) throw new HomeError(`${this.pathOf(name)}: ${reason}; move it away`);
+    this.rename(name, aside);
+    return `${this.pathOf(name)}: ${reason}; set aside as ${aside}`;
   }
 
   /**
@@ -269,9 +267,8 @@ function writeWhole(path: string, bytes: Uint8Array, { mode, cache }: WriteOptio
 
 /** The system's reason, with what helps against it. */
 function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return "permission denied (run as root, or name another with -D)";
-  }
-  // "Not a directory (os error 20): stat '/path'": the path is in our own words already.
-  return error instanceof Error ? error.message.replace(/: [a-z]+ '.*$/s, "") : String(error);
+  const remedy = error instanceof Deno.errors.PermissionDenied
+    ? " (run as root, or name another with -D)"
+    : "";
+  return fileReason(error) + remedy;
 }

@@ -4,6 +4,7 @@
  * Source: spec 06 sections 2.1 to 2.3, spec 01 section 11.
  * @module
  */
+import { messageOf } from "../../lib/base/errors.ts";
 import { text, utf8 } from "../../lib/base/bytes.ts";
 import { formatNetworkId, type NetworkId, parseNetworkId } from "../../lib/base/ids.ts";
 import { formatPrefix, parsePrefix, type Prefix } from "../../lib/base/ip.ts";
@@ -210,8 +211,4 @@ export function changeLocalConf(home: Home, change: JsonObject): JsonObject {
   const changed = { ...conf, settings: { ...settings, ...change } };
   home.write("local.conf", utf8(`${formatJson(changed, 4)}\n`));
   return changed;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -4,6 +4,7 @@
  * Source: spec 06 sections 2.1 and 8.
  * @module
  */
+import { messageOf } from "../../lib/base/errors.ts";
 import type { Home } from "./home.ts";
 
 const FILE = "metrics.prom";
@@ -44,7 +45,7 @@ export class MetricsFile {
       await Deno.rename(temporary, path); // a reader sees one text or the other
     } catch (error) {
       if (!this.#complained) {
-        this.#log(`cannot write ${path}: ${error instanceof Error ? error.message : error}`);
+        this.#log(`cannot write ${path}: ${messageOf(error)}`);
       }
       this.#complained = true; // once: a full disk stays full for a while
       await Deno.remove(temporary).catch(() => {}); // half of it would take the last room

@@ -5,6 +5,7 @@
  * Source: DESIGN.md section 3, spec 06 section 1.5.
  * @module
  */
+import { messageOf } from "../../lib/base/errors.ts";
 import type {
   Link,
   LinkAddress,
@@ -435,7 +436,7 @@ export class Service {
       this.#files.persist(record);
     } catch (error) {
       this.log(
-        `could not keep a ${record.what}: ${error instanceof Error ? error.message : error}`,
+        `could not keep a ${record.what}: ${messageOf(error)}`,
       );
     }
   }

@@ -5,11 +5,11 @@
  * Source: spec 05 section 10.
  * @module
  */
-import { SystemError } from "../../lib/base/errors.ts";
+import { messageOf, SystemError } from "../../lib/base/errors.ts";
+import { exists, freeName } from "../engine/free_name.ts";
 import { formatJson, type JsonObject } from "../engine/json.ts";
 
 const FOLDER_MODE = 0o700;
-const ASIDE_MAX = 1_000; // bounds the search for a free name
 /** What the API adds to a record as it shows it. */
 const SHOWN_ONLY = ["clock", "meta"];
 
@@ -58,23 +58,10 @@ function write(path: string, record: JsonObject): void {
 
 function moveAside(folder: string): string | undefined {
   if (!exists(folder)) return undefined;
-  for (let n = 1; n <= ASIDE_MAX; n++) {
-    const aside = `${folder}.old-${n}`;
-    if (exists(aside)) continue;
-    Deno.renameSync(folder, aside);
-    return aside;
-  }
-  throw new SystemError(`move ${folder} away`, "EEXIST", `${ASIDE_MAX} like it lie beside it`);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  const aside = freeName(`${folder}.old`);
+  if (aside === undefined) throw new SystemError(`move ${folder} away`, "EEXIST");
+  Deno.renameSync(folder, aside);
+  return aside;
 }
 
 function trying<T>(operation: string, run: () => T): T {
@@ -82,6 +69,6 @@ function trying<T>(operation: string, run: () => T): T {
     return run();
   } catch (error) {
     if (error instanceof SystemError) throw error;
-    throw new SystemError(operation, error instanceof Error ? error.message : String(error));
+    throw new SystemError(operation, messageOf(error));
   }
 }

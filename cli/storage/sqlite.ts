@@ -19,6 +19,7 @@ import {
   type StoreSnapshot,
   type StoreWrite,
 } from "../../lib/controller/store.ts";
+import { exists, freeName } from "../engine/free_name.ts";
 import { assignedAddresses } from "./assigned_addresses.ts";
 
 const APPLICATION_ID = 0x7a74_6374; // "ztct", in the file's header
@@ -120,8 +121,8 @@ function checkOurs(database: DatabaseSync, path: string): boolean {
 
 /** Moves a file we cannot use out of the way, with what belongs to it. */
 function setAside(path: string, why: string): SystemError {
-  let name = "";
-  for (let number = 1; name === "" || exists(name); number++) name = `${path}.damaged-${number}`;
+  const name = freeName(`${path}.damaged`);
+  if (name === undefined) return new SystemError(`open ${path}`, why, "move it away");
   for (const suffix of ["", "-wal", "-shm"]) {
     if (exists(path + suffix)) Deno.renameSync(path + suffix, name + suffix);
   }
@@ -130,16 +131,6 @@ function setAside(path: string, why: string): SystemError {
     why,
     `it is now ${name}; put a backup in its place, or start again to begin without networks`,
   );
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** What SQLite's result codes mean to a person; by the low byte of the code. */

@@ -60,3 +60,8 @@ export class AssertionError extends Error {
 export function assert(condition: unknown, invariant: string): asserts condition {
   if (!condition) throw new AssertionError(`broken invariant: ${invariant}`);
 }
+
+/** What a caught value says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -3,6 +3,7 @@
  * their lab and talk to through {@linkcode AgentOrder} and {@linkcode AgentAnswer}. It ends with its input.
  * @module
  */
+import { messageOf } from "../../../lib/base/errors.ts";
 import { parseIp } from "../../../lib/base/ip.ts";
 import type { Io } from "../../command.ts";
 import { formatJson, type JsonObject } from "../json.ts";
@@ -86,9 +87,7 @@ export async function runAgent(input: ReadableStream<Uint8Array>, io: Io): Promi
     running.set(order.id, abort);
     perform(order, abort.signal, (event) => say({ id: order.id, event }))
       .then((result) => say({ id: order.id, result }))
-      .catch((error) =>
-        say({ id: order.id, error: error instanceof Error ? error.message : String(error) })
-      )
+      .catch((error) => say({ id: order.id, error: messageOf(error) }))
       .finally(() => running.delete(order.id));
   }
   for (const abort of running.values()) abort.abort();

@@ -2,7 +2,7 @@
  * An agent in a host of the lab, as whoever gives the orders sees it.
  * @module
  */
-import { ApiError, TimeoutError } from "../../../lib/base/errors.ts";
+import { ApiError, messageOf, TimeoutError } from "../../../lib/base/errors.ts";
 import type { JsonObject } from "../json.ts";
 import type { Lab, LabHost } from "../lab.ts";
 import type { ProgramCommand } from "../self_command.ts";
@@ -147,7 +147,7 @@ export class AgentClient {
     try {
       for await (const line of linesOf(this.#process.stdout)) this.#hear(line);
     } catch (error) {
-      reason = `the agent made no sense: ${error instanceof Error ? error.message : error}`;
+      reason = `the agent made no sense: ${messageOf(error)}`;
     }
     for (const { reject } of [...this.#waiting.values()]) reject(new ApiError(0, reason));
   }

@@ -10,7 +10,7 @@
  * @module
  */
 import { text, utf8 } from "../../../lib/base/bytes.ts";
-import { ApiError } from "../../../lib/base/errors.ts";
+import { ApiError, messageOf } from "../../../lib/base/errors.ts";
 import { BodyWriter } from "./bus_body.ts";
 
 const CALL = 1;
@@ -234,8 +234,4 @@ function aligned(length: number, to: number): number {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

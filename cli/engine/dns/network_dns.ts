@@ -9,7 +9,7 @@
  * Source: spec 04 section 13.5, spec 06 section 9.5.
  * @module
  */
-import { ApiError } from "../../../lib/base/errors.ts";
+import { ApiError, messageOf } from "../../../lib/base/errors.ts";
 import { formatNetworkId, type NetworkId } from "../../../lib/base/ids.ts";
 import { formatIp, type Ip } from "../../../lib/base/ip.ts";
 import type { Dns } from "../../../lib/credential/network_config_binary.ts";
@@ -215,7 +215,7 @@ export class NetworkDns {
       // In place: it may be a link, or mounted where it is, and others watch it.
       if (after !== before) Deno.writeTextFileSync(file, after);
     } catch (error) {
-      this.#options.log(`cannot write ${file}: ${error instanceof Error ? error.message : error}`);
+      this.#options.log(`cannot write ${file}: ${messageOf(error)}`);
     }
   }
 }

@@ -3,6 +3,7 @@
  * them off, and nobody else has port 53 of the address.
  * @module
  */
+import { messageOf } from "../../../lib/base/errors.ts";
 import {
   type Address,
   controllerOf,
@@ -196,7 +197,7 @@ export class NetworkNames {
 }
 
 function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const isTaken = error instanceof Deno.errors.AddrInUse || message.includes("EADDRINUSE");
   return isTaken ? "is another program's" : `cannot be had: ${message}`;
 }

@@ -6,7 +6,7 @@
  * piped, as they are, through a listener on loopback that only we may use.
  * @module
  */
-import { SystemError, WireError } from "../../../lib/base/errors.ts";
+import { messageOf, SystemError, WireError } from "../../../lib/base/errors.ts";
 import { type Endpoint, formatIp, parseIp } from "../../../lib/base/ip.ts";
 import { closeConn, ConnStream } from "./byte_stream.ts";
 import type { Certificate } from "./certificate.ts";
@@ -258,7 +258,7 @@ function refusal(port: number, error: unknown): SystemError {
     ? ["EADDRINUSE", "another program uses it; choose another with tcpRelayPort"]
     : error instanceof Deno.errors.PermissionDenied
     ? ["EACCES", "ports below 1024 need root or cap_net_bind_service"]
-    : [error instanceof Error ? error.message : String(error), undefined];
+    : [messageOf(error), undefined];
   return new SystemError(`listen on TCP port ${port}`, code ?? "", remedy);
 }
 

@@ -22,7 +22,7 @@ async function after(
 
 Deno.test("candidates() completes commands, those below, and options, but nothing hidden", async () => {
   assert.deepEqual((await after(["co"])).words, ["controller", "completion"]);
-  assert.deepEqual((await after(["controller", ""])).words, ["network", "member"]);
+  assert.deepEqual((await after(["controller", ""])).words, ["network", "member", "export"]);
   assert.deepEqual((await after(["-j", "controller", "member", "au"])).words, ["authorize"]);
   assert.deepEqual((await after(["join", "--"])).words, ["--wait", "--timeout", "--json"]);
   assert.deepEqual((await after(["service", ""])).words, ["install", "uninstall", "unit"]);
