@@ -14,7 +14,7 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import { concat, fromHex } from "../../lib/base/bytes.ts";
+import { concat, equal, fromHex } from "../../lib/base/bytes.ts";
 import { AesKernel } from "../../lib/kernel/aes_kernel.ts";
 import type { Primitives, Random } from "../../lib/crypto/primitives.ts";
 
@@ -68,9 +68,19 @@ function sha384(message: Uint8Array): Uint8Array {
   return plain(createHash("sha384").update(message).digest());
 }
 
+let agreeing: { secret: Uint8Array; key: KeyObject } | undefined;
+
+/** Our own key in the form the library wants; made once, for a node agrees with everybody by the same. */
+function agreementKey(secret: Uint8Array): KeyObject {
+  if (!agreeing || !equal(agreeing.secret, secret)) {
+    agreeing = { secret: secret.slice(), key: privateKey(X25519_PRIVATE, secret) };
+  }
+  return agreeing.key;
+}
+
 function sharedSecret(secret: Uint8Array, theirs: Uint8Array): Uint8Array | undefined {
   const keys = {
-    privateKey: privateKey(X25519_PRIVATE, secret),
+    privateKey: agreementKey(secret),
     publicKey: publicKey(X25519_PUBLIC, theirs),
   };
   let shared: Uint8Array;

@@ -28,7 +28,7 @@ import type { Vl1 } from "./vl1.ts";
 
 const RECONFIRM_MS = 1_000; // one probe of an unknown address of a peer in this time; reference RECONFIRM
 const CONFIRM_DELAYS_MS = [0, 500, 1_500]; // probes of such an address: one lost packet must not leave us without a path
-const CONFIRMATIONS_MAX = 16_384; // addresses being confirmed; a root that restarts has many at once
+const CONFIRMATIONS_MAX = 4_096; // addresses being confirmed; a root that restarts has many at once
 const PROBED_MAX = 64; // addresses remembered as probed, a peer
 const HELLO_BYTES = 512; // a HELLO takes no more, with up to twenty moons
 const ECHO_PROTOCOL_MIN = 5; // older peers do not know ECHO
@@ -142,6 +142,8 @@ export class Contact {
       const oldest = probed.keys().next();
       if (!oldest.done) probed.delete(oldest.value);
     }
+    // Few are ever at more than a handful of places: who comes from a thousand is not there.
+    if (!peer.budgets.places.take(nowMs)) return this.vl1.counters.drop("rate");
     probed.set(key, nowMs);
     this.#ask(peer, path);
     if (this.#confirmations.size >= CONFIRMATIONS_MAX) return;

@@ -6,7 +6,6 @@
  * @module
  */
 import { Writer } from "../base/bytes.ts";
-import type { Address } from "../base/ids.ts";
 import type { Endpoint } from "../base/ip.ts";
 import { TokenBucket } from "../base/rate.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -35,13 +34,9 @@ import {
   sourceOf,
   Verb,
 } from "../wire/packet.ts";
+import { type Stranger, Strangers } from "./strangers.ts";
 import type { Vl1 } from "./vl1.ts";
 
-const STRANGERS_MAX = 256; // identities whose proof of work is or will be checked: bounds memory
-const STRANGERS_PER_PREFIX_MAX = 128; // of which one /24 or /48 may hold so many: a flood cannot shut out the others
-const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind others, at 10 to 100 ms each
-const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others
-const PATHS_PER_STRANGER_MAX = 8; // copies of one HELLO that came from several sockets
 const SURFACE_PORT_PROTOCOL = 5; // older peers expect port 0 in the address we see them at
 /** Key agreements for strangers: at about 0.1 ms each a tenth of a core, whatever addresses a flood pretends to come from. */
 const AGREEMENTS = { perSecond: 1_000, burst: 1_000 };
@@ -49,18 +44,6 @@ const AGREEMENTS = { perSecond: 1_000, burst: 1_000 };
 const AGREEMENTS_SCARCE = 500;
 const SEEN_MAX = 32_768; // sources seen once while agreements were scarce: three seconds of 10,000 packets a second
 const PREFIXES_MAX = 4_096; // source prefixes with a budget of their own
-
-/** A HELLO whose sender is to be validated. */
-interface Stranger {
-  readonly ticket: number;
-  /** Who it is once the proof of work holds, with the key that was agreed to open the packet. */
-  readonly peer: Peer;
-  readonly prefix: number;
-  /** Copies of the packet with the path each came by; the first is opened already. */
-  readonly packets: { readonly packet: Uint8Array; readonly path: Path }[];
-  /** Whether its check has been asked for. */
-  isChecking: boolean;
-}
 
 /** An authenticated HELLO, ready to be answered. */
 export interface Greeting {
@@ -71,15 +54,15 @@ export interface Greeting {
 }
 
 export class Greeter {
-  readonly #strangers = new Map<number, Stranger>(); // by ticket, in order of arrival
-  readonly #tickets = new Map<Address, number>();
+  readonly strangers: Strangers;
   readonly #prefixes = new Map<number, TokenBucket>();
   readonly #agreements = new TokenBucket(AGREEMENTS.perSecond, AGREEMENTS.burst);
   readonly #seen = new Set<number | string>(); // endpoints, the one seen first first
-  #nextTicket = 1;
 
   /** @param greeted Called for each HELLO of a known, authenticated peer, before the answer is sent */
-  constructor(readonly vl1: Vl1, readonly greeted: (greeting: Greeting) => void) {}
+  constructor(readonly vl1: Vl1, readonly greeted: (greeting: Greeting) => void) {
+    this.strangers = new Strangers(vl1);
+  }
 
   /**
    * Sends a HELLO to a peer by a path; a probe: the answer proves the path.
@@ -201,9 +184,8 @@ export class Greeter {
   /** An identity we do not know: check its key, then recall its proof of work, or have it checked. */
   #meet(identity: Identity, packet: Uint8Array, path: Path): Peer | undefined {
     const { vl1 } = this;
-    const waiting = this.#tickets.get(identity.address);
-    if (waiting !== undefined) {
-      this.#addCopy(waiting, identity, packet, path);
+    if (this.strangers.has(identity.address)) {
+      this.strangers.addCopy(identity, packet, path);
       return undefined;
     }
     const prefix = prefixHash(path.endpoint.ip);
@@ -221,74 +203,10 @@ export class Greeter {
       // It owns an identity that was proved: what it cost is no stranger's. All of a root's nodes may return at once.
       budget.give(1);
       this.#agreements.give(1);
-      return this.#takeUp(peer, [{ packet, path }]);
+      return this.#takeUp(peer, [{ packet, path: vl1.paths.hear(path, packet.length) }]);
     }
-    if (!this.#makeRoom(prefix)) {
-      vl1.counters.drop("rate");
-      return undefined;
-    }
-    const ticket = this.#nextTicket++;
-    const packets = [{ packet: packet.slice(), path }];
-    this.#strangers.set(ticket, { ticket, peer, prefix, packets, isChecking: false });
-    this.#tickets.set(identity.address, ticket);
-    this.#startChecks();
+    if (!this.strangers.add(peer, prefix, packet, path)) vl1.counters.drop("rate");
     return undefined;
-  }
-
-  /** Has strangers checked, as far as there is room: those of the prefix first that has fewest under way, the oldest of them. */
-  #startChecks(): void {
-    const strangers = [...this.#strangers.values()];
-    let checks = 0;
-    const byPrefix = new Map<number, number>();
-    const underWay = ({ prefix }: Stranger) => byPrefix.get(prefix) ?? 0;
-    const count = (stranger: Stranger) => {
-      checks++;
-      byPrefix.set(stranger.prefix, underWay(stranger) + 1);
-    };
-    for (const stranger of strangers) if (stranger.isChecking) count(stranger);
-    while (checks < CHECKS_MAX) {
-      let next: Stranger | undefined;
-      for (const stranger of strangers) {
-        if (stranger.isChecking || underWay(stranger) >= CHECKS_PER_PREFIX_MAX) continue;
-        if (!next || underWay(stranger) < underWay(next)) next = stranger;
-      }
-      if (!next) return;
-      next.isChecking = true;
-      count(next);
-      const { ticket, peer: { identity } } = next;
-      this.vl1.outbox.push({ kind: "validate", ticket, identity });
-    }
-  }
-
-  #addCopy(ticket: number, identity: Identity, packet: Uint8Array, path: Path): void {
-    const stranger = this.#strangers.get(ticket)!;
-    if (!stranger.peer.identity.equals(identity)) return this.vl1.counters.drop("rate");
-    if (stranger.packets.length >= PATHS_PER_STRANGER_MAX) return this.vl1.counters.drop("rate");
-    stranger.packets.push({ packet: packet.slice(), path });
-  }
-
-  /** Whether one more of a prefix may wait; when all places are taken, the prefix that has most of them gives up one. */
-  #makeRoom(prefix: number): boolean {
-    const waiting = new Map<number, Stranger[]>();
-    for (const stranger of this.#strangers.values()) {
-      const others = waiting.get(stranger.prefix);
-      if (others) others.push(stranger);
-      else waiting.set(stranger.prefix, [stranger]);
-    }
-    const own = waiting.get(prefix)?.length ?? 0;
-    if (own >= STRANGERS_PER_PREFIX_MAX) return false;
-    if (this.#strangers.size < STRANGERS_MAX) return true;
-    const [loudest] = [...waiting.values()].sort((a, b) => b.length - a.length);
-    const last = loudest.findLast(({ isChecking }) => !isChecking);
-    if (!last || loudest.length - own < 2) return false; // it would only change who is left out
-    this.#forget(last);
-    this.vl1.counters.drop("rate");
-    return true;
-  }
-
-  #forget({ ticket, peer }: Stranger): void {
-    this.#strangers.delete(ticket);
-    this.#tickets.delete(peer.address);
   }
 
   #budgetOf(prefix: number): TokenBucket {
@@ -319,10 +237,8 @@ export class Greeter {
 
   /** The checker's verdict on a stranger. @returns the peer it is from now on */
   validated(ticket: number, valid: boolean): Peer | undefined {
-    const stranger = this.#strangers.get(ticket);
+    const stranger = this.strangers.settle(ticket);
     if (!stranger) return undefined;
-    this.#forget(stranger);
-    this.#startChecks();
     if (!valid) {
       this.vl1.counters.drop("unauthentic");
       return undefined;
@@ -332,19 +248,17 @@ export class Greeter {
 
   /** A root said who somebody is whose own word waits for its turn to be checked: no check is needed. */
   met(peer: Peer): void {
-    const ticket = this.#tickets.get(peer.address);
-    const stranger = ticket === undefined ? undefined : this.#strangers.get(ticket);
-    if (!stranger || stranger.isChecking || !stranger.peer.identity.equals(peer.identity)) return;
-    this.#forget(stranger);
-    this.#takeUp(stranger.peer, stranger.packets);
+    const stranger = this.strangers.withdraw(peer);
+    if (stranger) this.#takeUp(stranger.peer, stranger.packets);
   }
 
-  /** @param packets HELLOs of it, the first opened already */
+  /** @param packets HELLOs of it; the first is opened, and its path heard, already */
   #takeUp(met: Peer, packets: Stranger["packets"]): Peer | undefined {
     const peer = this.vl1.adopt(met);
     if (!peer || !peer.identity.equals(met.identity)) return undefined;
     for (const [index, { packet, path }] of packets.entries()) {
-      if (index === 0 || this.vl1.armor.open(packet, peer.keys)) {
+      if (index === 0) this.accept(peer, packet, path);
+      else if (this.vl1.armor.open(packet, peer.keys)) {
         this.accept(peer, packet, this.vl1.paths.hear(path, packet.length));
       }
     }

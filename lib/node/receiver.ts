@@ -192,6 +192,7 @@ export class Receiver {
 
   #unknownSender(source: Address, packet: Uint8Array, path: Path): void {
     const { vl1 } = this;
+    if (this.node.greeter.strangers.answered(source, packet)) return;
     // Looking an address up costs a file, asking for it a packet: what no root passed on has a budget for each.
     const passedOn = vl1.upstreams.at(path) !== undefined;
     const prefix = prefixHash(path.endpoint.ip);

@@ -21,7 +21,8 @@ import type { Greeting } from "./hello.ts";
 import type { Node, Outcome, Received } from "./node.ts";
 import { encodeCachedPeer } from "./peer_cache.ts";
 
-const ECHO_GATE_MS = 166; // one answer per path in this time; reference ZT_PEER_ECHO_RATE_LIMIT / 6
+const ECHO_GATE_MS = 166; // between two answers by one path in the long run; reference ZT_PEER_ECHO_RATE_LIMIT / 6
+const ECHO_BURST = 6; // answers at once: when we were busy for a while, a second's ECHOs wait for us
 /** Introductions to peers whose identity is being asked for (spec 03 section 28 item 2b). */
 const INTRODUCTIONS = { perKeyMax: 4, keysMax: 64, lifeMs: 5_000 };
 
@@ -187,11 +188,12 @@ export class VerbHandlers {
   #echo(received: Received): Outcome {
     const { vl1 } = this.node;
     const { peer, path, id, payload } = received;
-    if (vl1.nowMs - path.lastEchoAnsweredMs < ECHO_GATE_MS) {
+    const { nowMs } = vl1;
+    if (path.echoesUntilMs - nowMs > ECHO_GATE_MS * (ECHO_BURST - 1)) {
       vl1.counters.drop("rate");
       return "dropped";
     }
-    path.lastEchoAnsweredMs = vl1.nowMs;
+    path.echoesUntilMs = Math.max(path.echoesUntilMs, nowMs) + ECHO_GATE_MS;
     const w = new Writer(16 + payload.length);
     encodeInRe({ inReVerb: Verb.ECHO, inRePacketId: id }, w);
     vl1.reply(peer, path, Verb.OK, w.raw(payload).finish());

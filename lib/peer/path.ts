@@ -66,8 +66,8 @@ export class Path {
   lastOutMs = -Infinity;
   /** Last time a packet of a fellow member arrived by it: what a leaf relays for (spec 02 section 8). */
   lastTrustedMs = -Infinity;
-  /** When we last answered an ECHO that came by it. */
-  lastEchoAnsweredMs = -Infinity;
+  /** Until when the ECHOs answered by it would have taken, one at a time at the rate they are answered at. */
+  echoesUntilMs = -Infinity;
   /** Longest datagram it is taken to carry, in bytes of UDP payload. */
   mtu = DEFAULT_PHYSICAL_MTU;
   mtuCheckedMs = -Infinity;
@@ -119,7 +119,7 @@ export class Path {
 }
 
 const PATHS_MAX = 262_144; // bounds memory; a root with 100,000 clients uses about two a client
-const UNPROVEN_MAX = 16_384; // bounds memory: sources of authentic packets that proved nothing; the oldest goes first
+const UNPROVEN_MAX = 4_096; // bounds memory: sources of authentic packets that proved nothing; the oldest goes first
 const CREDIT_MAX_BYTES = 16_384; // bounds what one address can be sent at once, however much came from it
 /**
  * What a place may be sent that we turned to of our own accord, beside what we asked it: the answers to its own questions,

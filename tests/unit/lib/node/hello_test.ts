@@ -17,7 +17,7 @@ import {
   decodeWorlds,
   encodeHello,
 } from "../../../../lib/wire/hello.ts";
-import { decodeOk } from "../../../../lib/wire/ok.ts";
+import { decodeOk, encodeInRe } from "../../../../lib/wire/ok.ts";
 import {
   AT_PAYLOAD,
   buildPacket,
@@ -26,6 +26,7 @@ import {
   ErrorCode,
   packetId,
   Verb,
+  verbOf,
 } from "../../../../lib/wire/packet.ts";
 import {
   actionsOf,
@@ -274,6 +275,54 @@ function crowd(at: ReturnType<typeof alice>, net: string, first: number, count: 
   }
 }
 
+/** Answers the ECHO that asks a stranger whether it is there. @returns the checks this brings about */
+function answerEcho(at: ReturnType<typeof alice>, stranger: Identity) {
+  const key = agree(noblePrimitives, stranger, ALICE.publicKey)!;
+  const keys = deriveSessionKeys(noblePrimitives, key);
+  const asked = actionsOf(at.vl1.outbox).flatMap((action) => {
+    if (action.kind !== "send") return [];
+    const packet = action.bytes.slice();
+    return armor.open(packet, keys) && verbOf(packet) === Verb.ECHO ? [packet] : [];
+  });
+  assert.equal(asked.length, 1, "it is asked once");
+  const w = new Writer();
+  encodeInRe({ inReVerb: Verb.ECHO, inRePacketId: packetId(asked[0]) }, w);
+  const header = { destination: ALICE.address, source: stranger.address, verb: Verb.OK };
+  const ok = buildPacket({ id: new Uint8Array(8).fill(9), ...header }, w.finish());
+  armor.seal(ok, keys, Cipher.POLY1305_SALSA2012);
+  assert.ok(at.greeter.strangers.answered(stranger.address, ok));
+  return validations(at.vl1);
+}
+
+Deno.test("Greeter, when many strangers come, has only those checked that are where they say", () => {
+  const at = alice();
+  for (let net = 0; net < 100; net++) crowd(at, `44.5.${net}`, 10 * net, 1);
+  let unasked = validations(at.vl1).length;
+  for (let ticket = 1; ticket <= 100; ticket++) {
+    at.greeter.validated(ticket, false);
+    unasked += validations(at.vl1).length;
+  }
+  assert.equal(unasked, 64);
+  at.greeter.receive(helloOf(BOB), at.path("44.6.6.6/1"));
+  assert.deepEqual(at.greeter.strangers.size, 1, "verdicts on the others were given");
+  assert.equal(answerEcho(at, BOB).length, 1);
+});
+
+Deno.test("Greeter asks a stranger again that says HELLO again, and sends it no more than came from it", () => {
+  const at = alice();
+  for (let net = 0; net < 64; net++) crowd(at, `44.5.${net}`, 10 * net, 1);
+  actionsOf(at.vl1.outbox);
+  const hello = helloOf(BOB);
+  let bytes = 0;
+  for (let i = 1; i <= 20; i++) {
+    at.greeter.receive(hello.slice(), at.path("44.6.6.6/1"));
+    for (const action of actionsOf(at.vl1.outbox)) {
+      if (action.kind === "send") bytes += action.bytes.length;
+    }
+    assert.ok(bytes > 0 && bytes <= i * hello.length);
+  }
+});
+
 Deno.test("Greeter lets a newcomer in whose /24 is quiet, though two others hold all places", () => {
   const at = alice();
   crowd(at, "44.5.5", 0, 150);
@@ -281,7 +330,7 @@ Deno.test("Greeter lets a newcomer in whose /24 is quiet, though two others hold
   assert.equal(at.vl1.counters.drops.get("rate"), 2 * (150 - 128), "half of the places each");
   validations(at.vl1);
   at.greeter.receive(helloOf(BOB), at.path("44.6.6.6/1"));
-  const [check] = validations(at.vl1);
+  const [check] = answerEcho(at, BOB);
   assert.ok(check?.kind === "validate" && check.identity.equals(BOB), "and it is checked at once");
   at.greeter.validated(check.ticket, true);
   assert.deepEqual(at.greetings.map(({ peer }) => peer.address), [BOB.address]);

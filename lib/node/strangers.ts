@@ -1,0 +1,191 @@
+/**
+ * Who said HELLO and is not known: kept until its proof of work is checked, elsewhere, at 10 ms and more of a core each.
+ *
+ * A few a second are checked at once. Beyond that a stranger has to answer an ECHO first, where it says it is: addresses a
+ * flood makes up never do, so it costs no checks and newcomers do not wait behind it; they come in a round trip later.
+ *
+ * Source: spec 03 section 28 items 23 and 27.
+ * @module
+ */
+import type { Address } from "../base/ids.ts";
+import { TokenBucket } from "../base/rate.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { Path } from "../peer/path.ts";
+import type { Peer } from "../peer/peer.ts";
+import { decodeOk } from "../wire/ok.ts";
+import { AT_PAYLOAD, Verb, verbOf } from "../wire/packet.ts";
+import type { Vl1 } from "./vl1.ts";
+
+const STRANGERS_MAX = 256; // bounds memory; who has not answered makes room
+const PER_PREFIX_MAX = 128; // of which one /24 or /48 may hold so many: a flood cannot shut out the others
+const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind others, at 10 to 100 ms each
+const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others
+const COPIES_MAX = 8; // of one HELLO, that came from several sockets
+/** Checked without an answer first: a flood can cost no more than a tenth of a core. */
+const UNASKED = { perSecond: 10, burst: 64 };
+
+/** A HELLO whose sender is to be validated. */
+export interface Stranger {
+  readonly ticket: number;
+  /** Who it is once the proof of work holds, with the key that was agreed to open the packet. */
+  readonly peer: Peer;
+  readonly prefix: number;
+  /** Copies of the packet with the path each came by; the first is opened, and its path heard, already. */
+  readonly packets: { readonly packet: Uint8Array; readonly path: Path }[];
+  /** Whether it may be checked: it answered, or need not. */
+  isPresent: boolean;
+  /** Whether its check has been asked for. */
+  isChecking: boolean;
+}
+
+export class Strangers {
+  readonly #byTicket = new Map<number, Stranger>(); // in order of arrival
+  readonly #tickets = new Map<Address, number>();
+  readonly #unasked = new TokenBucket(UNASKED.perSecond, UNASKED.burst);
+  #nextTicket = 1;
+
+  constructor(readonly vl1: Vl1) {}
+
+  get size(): number {
+    return this.#byTicket.size;
+  }
+
+  has(address: Address): boolean {
+    return this.#tickets.has(address);
+  }
+
+  /**
+   * Somebody who owns the key of its identity.
+   * @param packet Its HELLO, opened; copied
+   * @returns false when there is no room
+   */
+  add(peer: Peer, prefix: number, packet: Uint8Array, path: Path): boolean {
+    if (!this.#makeRoom(prefix)) return false;
+    const ticket = this.#nextTicket++;
+    const heard = this.vl1.paths.hear(path, packet.length);
+    const packets = [{ packet: packet.slice(), path: heard }];
+    const isPresent = this.#unasked.take(this.vl1.nowMs);
+    const stranger = { ticket, peer, prefix, packets, isPresent, isChecking: false };
+    this.#byTicket.set(ticket, stranger);
+    this.#tickets.set(peer.address, ticket);
+    if (isPresent) this.#startChecks();
+    else this.#ask(stranger, heard);
+    return true;
+  }
+
+  /** Another HELLO of one who waits: perhaps by another path, perhaps because our question was lost. */
+  addCopy(identity: Identity, packet: Uint8Array, path: Path): void {
+    const { vl1 } = this;
+    const stranger = this.#find(identity.address)!;
+    if (!stranger.peer.identity.equals(identity)) return vl1.counters.drop("rate");
+    if (stranger.packets.length < COPIES_MAX) {
+      stranger.packets.push({ packet: packet.slice(), path });
+    } else if (stranger.isPresent) {
+      return vl1.counters.drop("rate");
+    }
+    if (stranger.isPresent || !vl1.armor.open(packet, stranger.peer.keys)) return;
+    this.#ask(stranger, path.creditBytes > 0 ? path : vl1.paths.hear(path, packet.length));
+  }
+
+  /**
+   * An encrypted packet of somebody unknown.
+   * @returns whether it is a stranger's answer; then it is done with
+   */
+  answered(source: Address, packet: Uint8Array): boolean {
+    const stranger = this.#find(source);
+    if (!stranger || stranger.isPresent) return false;
+    const opened = packet.slice();
+    if (!this.vl1.armor.open(opened, stranger.peer.keys) || verbOf(opened) !== Verb.OK) {
+      return false;
+    }
+    const { inReVerb, inRePacketId } = decodeOk(opened.subarray(AT_PAYLOAD));
+    const question = this.vl1.expected.find(inRePacketId, source, this.vl1.nowMs);
+    if (inReVerb !== Verb.ECHO || !question) return false;
+    stranger.isPresent = true;
+    this.#startChecks();
+    return true;
+  }
+
+  /** The checker's verdict is there. @returns whom it is about; undefined when there is no such ticket */
+  settle(ticket: number): Stranger | undefined {
+    const stranger = this.#byTicket.get(ticket);
+    if (!stranger) return undefined;
+    this.#forget(stranger);
+    this.#startChecks();
+    return stranger;
+  }
+
+  /** Lets go of one that became known otherwise. @returns it, unless its check is under way */
+  withdraw({ address, identity }: Peer): Stranger | undefined {
+    const stranger = this.#find(address);
+    if (!stranger || stranger.isChecking || !stranger.peer.identity.equals(identity)) {
+      return undefined;
+    }
+    this.#forget(stranger);
+    return stranger;
+  }
+
+  #find(address: Address): Stranger | undefined {
+    const ticket = this.#tickets.get(address);
+    return ticket === undefined ? undefined : this.#byTicket.get(ticket);
+  }
+
+  #forget({ ticket, peer }: Stranger): void {
+    this.#byTicket.delete(ticket);
+    this.#tickets.delete(peer.address);
+  }
+
+  #ask({ peer }: Stranger, path: Path): void {
+    this.vl1.transmit(peer, path, Verb.ECHO, new Uint8Array(0), { probe: true });
+  }
+
+  /**
+   * Whether one more of a prefix may wait. When all places are taken, the prefix that has most of them gives up one, first of
+   * those who have not answered.
+   */
+  #makeRoom(prefix: number): boolean {
+    const waiting = new Map<number, Stranger[]>();
+    for (const stranger of this.#byTicket.values()) {
+      const others = waiting.get(stranger.prefix);
+      if (others) others.push(stranger);
+      else waiting.set(stranger.prefix, [stranger]);
+    }
+    const own = waiting.get(prefix)?.length ?? 0;
+    if (own >= PER_PREFIX_MAX) return false;
+    if (this.#byTicket.size < STRANGERS_MAX) return true;
+    const [loudest] = [...waiting.values()].sort((a, b) => b.length - a.length);
+    const isSilent = ({ isPresent }: Stranger) => !isPresent;
+    const fromLoudest = () => loudest.findLast(({ isChecking }) => !isChecking);
+    const leaving = loudest.find(isSilent) ?? [...this.#byTicket.values()].find(isSilent) ??
+      (loudest.length - own < 2 ? undefined : fromLoudest()); // else it would only change who is left out
+    if (!leaving) return false;
+    this.#forget(leaving);
+    this.vl1.counters.drop("rate");
+    return true;
+  }
+
+  /** Has strangers checked, as far as there is room: those of the prefix first that has fewest under way, the oldest of them. */
+  #startChecks(): void {
+    const present = [...this.#byTicket.values()].filter(({ isPresent }) => isPresent);
+    let checks = 0;
+    const byPrefix = new Map<number, number>();
+    const underWay = ({ prefix }: Stranger) => byPrefix.get(prefix) ?? 0;
+    const count = (stranger: Stranger) => {
+      checks++;
+      byPrefix.set(stranger.prefix, underWay(stranger) + 1);
+    };
+    for (const stranger of present) if (stranger.isChecking) count(stranger);
+    while (checks < CHECKS_MAX) {
+      let next: Stranger | undefined;
+      for (const stranger of present) {
+        if (stranger.isChecking || underWay(stranger) >= CHECKS_PER_PREFIX_MAX) continue;
+        if (!next || underWay(stranger) < underWay(next)) next = stranger;
+      }
+      if (!next) return;
+      next.isChecking = true;
+      count(next);
+      const { ticket, peer: { identity } } = next;
+      this.vl1.outbox.push({ kind: "validate", ticket, identity });
+    }
+  }
+}
