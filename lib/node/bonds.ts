@@ -36,9 +36,15 @@ interface Search {
   dueMs: number;
 }
 
+interface Known {
+  readonly endpoint: Endpoint;
+  /** It was reached there. Where not it is looked for a few times only: the address may be anybody's. */
+  readonly isProved: boolean;
+}
+
 interface Bonded {
-  /** Where the peer may be reached, by IP. */
-  readonly endpoints: Map<string, Endpoint>;
+  /** Where the peer may be reached, by IP; the latest last. */
+  readonly endpoints: Map<string, Known>;
   /** Ways looked for, by socket and endpoint. */
   searches: Map<string, Search>;
 }
@@ -102,11 +108,9 @@ export class Bonds {
 
   /** A bonded peer says that it may be reached there. */
   offered(peer: Peer, endpoint: Endpoint): void {
-    const bonded = this.#bonded.get(peer);
-    if (!bonded) return;
-    const key = formatIp(endpoint.ip);
-    if (bonded.endpoints.has(key) || bonded.endpoints.size >= ENDPOINTS_MAX) return;
-    bonded.endpoints.set(key, endpoint);
+    const endpoints = this.#bonded.get(peer)?.endpoints;
+    if (!endpoints || endpoints.has(formatIp(endpoint.ip))) return;
+    remember(endpoints, { endpoint, isProved: false });
     this.vl1.timers.setEarlier(peer, this.vl1.nowMs);
   }
 
@@ -115,18 +119,20 @@ export class Bonds {
     const { nowMs } = this.vl1;
     const bonded = this.#bonded.get(peer)!;
     for (const { path } of peer.paths) {
-      if (!path.isTunnel) this.offered(peer, path.endpoint);
+      if (path.isTunnel) continue;
+      remember(bonded.endpoints, { endpoint: path.endpoint, isProved: true });
     }
     const searches = new Map<string, Search>();
     let nextMs = Infinity;
-    for (const endpoint of bonded.endpoints.values()) {
+    for (const [ip, { endpoint, isProved }] of bonded.endpoints) {
       for (const socket of this.#firstSockets(peer, endpoint, bond.policy)) {
-        const way = `${formatIp(socket.ip)}|${formatIp(endpoint.ip)}`;
+        const way = `${formatIp(socket.ip)}|${ip}`;
         const works = bond.links.some((link) => link.way === way && !isSuspect(link.path));
         if (works || searches.size >= SEARCHES_MAX) continue;
         const key = `${socket.id}|${formatEndpoint(endpoint)}`;
         const search = bonded.searches.get(key) ?? { tries: 0, dueMs: nowMs };
         searches.set(key, search);
+        if (!isProved && search.tries === SEARCH_DELAYS_MS.length - 1) continue;
         if (nowMs >= search.dueMs) {
           this.contact.explore(peer, endpoint, socket.id);
           search.tries = Math.min(search.tries + 1, SEARCH_DELAYS_MS.length - 1);
@@ -230,4 +236,15 @@ export class Bonds {
   find(address: Address): Bond | undefined {
     return this.vl1.peers.get(address)?.bond;
   }
+}
+
+/** The one heard of longest ago makes room. */
+function remember(endpoints: Map<string, Known>, known: Known): void {
+  const key = formatIp(known.endpoint.ip);
+  endpoints.delete(key);
+  if (endpoints.size >= ENDPOINTS_MAX) {
+    const oldest = endpoints.keys().next();
+    if (!oldest.done) endpoints.delete(oldest.value);
+  }
+  endpoints.set(key, known);
 }
