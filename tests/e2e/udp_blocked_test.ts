@@ -153,13 +153,13 @@ endToEndTest(
     await node.do("set", network, "allowDefault=1");
     const target = stage.lan.ipv4(stage.host("server"));
     const patient = { target, count: 200, intervalMs: 50, untilFirst: true };
-    const steady = { target, count: 50, intervalMs: 100, timeoutMs: 1_000 };
+    const steady = { target, count: 30, intervalMs: 100, timeoutMs: 1_000 };
     ok((await agent.ping(patient).result).received > 0, "the way out");
 
     firewall.block(true);
-    await until("TCP is used", 3 * MUST_MS, async () => (await tcpOf(node)).relay !== null);
     ok((await agent.ping(patient).result).received > 0, "the way out without UDP");
-    ok((await agent.ping(steady).result).received >= 48, "for seconds on end");
+    ok((await tcpOf(node)).relay !== null, "TCP is used");
+    ok((await agent.ping(steady).result).received >= 28, "for seconds on end");
     equal(waysToRelays(node), 1);
 
     await service.stop();
@@ -167,7 +167,7 @@ endToEndTest(
     service = node.start();
     await service.online();
     ok((await agent.ping(patient).result).received > 0, "the way out after a start without UDP");
-    ok((await agent.ping(steady).result).received >= 48, "for seconds on end");
+    ok((await agent.ping(steady).result).received >= 28, "for seconds on end");
 
     firewall.block(false);
     await until(
@@ -176,7 +176,7 @@ endToEndTest(
       async () => (await tcpOf(node)).relay === null,
     );
     await until("its way is gone", MUST_MS, () => waysToRelays(node) === 0);
-    ok((await agent.ping(steady).result).received >= 48, "the way out by UDP again");
+    ok((await agent.ping(steady).result).received >= 28, "the way out by UDP again");
     await stage.lab.end();
   },
 );
