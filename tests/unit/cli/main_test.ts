@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { libc } from "../../../ffi/linux/libc.ts";
 import { AssertionError, SystemError, WireError } from "../../../lib/base/errors.ts";
 import { type ApiServer, openApiServer } from "../../../cli/api/server.ts";
 import type { NamesInfo, NetworkInfo, PeerInfo, StatusInfo } from "../../../cli/api/view.ts";
@@ -8,6 +9,7 @@ import { reportLine, reportOf, reportText, wantsJson } from "../../../cli/report
 import { FakeService } from "./api/fake_service.ts";
 
 const TOKEN = "t".repeat(24);
+libc(); // loaded once and for good, which Deno 2.4 takes for a leak of the test that happens to be first
 const ID = "8056c2e21c000001";
 const MAIN = new URL("../../../cli/main.ts", import.meta.url).pathname;
 
