@@ -13,21 +13,34 @@ export const SELF = 0x5811208aac as Address;
 export const OTHER = 0xb3e8c4e1ab as Address;
 const THIRD = 0x0bbb823280 as Address;
 
-const addresses = fc.constantFrom(SELF, OTHER, THIRD);
-const macs = fc.constantFrom(0x0258_1116_923f, 0x02b3_e8f2_f938, 0x0100_5e00_0001, BROADCAST_MAC)
-  .map((mac) => mac as Mac);
+// Some share their upper part, some their lower: they are compared in two halves.
+const addresses = fc.constantFrom(SELF, OTHER, THIRD, 0xb3_1120_8aac, 0x58_e8c4_e1ab)
+  .map((address) => address as Address);
+const macs = fc.constantFrom(
+  0x0258_1116_923f,
+  0x02b3_e8f2_f938,
+  0x02b3_1116_923f,
+  0x0258_e8f2_f938,
+  0x0100_5e00_0001,
+  BROADCAST_MAC,
+  0xffff_5e00_0001,
+).map((mac) => mac as Mac);
 const ip4s = fc.constantFrom("10.0.0.1", "10.0.0.2", "192.168.1.1", "0.0.0.0").map(parse);
 const ip6s = fc.constantFrom(
   "fd00::1",
   "fd00::2",
   "fe80::1",
   "::",
+  "0:0:7::", // one word of four that is not 0, each in turn
+  "::7:0:0",
+  "::7",
   "fc83:2e93:19b3:e8c4:e1ab::1",
   "fdb5:2e93:1836:0:199:93b3:e8c4:e1ab",
 ).map(parse);
 const ports = fc.constantFrom(0, 22, 53, 80, 443, 8080, 65535);
 const lengths = fc.constantFrom(0, 1, 20, 24, 40, 64, 65535);
-const words = fc.oneof(
+/** Numbers of tags. */
+export const words = fc.oneof(
   fc.nat(3),
   fc.constantFrom(0x7fff_ffff, 0x8000_0000, 0xffff_ffff),
 );
@@ -78,7 +91,7 @@ const matches: fc.Arbitrary<Rule>[] = [
     start: fc.constantFrom(0, 0x20),
     end: fc.constantFrom(0, 0x40, 0xff),
   }),
-  rule([T.MATCH_IP_PROTOCOL], "number", { value: fc.constantFrom(1, 6, 17, 0x3a, 44, 0x84) }),
+  rule([T.MATCH_IP_PROTOCOL], "number", { value: fc.constantFrom(0, 1, 6, 17, 0x3a, 44, 0x84) }),
   rule([T.MATCH_ETHERTYPE], "number", { value: fc.constantFrom(0x0800, 0x0806, 0x86dd) }),
   rule([T.MATCH_ICMP], "icmp", {
     icmpType: fc.constantFrom(0, 8, 128),
@@ -146,7 +159,7 @@ function ports4(source: number, destination: number): number[] {
 }
 
 const transport = fc.record({
-  protocol: fc.constantFrom(1, 6, 6, 6, 17, 17, 0x3a, 0x84, 99),
+  protocol: fc.constantFrom(0, 1, 6, 6, 6, 17, 17, 0x3a, 0x84, 99),
   bytes: fc.tuple(ports, ports, fc.array(fc.nat(255), { minLength: 16, maxLength: 16 }))
     .map(([source, destination, rest]) => [...ports4(source, destination), ...rest]),
   icmp: fc.constantFrom([8, 0], [0, 1], [128, 0], [0x87, 0], [0x88, 0]),

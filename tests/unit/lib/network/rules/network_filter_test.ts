@@ -2,10 +2,10 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { type Address, type Mac, parseNetworkId } from "../../../../../lib/base/ids.ts";
 import { WireError } from "../../../../../lib/base/errors.ts";
-import { decodeRules, type Rule } from "../../../../../lib/credential/rule_codec.ts";
+import { decodeRules, type Rule, RuleType } from "../../../../../lib/credential/rule_codec.ts";
 import { rfc4193, sixPlane } from "../../../../../lib/base/ip.ts";
 import { decide, type FrameCopy } from "../../../../../lib/network/rules/decision.ts";
-import type { Frame } from "../../../../../lib/network/rules/headers.ts";
+import { type Frame, integerAt } from "../../../../../lib/network/rules/headers.ts";
 import {
   type LocalMember,
   NO_CREDENTIALS,
@@ -24,6 +24,7 @@ import {
   OTHER,
   repetitiveRules,
   SELF,
+  words,
 } from "./generators.ts";
 
 interface Question {
@@ -82,7 +83,7 @@ const dated = {
   revokedUpToMs: fc.constantFrom(undefined, undefined, 999_000, 2_000_000),
 };
 const anyRemote: fc.Arbitrary<RemoteMember> = fc.record({
-  tags: fc.array(fc.record({ id: fc.nat(3), value: fc.nat(3), ...dated }), { maxLength: 3 }),
+  tags: fc.array(fc.record({ id: fc.nat(3), value: words, ...dated }), { maxLength: 3 }),
   capabilities: fc.array(fc.record({ id: fc.nat(5), rules: anyRules(6), ...dated }), {
     maxLength: 2,
   }),
@@ -159,6 +160,73 @@ Deno.test("NetworkFilter and decide() agree on rules made of random bytes", () =
   });
   fc.assert(property, { numRuns: 2_000, seed: 7 });
   ok(decided > 400, `only ${decided} lists could be decoded`);
+});
+
+Deno.test("NetworkFilter compares tags as decide() does, as unsigned numbers", () => {
+  const [{ local, frame }] = filterCases;
+  const type = fc.integer({ min: RuleType.MATCH_TAGS_DIFFERENCE, max: RuleType.MATCH_TAGS_EQUAL });
+  const property = fc.property(type, words, words, words, (type, own, theirs, value) => {
+    const bits = { not: false, or: false };
+    const rules: Rule[] = [{ ...bits, type, kind: "tag", id: 1, value }, {
+      ...bits,
+      type: RuleType.ACTION_ACCEPT,
+      kind: "none",
+    }];
+    const member = { ...local, rules, tags: [{ id: 1, value: own }] };
+    const tags = [{ id: 1, value: theirs, timestampMs: local.timestampMs }];
+    const remote = { ...NO_CREDENTIALS, tags };
+    const random = () => 0;
+    const way = { inbound: true, frame, random };
+    const slow = decide({ ...way, source: OTHER, destination: SELF, local: member, remote });
+    const fast = ask({ ...way, other: OTHER, teeEnabled: true, local: member, remote });
+    equal(fast.verdict, slow.verdict);
+  });
+  fc.assert(property, { numRuns: 2_000, seed: 13 });
+});
+
+/** Whether a frame to the other member passes rules that end in "accept". */
+function passes(matches: readonly Rule[], frame: Frame, random = () => 0): boolean {
+  const accept: Rule = { type: RuleType.ACTION_ACCEPT, not: false, or: false, kind: "none" };
+  const [{ local }] = filterCases;
+  const rules = [...matches, accept];
+  const question = { inbound: false, other: OTHER, remote: NO_CREDENTIALS, teeEnabled: true };
+  return ask({ ...question, frame, random, local: { ...local, rules } }).verdict !== Verdict.DROP;
+}
+
+const U64_MAX = 2n ** 64n - 1n;
+
+Deno.test("NetworkFilter finds the number headers.ts finds, and neither a greater nor a smaller one", () => {
+  const payload = fc.uint8Array({ minLength: 0, maxLength: 40 });
+  const property = fc.property(payload, fc.nat(40), fc.nat(255), (payload, index, format) => {
+    const [{ frame }] = filterCases;
+    const value = integerAt(payload, index, format);
+    const isWithin = (start: bigint, end: bigint) => {
+      const bits = { type: RuleType.INTEGER_RANGE, not: false, or: false };
+      const rule: Rule = { ...bits, kind: "integer", start, end, index, format };
+      return passes([rule], { ...frame, payload });
+    };
+    ok(isWithin(value, value));
+    ok(isWithin(0n, U64_MAX));
+    ok(value === 0n || !isWithin(0n, value - 1n));
+    ok(value === U64_MAX || !isWithin(value + 1n, U64_MAX));
+  });
+  fc.assert(property, { numRuns: 3_000, seed: 11 });
+});
+
+Deno.test("NetworkFilter draws anew for each match by chance, even if it asks the same", () => {
+  const [{ frame }] = filterCases;
+  const half: Rule = {
+    type: RuleType.MATCH_RANDOM,
+    not: false,
+    or: false,
+    kind: "number",
+    value: 0x8000_0000,
+  };
+  for (const [drawn, expected] of [[[1, 1], true], [[1, 0xffff_ffff], false]] as const) {
+    const left: number[] = [...drawn];
+    equal(passes([half, half], frame, () => left.shift()!), expected);
+    equal(left.length, 0);
+  }
 });
 
 Deno.test("NetworkFilter takes an Ethernet frame as a TAP gives it", () => {
