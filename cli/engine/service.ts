@@ -5,7 +5,6 @@
  * Source: DESIGN.md section 3, spec 06 section 1.5.
  * @module
  */
-import { messageOf } from "../../lib/base/errors.ts";
 import type {
   Link,
   LinkAddress,
@@ -16,14 +15,15 @@ import type {
 import { releaseStartMemory } from "../../ffi/linux/memory.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
-import { contains, type Endpoint, sameIp, scopeOf } from "../../lib/base/ip.ts";
+import { messageOf } from "../../lib/base/errors.ts";
+import { sameIp, scopeOf } from "../../lib/base/ip.ts";
 import { type Address, formatAddress, type NetworkId } from "../../lib/base/ids.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import { isGroupReport } from "../../lib/network/group_report.ts";
 import { Stat } from "../../lib/dataplane/stats.ts";
 import type { TableRecord } from "../../lib/dataplane/table_records.ts";
 import { PacketKernel } from "../../lib/kernel/mod.ts";
-import type { Action, Command, Input, NodeEvent, NodeSettings } from "../../lib/node/machine.ts";
+import type { Action, Command, Input, NodeEvent } from "../../lib/node/machine.ts";
 import { Node } from "../../lib/node/node.ts";
 import { isTunnel } from "../../lib/peer/path.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
@@ -31,7 +31,6 @@ import type { ControllerAnswer } from "../api/view.ts";
 import { StorePump } from "../storage/store_pump.ts";
 import { BeaconListener } from "./beacon_listener.ts";
 import { IdentityCollision } from "./collision.ts";
-import { bondPolicyFor } from "./bond_settings.ts";
 import { controllerAnswer, ControllerCalls } from "./controller_calls.ts";
 import { DataPlane } from "./data_plane.ts";
 import { busPath } from "./dns/bus.ts";
@@ -46,13 +45,13 @@ import { MetricsFile } from "./metrics_file.ts";
 import { NetworkLog } from "./network_log.ts";
 import { NodeHome } from "./node_home.ts";
 import { NodeRunner } from "./node_runner.ts";
+import { nodeSettings } from "./node_settings.ts";
 import { wishesOf } from "./port_mapping/gateways.ts";
 import { machineMapper } from "./port_mapping/machine_mapper.ts";
 import type { PortMapper } from "./port_mapping/mapper.ts";
 import { PacketIdBlocks } from "./packet_id_blocks.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
-import { physicalFor } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
 import { TcpTunnels } from "./tcp/tcp_tunnels.ts";
 import { UnderlayRoutes } from "./tcp/underlay_routes.ts";
@@ -211,7 +210,7 @@ export class Service {
       planet: this.#files.planet(machinePrimitives),
       primitives: machinePrimitives,
       kernel: new PacketKernel(),
-      settings: this.#nodeSettings(),
+      settings: nodeSettings(() => parts.settings.current),
       controller: this.#controller,
       recall: (address) => this.#files.recall(address),
       takeIds: () => ids.take(),
@@ -269,42 +268,6 @@ export class Service {
       onGroups: (network, groups) => this.input({ kind: "groups", network, groups }),
       log: parts.log,
     });
-  }
-
-  #nodeSettings(): Partial<NodeSettings> {
-    const { major, minor, revision } = ANNOUNCED_VERSION;
-    const { cipher, relayBytesPerSecond, bonds } = this.settings.current;
-    return {
-      cipher,
-      relayBytesPerSecond,
-      // 11 makes the reference seal with Salsa20/12, and we send that too unless told otherwise (`#cipherFor()` in `lib/node/vl1.ts`).
-      // Measured by `deno task bench --crypto`, packets of 1427 and 2827 bytes: AES-GMAC-SIV in our WebAssembly 220 to 310 MB/s,
-      // Salsa20/12 and Poly1305 1,050 to 1,320: without AES instructions, which WebAssembly has not, it takes four to five times as long,
-      // and only Salsa20/12 is opened in the data Worker.
-      announceProtocol: cipher === "aes" ? 12 : 11,
-      announceVersion: [major, minor, revision],
-      platform: `linux/${Deno.build.arch === "aarch64" ? "arm64" : "x86_64"}`,
-      isForbidden: (endpoint, peer) => this.#isForbidden(endpoint, peer),
-      trustedPathId: (endpoint) => this.#trustedPathId(endpoint),
-      bondPolicy: bonds && ((peer) => bondPolicyFor(bonds, peer)),
-      isLowBandwidth: () => this.settings.current.lowBandwidthMode,
-      wantsNames: () => this.settings.current.names,
-      pathMtu: (endpoint) => physicalFor(this.settings.current, endpoint.ip)?.mtu || undefined,
-    };
-  }
-
-  #isForbidden(endpoint: Endpoint, peer: Address): boolean {
-    const { physical, peers } = this.settings.current;
-    if (physical.some((entry) => entry.blacklist && contains(entry.network, endpoint.ip))) {
-      return true;
-    }
-    const about = peers.find((entry) => entry.address === peer);
-    return about?.blacklist.some((network) => contains(network, endpoint.ip)) ?? false;
-  }
-
-  #trustedPathId(endpoint: Endpoint): bigint | undefined {
-    const entry = physicalFor(this.settings.current, endpoint.ip);
-    return entry && entry.trustedPathId !== 0n ? entry.trustedPathId : undefined;
   }
 
   /** The clock every timer uses. */
