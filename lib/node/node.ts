@@ -215,6 +215,7 @@ export class Node implements Machine {
     if (relay) this.vl1.shown(peer, relay);
     // Here for what the Worker opened too.
     if (hops > 0 && NONTRIVIAL.has(verb)) this.doubts.raise(peer);
+    if (hops > 0 && TO_ONE.has(verb)) this.portProbing.used(peer);
     if (peer.isTrusted(nowMs)) {
       this.directPaths.maybePush(peer, path, peer.best(nowMs) !== undefined);
     }
@@ -450,6 +451,8 @@ export class Node implements Machine {
  * they must not quiet our own doubts, or a path that died in one direction only would never be given up.
  */
 const ASKS = new Set<number>([Verb.ECHO, Verb.HELLO]);
+/** Verbs of frames for one receiver. */
+const TO_ONE = new Set<number>([Verb.FRAME, Verb.EXT_FRAME]);
 /** Verbs that show a peer is in use: only such peers are kept alive (spec 03 section 2). */
 const NONTRIVIAL = new Set<number>([
   Verb.FRAME,

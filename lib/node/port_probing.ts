@@ -48,6 +48,7 @@ const OPEN_FAR_MS = 7_500;
 const INVITE_MS = [0, 1_000, 3_000]; // after the start: relayed packets get lost
 const INVITATION_LIFE_MS = 5_000; // later too few of the open ports' time is left
 const LAST_ANSWER_MS = 2_000; // the last probe's answer is waited for
+const IN_USE_MS = 60_000; // frames came from the peer as lately
 const INTRODUCTION_LIFE_MS = 120_000; // roots repeat them every 30 s while they relay
 const BUSY_RETRY_MS = 1_000; // another peer's attempt is going on
 const PROSPECTS_MAX = 256; // peers introduced and not reached directly; the oldest goes first
@@ -68,6 +69,8 @@ interface Prospect {
   ports?: Ports;
   /** Ports of its NAT we heard of, the latest first. */
   known: number[];
+  /** Last frame from it to us alone. A broadcast is no reason to open hundreds of ports: it reaches every member. */
+  frameMs: number;
   /** It opens ports to this address of ours. */
   invitation?: { readonly endpoint: Endpoint; readonly atMs: number };
 }
@@ -165,6 +168,15 @@ export class PortProbing {
     this.#consider(prospect);
   }
 
+  /** A frame came from a peer to us alone, by relay. */
+  used(peer: Peer): void {
+    const prospect = this.#prospects.get(peer.address);
+    if (!prospect) return;
+    const wasUnused = prospect.frameMs === -Infinity;
+    prospect.frameMs = this.vl1.nowMs;
+    if (wasUnused) this.#consider(prospect);
+  }
+
   /** A path to a peer was learned. */
   learned(peer: Peer): void {
     if (!this.#isDirect(peer)) return;
@@ -224,7 +236,7 @@ export class PortProbing {
       const oldest = this.#prospects.values().next();
       if (!oldest.done) this.#forget(oldest.value);
     }
-    const prospect = { peer: address, firstMs: this.vl1.nowMs, known: [] };
+    const prospect = { peer: address, firstMs: this.vl1.nowMs, known: [], frameMs: -Infinity };
     this.#prospects.set(address, prospect);
     return prospect;
   }
@@ -264,7 +276,8 @@ export class PortProbing {
     const { introduction } = prospect;
     if (!peer || this.#isDirect(peer)) return this.#forget(prospect);
     if (!introduction || nowMs - introduction.atMs > INTRODUCTION_LIFE_MS) return;
-    if (!this.#isWorthIt(peer) || !this.#isAllowed(prospect.peer, introduction.endpoint)) return;
+    if (!this.#isWorthIt(peer, prospect)) return;
+    if (!this.#isAllowed(prospect.peer, introduction.endpoint)) return;
     const attempt: Attempt = {
       peer: peer.address,
       startMs: nowMs,
@@ -284,9 +297,14 @@ export class PortProbing {
     this.#tick(attempt);
   }
 
-  #isWorthIt(peer: Peer): boolean {
+  #isWorthIt(peer: Peer, prospect: Prospect): boolean {
     const { nowMs, settings } = this.vl1;
-    return peer.isTrusted(nowMs) && peer.isActive(nowMs) && !settings.isLowBandwidth?.();
+    const isUsed = nowMs - prospect.frameMs < IN_USE_MS || this.#isInvited(prospect);
+    return isUsed && peer.isTrusted(nowMs) && !settings.isLowBandwidth?.();
+  }
+
+  #isInvited({ invitation }: Prospect): boolean {
+    return invitation !== undefined && this.vl1.nowMs - invitation.atMs <= INVITATION_LIFE_MS;
   }
 
   #isAllowed(peer: Address, endpoint: Endpoint): boolean {
@@ -313,7 +331,7 @@ export class PortProbing {
     const { nowMs, config } = this.vl1;
     const { ports, known, introduction, invitation } = prospect;
     if (attempt.trying || this.note === PortNote.DIFFERENT || !introduction) return;
-    const isInvited = invitation !== undefined && nowMs - invitation.atMs <= INVITATION_LIFE_MS;
+    const isInvited = this.#isInvited(prospect);
     if (!isInvited && ports !== "silent") return;
     const max = isInvited ? PROBES_MAX : followingCount(known);
     const socket = invitation && this.#socketAt(invitation.endpoint) || introduction.socket;

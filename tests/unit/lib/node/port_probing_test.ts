@@ -59,6 +59,7 @@ function alice(ports: number[], settings: Partial<NodeSettings> = {}) {
   const introduce = (note: PortNote | undefined, peer: Peer = bob, at = THERE) => {
     probing.introduced(peer, at, root.paths[0].path);
     probing.told(peer, [pushed(at, note)]);
+    probing.used(peer);
   };
   const invite = (at: string) => probing.told(bob, [pushed(endpoint(at), OPEN)]);
   /** Lets time pass. @returns what was sent meanwhile */
@@ -181,9 +182,15 @@ const USELESS: [string, (alice: Alice) => void, number[], Partial<NodeSettings>?
     introduce(SAME);
     bob.lastTrustedMs = -Infinity;
   }, SYMMETRIC],
-  ["there is no traffic", ({ introduce, bob }) => {
-    introduce(SAME);
-    bob.lastNontrivialMs = -Infinity;
+  ["only broadcasts come from the peer", ({ probing, vl1, bob }) => {
+    probing.introduced(bob, THERE, vl1.paths.get(1, endpoint("44.0.0.1/9993")));
+    probing.told(bob, [pushed(THERE, SAME)]);
+  }, SYMMETRIC],
+  ["there was traffic a minute ago", ({ vl1, probing, bob }) => {
+    probing.introduced(bob, THERE, vl1.paths.get(1, endpoint("44.0.0.1/9993")));
+    probing.used(bob);
+    vl1.time.nowMs += 60_000;
+    probing.told(bob, [pushed(THERE, SAME)]);
   }, SYMMETRIC],
   ["low bandwidth mode", ({ introduce }) => introduce(SAME), SYMMETRIC, {
     isLowBandwidth: () => true,
@@ -198,10 +205,12 @@ const USELESS: [string, (alice: Alice) => void, number[], Partial<NodeSettings>?
   ["the introduction is two minutes old", ({ probing, vl1, bob }) => {
     probing.introduced(bob, THERE, vl1.paths.get(1, endpoint("44.0.0.1/9993")));
     vl1.time.nowMs += 121_000;
+    probing.used(bob);
     probing.told(bob, [pushed(THERE, SAME)]);
   }, SYMMETRIC],
   ["the peer has said nothing yet", ({ probing, vl1, bob }) => {
     probing.introduced(bob, THERE, vl1.paths.get(1, endpoint("44.0.0.1/9993")));
+    probing.used(bob);
   }, SYMMETRIC],
 ];
 
