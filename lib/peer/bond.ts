@@ -86,6 +86,7 @@ export class Bond {
   #turn = 0; // of the link whose turn it is
   #turnLeft: number; // packets
   #switchedMs = -Infinity;
+  #isRelieved = false; // flows were taken off a link that was too bad
   #estimatedMs: number;
   #qosMs = -Infinity;
   #qosCount = 0;
@@ -291,16 +292,20 @@ export class Bond {
     }
     this.#inUse = this.#inUse.slice(0, BOND_LINKS_MAX);
     for (const link of this.links) link.isBonded = this.#inUse.includes(link);
-    let changed = before.length !== this.#inUse.length ||
+    const changed = before.length !== this.#inUse.length ||
       before.some((link, i) => link !== this.#inUse[i]);
-    if (this.#isByFlow && this.#inUse.length > 0 && changed) {
-      const aware = this.mode === BondMode.BALANCE_AWARE;
-      const shares = capacityShares(this.#inUse.map(({ options: { capacity } }) => ({
-        capacity: aware ? capacity : 0,
-      })));
-      changed = this.#flows.assign(this.#inUse, shares) || changed;
-    }
+    if (this.#isByFlow && this.#inUse.length > 0 && changed) this.#assign();
     if (changed) this.revision++;
+  }
+
+  /** Gives every flow group a link. @returns whether anything changed */
+  #assign(): boolean {
+    const aware = this.mode === BondMode.BALANCE_AWARE;
+    const shares = capacityShares(this.#inUse.map(({ options: { capacity } }) => ({
+      capacity: aware ? capacity : 0,
+    })));
+    this.#isRelieved = false;
+    return this.#flows.assign(this.#inUse, shares);
   }
 
   #reselect(ways: readonly BondLink[], nowMs: number): void {
@@ -336,13 +341,19 @@ export class Bond {
     return Math.max(own, ...link.device === "" ? [] : heirs);
   }
 
-  /** Takes a few flows off links that are too bad, where there are better ones. */
+  /** Takes a few flows off links that are too bad, where there are better ones; gives them back when all are good. */
   #relieve(): void {
     if (this.mode !== BondMode.BALANCE_AWARE) return;
     const good = this.#inUse.filter((link) => !link.isAvoided);
     if (good.length === 0) return;
+    if (good.length === this.#inUse.length) {
+      if (this.#isRelieved && this.#assign()) this.revision++;
+      return;
+    }
     for (const link of this.#inUse) {
-      if (link.isAvoided && this.#flows.move(link, good, MOVED_GROUPS)) this.revision++;
+      if (!link.isAvoided || !this.#flows.move(link, good, MOVED_GROUPS)) continue;
+      this.#isRelieved = true;
+      this.revision++;
     }
   }
 

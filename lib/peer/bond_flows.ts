@@ -1,7 +1,7 @@
 /**
  * Which link carries which flow. Flows are put into 256 groups by their number, and each group has a link: a table that control
  * and data plane share, needs no entry per flow and never expires. With 2, 4, 8 or 16 links of one capacity the choice is the
- * reference's, flow number modulo links.
+ * reference's, flow number modulo links, as long as none was lost.
  *
  * Source: spec 03 sections 24.2 and 24.4.
  * @module
@@ -45,17 +45,24 @@ export class FlowTable<L> {
   assign(links: readonly L[], shares: readonly number[]): boolean {
     const left = quotas(shares);
     const before = [...this.#links];
-    for (let group = 0; group < FLOW_GROUPS; group++) {
-      const index = links.indexOf(this.#links[group] as L);
-      if (index >= 0 && left[index] > 0) left[index]--;
-      else this.#links[group] = undefined;
+    this.#links.fill(undefined);
+    const give = (group: number, index: number) => {
+      this.#links[group] = links[index];
+      left[index]--;
+    };
+    // First those that are where their number would have them, then the others as far as there is room.
+    for (const atHome of [true, false]) {
+      for (let group = 0; group < FLOW_GROUPS; group++) {
+        const index = links.indexOf(before[group] as L);
+        if (index < 0 || left[index] === 0 || (index === group % links.length) !== atHome) continue;
+        give(group, index);
+      }
     }
     for (let group = 0; group < FLOW_GROUPS; group++) {
       if (this.#links[group] !== undefined) continue;
       let index = group % links.length;
       while (left[index] === 0) index = (index + 1) % links.length;
-      left[index]--;
-      this.#links[group] = links[index];
+      give(group, index);
     }
     return this.#links.some((link, group) => link !== before[group]);
   }

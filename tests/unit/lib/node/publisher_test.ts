@@ -18,6 +18,8 @@ import { buildFrame } from "../../../../lib/network/ethernet.ts";
 import type { Network } from "../../../../lib/network/network.ts";
 import type { NodeSettings } from "../../../../lib/node/machine.ts";
 import type { Node } from "../../../../lib/node/node.ts";
+import { BondMode, bondPolicy } from "../../../../lib/peer/bond_policy.ts";
+import { markSuspect } from "../../../../lib/peer/peer.ts";
 import { decodeNetworkCredentials } from "../../../../lib/wire/network_credentials.ts";
 import { ALICE, Bench, BOB, CAROL, endpoint, ROOT, WHERE } from "./harness.ts";
 
@@ -387,4 +389,61 @@ Deno.test("Publisher leaves peers to the slow path that AES is to be used with, 
     scene.bench.run(5_000);
     ok(scene.kinds().includes("no-session"), "its peer was updated meanwhile");
   }
+});
+
+Deno.test("a bond over several paths is published beside the route, and taken back when one is left", () => {
+  const policy = bondPolicy(BondMode.BALANCE_XOR, { packetsPerLink: 7 });
+  const scene = new Scene({ bondPolicy: () => policy });
+  scene.exchange();
+  const { vl1, publisher } = scene.alice;
+  const bob = vl1.peers.get(BOB.address)!;
+  deepEqual(scene.kinds().filter((kind) => kind.includes("bond")), [], "one path is no bond");
+  const where = WHERE.get(BOB.address)!;
+  const second = parseIp("44.7.0.3")!;
+  vl1.sockets = [...vl1.sockets, { id: 2, ip: second, port: 9993 }];
+  const path = vl1.paths.get(2, where);
+  vl1.paths.keep(path);
+  const learned = bob.learn(path, vl1.nowMs)!;
+  bob.bond!.update(vl1.nowMs);
+  const look = () => {
+    publisher.check();
+    scene.bench.hand(scene.alice, { kind: "timeout" });
+    return scene.published().filter(({ kind }) => kind.includes("bond"));
+  };
+  const [record, ...more] = look();
+  equal(more.length, 0);
+  ok(record.kind === "bond");
+  const { mode, packetsPerLink, routes, groups } = record.bond;
+  deepEqual([mode, packetsPerLink], [BondMode.BALANCE_XOR, 7]);
+  deepEqual(routes.map(({ socket }) => socket), [1, 2]);
+  deepEqual([...groups.subarray(0, 4)], [0, 1, 0, 1]);
+  deepEqual(look(), [], "said once");
+  scene.bench.hand(scene.alice, { kind: "plane-reset" });
+  equal(scene.published().filter(({ kind }) => kind === "bond").length, 1, "and to a new Worker");
+  path.mtu = 1_232;
+  path.mtuCheckedMs = vl1.nowMs;
+  const [shorter] = look();
+  ok(shorter.kind === "bond" && shorter.bond.routes[1].mtu === 1_232);
+  markSuspect(learned);
+  deepEqual(look().map(({ kind }) => kind), ["no-bond"]);
+  deepEqual(look(), []);
+});
+
+Deno.test("an active-backup bond is but a route: that of the path in use", () => {
+  const scene = new Scene({ bondPolicy: () => bondPolicy(BondMode.ACTIVE_BACKUP) });
+  scene.exchange();
+  const { vl1, publisher } = scene.alice;
+  const bob = vl1.peers.get(BOB.address)!;
+  vl1.sockets = [...vl1.sockets, { id: 2, ip: parseIp("44.7.0.3")!, port: 9993 }];
+  const path = vl1.paths.get(2, WHERE.get(BOB.address)!);
+  vl1.paths.keep(path);
+  bob.learn(path, vl1.nowMs);
+  bob.bond!.update(vl1.nowMs);
+  scene.published();
+  equal(bob.bond!.rotate(vl1.nowMs), true);
+  publisher.check();
+  scene.bench.hand(scene.alice, { kind: "timeout" });
+  const [route, ...more] = scene.published();
+  ok(route.kind === "route" && route.route.socket === 2);
+  equal(more.length, 0);
 });

@@ -19,6 +19,15 @@ Deno.test("FlowTable.assign() gives each link its share, and every group a link"
   assert.deepEqual(counts(table, ["a", "b", "c"]), [193, 51, 12]);
 });
 
+Deno.test("FlowTable.assign() comes to the same when the links come one by one", () => {
+  const table = new FlowTable<string>();
+  table.assign(["a"], [1]);
+  table.assign(["a", "b"], [0.5, 0.5]);
+  for (let flow = 0; flow < FLOW_GROUPS; flow++) {
+    assert.equal(table.linkOf(flow), ["a", "b"][flow % 2]);
+  }
+});
+
 Deno.test("FlowTable.assign() moves only what it must when links come and go", () => {
   const table = new FlowTable<string>();
   table.assign(["a", "b", "c"], [1 / 3, 1 / 3, 1 / 3]);

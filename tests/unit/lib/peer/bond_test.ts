@@ -210,6 +210,9 @@ Deno.test("balance-aware takes a few flows at a time off a path that is worse th
   assert.deepEqual(rig.picks(256, (i) => i), [112, 144]);
   rig.pass(10_000);
   assert.deepEqual(rig.picks(256, (i) => i), [96, 160]);
+  for (let i = 0; i < 64; i++) rig.bond.links[0].window.add(10);
+  rig.pass(10_000);
+  assert.deepEqual(rig.picks(256, (i) => i), [128, 128], "and gives them back");
 });
 
 Deno.test("a policy with links uses those interfaces only, and their families", () => {
