@@ -216,13 +216,13 @@ export class Networks {
 
   /** Whether a peer must not be forgotten: a controller, or a specialist. */
   needs(address: Address): boolean {
-    for (const network of this.#networks.values()) {
-      if (network.controller === address) return true;
-      if (network.specialists(Role.ANCHOR | Role.MULTICAST_REPLICATOR).includes(address)) {
-        return true;
-      }
-    }
-    return false;
+    return this.keeps(address) || this.all().some(({ controller }) => controller === address);
+  }
+
+  /** Whether the way to a peer is kept open though nothing may go by it: anchors and replicators serve all members. */
+  keeps(address: Address): boolean {
+    const roles = Role.ANCHOR | Role.MULTICAST_REPLICATOR;
+    return this.all().some((network) => network.specialists(roles).includes(address));
   }
 
   /** An identity became known: credentials signed by it can be checked now. */

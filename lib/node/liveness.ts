@@ -5,6 +5,7 @@
  * The reference waits 243 s (spec 03 section 28 item 1), and half an hour of idle roots costs it WHOIS every 5 s (item 7).
  * @module
  */
+import type { Address } from "../base/ids.ts";
 import { isTunnel } from "../peer/path.ts";
 import { monitorMs } from "../peer/bond_policy.ts";
 import { isDead, isSuspect, noteProbe, type Peer, type PeerPath } from "../peer/peer.ts";
@@ -29,6 +30,8 @@ interface RootContact {
 }
 
 export class Liveness {
+  /** Whom to keep a way to, beside upstreams and who talks with us; set by the node. */
+  keeps: (address: Address) => boolean = () => false;
   readonly #roots = new Map<Peer, RootContact>();
 
   constructor(readonly vl1: Vl1, readonly contact: Contact, readonly bonds: Bonds) {}
@@ -67,7 +70,7 @@ export class Liveness {
   #tend(peer: Peer): number {
     const { nowMs, upstreams } = this.vl1;
     const isUpstream = upstreams.isUpstream(peer.address);
-    const wanted = isUpstream || peer.isActive(nowMs);
+    const wanted = isUpstream || peer.isActive(nowMs) || this.keeps(peer.address);
     let nextMs = upstreams.isSeed(peer.address) ? this.#askSeed(peer) : Infinity;
     for (const path of [...peer.paths]) {
       if (!this.vl1.hasSocket(path.path.socket) || isDead(path, nowMs)) {

@@ -85,6 +85,7 @@ export class Node implements Machine {
     this.relay = new Relay(this.vl1);
     this.directPaths.onOffered = (peer, endpoint) => this.bonds.offered(peer, endpoint);
     this.networks = new Networks(this.vl1);
+    this.liveness.keeps = (address) => this.networks.keeps(address);
     this.networks.onRemembered = (member) => {
       const peer = this.vl1.peers.get(member);
       if (peer) this.#verbs.remember(peer);

@@ -154,3 +154,11 @@ Deno.test("a replicator does not spread what its sender may not say", () => {
   assert.equal(ask(undefined), 1, "its own");
   assert.deepEqual(heardBy(bench, dave), [alice.networks.find(NETWORK)!.mac]);
 });
+
+Deno.test("the way to a replicator is kept open, and to nobody else who is silent", () => {
+  const { bench, alice, bob, dave } = village([copier(BOB.address)]);
+  bench.run(935_000); // groups are announced once a minute: not just now
+  const lastMs = ({ address }: Node) => alice.vl1.peers.get(address)?.lastReceiveMs ?? -Infinity;
+  assert.ok(bench.nowMs - lastMs(bob) <= 15_100);
+  assert.ok(bench.nowMs - lastMs(dave) > 60_000);
+});

@@ -187,3 +187,13 @@ Deno.test("Liveness.greetingDueMs() tells when a root that does not answer is gr
   const dueMs = here.liveness.greetingDueMs(root);
   assert.ok(dueMs > here.vl1.nowMs && dueMs <= here.vl1.nowMs + 400, String(dueMs));
 });
+
+Deno.test("Liveness keeps the way to who is to be kept, though nothing goes there", () => {
+  for (const keeps of [true, false]) {
+    const scene = alice();
+    scene.liveness.keeps = (address) => keeps && address === BOB.address;
+    scene.vl1.timers.set(scene.bob, scene.vl1.nowMs);
+    const log = runFor(scene, 120_000, () => heard(scene.path, scene.vl1.nowMs));
+    assert.ok(keeps ? log.length >= 7 : log.length === 0, `${log.length} packets`);
+  }
+});
