@@ -148,7 +148,7 @@ function quietly<T>(read: () => T | undefined): T | undefined {
 }
 
 /** Help of the personality, in our words. */
-export function compatHelp(argv0: string): string {
+function compatHelp(argv0: string): string {
   return `Usage: ${argv0} [-switches] <command|/path> [<args>]
 
 Speaks to a running service, as the reference's zerotier-cli does. Try "zt help" for more comfort.

@@ -5,6 +5,7 @@
  * Source: spec 06 section 1.
  * @module
  */
+import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import type { Io } from "../command.ts";
 import { Home } from "../engine/home.ts";
 import { ANNOUNCED_VERSION } from "../engine/version.ts";
@@ -86,13 +87,9 @@ function interfaces(): InterfaceInfo[] {
   return [...found.values()];
 }
 
-/** Deno does not tell it, and reads `/sys` only with all permissions: 0 where it says no. */
+/** Deno does not tell it, and reads `/sys` only with all permissions. */
 function mtuOf(name: string): number {
-  try {
-    return Number(Deno.readTextFileSync(`/sys/class/net/${name}/mtu`));
-  } catch {
-    return 0;
-  }
+  return Number(readTextFileIfAny(`/sys/class/net/${name}/mtu`) ?? 0);
 }
 
 /** The daemon's switches (spec 06 section 1.1): values are attached, anything odd prints help. */

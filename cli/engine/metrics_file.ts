@@ -9,7 +9,7 @@ import type { Home } from "./home.ts";
 
 const FILE = "metrics.prom";
 /** Between two writes; reference 5 s. */
-export const METRICS_EVERY_MS = 5_000;
+const METRICS_EVERY_MS = 5_000;
 
 /** Keeps the file fresh. Not synced to the disk: after a crash the next run writes it anew anyway. */
 export class MetricsFile {

@@ -180,7 +180,7 @@ export function installPlanet(
 }
 
 /** Why a planet is not replaced just so. */
-export function differentPlanet(current: World): string {
+function differentPlanet(current: World): string {
   return `another planet is in use (${formatWorldId(current.id)}); add --replace to leave it`;
 }
 

@@ -9,9 +9,9 @@ import { PollSet } from "../../../ffi/linux/system.ts";
 import type { Ip } from "../../../lib/base/ip.ts";
 
 /** Smallest payload: it holds the number. */
-export const PING_SIZE_MIN_BYTES = 8;
+const PING_SIZE_MIN_BYTES = 8;
 /** Bounds the memory the round trips of one run take. */
-export const PING_COUNT_MAX = 1_000_000;
+const PING_COUNT_MAX = 1_000_000;
 const WAIT_MAX_MS = 20; // one blocking look for replies: everything else of this process waits meanwhile
 
 /** What to send. */

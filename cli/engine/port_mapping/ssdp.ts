@@ -31,7 +31,7 @@ export interface SearchTiming {
 export const SEARCH_TIMING: SearchTiming = { silenceMs: 2_500, othersMs: 300 };
 
 /** A search for gateways, to be sent by UDP to {@linkcode SSDP_GROUP} or to a router. */
-export function searchText(target: string): string {
+function searchText(target: string): string {
   return 'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\n' +
     `MX: 1\r\nST: ${target}\r\n\r\n`;
 }

@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import { WireError } from "../../../lib/base/errors.ts";
 
 /** Most bytes that wait to be sent; what comes when there are more is dropped, as UDP may. Reference: 65,536. */
-export const QUEUE_MAX_BYTES = 65_536;
+const QUEUE_MAX_BYTES = 65_536;
 const READ_BYTES = 32_768;
 
 /** One end of a connection. */

@@ -30,7 +30,7 @@ import { openForwarder } from "./udp_forwarder.ts";
 import type { UnderlayRoutes } from "./underlay_routes.ts";
 
 /** Where roots offer their relay: the one port nearly every firewall lets out. */
-export const RELAY_PORT = 443;
+const RELAY_PORT = 443;
 /** A port of roots where no relay is looked for, though planets list it: TCP there is their local API. */
 const NODE_PORT = 9_993;
 const LISTEN_RETRY_TICKS = 60; // a port that was taken or not allowed is tried again so often

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import type { Head } from "../http_head.ts";
 
 /** Name of what our WebSockets carry: messages of `payload.ts`. */
-export const SUBPROTOCOL = "zt-datagrams";
+const SUBPROTOCOL = "zt-datagrams";
 const MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455 section 1.3
 /** What a client sends. @param nonce 16 random bytes */
 export function upgradeRequest(host: string, nonce: Uint8Array): Uint8Array {
