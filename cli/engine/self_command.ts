@@ -16,8 +16,12 @@ const PERMISSIONS = ["read", "write", "net", "env", "sys", "ffi", "run"] as cons
  * To keep the space for young objects at 1 MB instead of letting it grow to 16. A loaded service takes 6 MB less (root 86
  * to 79, leaf 79 to 75) and no more CPU that could be measured, for what is hot makes no objects. `deno.json`'s tasks and `deno task
  * compile` give the same.
+ *
+ * To collect garbage when the heap has grown by three tenths instead of up to four times: ten thousand packets a second from
+ * strangers cost 30 MB in place of 70, and no more CPU that could be measured (28.0 against 28.7 us a packet).
  */
-export const V8_FLAGS = "--v8-flags=--max-semi-space-size=1,--invocation-count-for-turbofan=300";
+export const V8_FLAGS =
+  "--v8-flags=--max-semi-space-size=1,--heap-growing-percent=30,--invocation-count-for-turbofan=300";
 
 /** A program and the arguments that come before the caller's own. */
 export interface ProgramCommand {

@@ -16,8 +16,12 @@ import { decodeOk } from "../wire/ok.ts";
 import { AT_PAYLOAD, Verb, verbOf } from "../wire/packet.ts";
 import type { Vl1 } from "./vl1.ts";
 
-const STRANGERS_MAX = 256; // bounds memory; who has not answered makes room
-const PER_PREFIX_MAX = 128; // of which one /24 or /48 may hold so many: a flood cannot shut out the others
+/** Bounds memory, at 3 KB each: two seconds of a flood, for that long an answer may take. */
+const LIMITS = {
+  strangersMax: 1_024,
+  /** Of which one /24 or /48 may hold so many: a flood cannot shut out the others. */
+  perPrefixMax: 256,
+};
 const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind others, at 10 to 100 ms each
 const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others
 const COPIES_MAX = 8; // of one HELLO, that came from several sockets
@@ -41,10 +45,11 @@ export interface Stranger {
 export class Strangers {
   readonly #byTicket = new Map<number, Stranger>(); // in order of arrival
   readonly #tickets = new Map<Address, number>();
+  readonly #counts = new Map<number, number>(); // by prefix
   readonly #unasked = new TokenBucket(UNASKED.perSecond, UNASKED.burst);
   #nextTicket = 1;
 
-  constructor(readonly vl1: Vl1) {}
+  constructor(readonly vl1: Vl1, readonly limits = LIMITS) {}
 
   get size(): number {
     return this.#byTicket.size;
@@ -68,6 +73,7 @@ export class Strangers {
     const stranger = { ticket, peer, prefix, packets, isPresent, isChecking: false };
     this.#byTicket.set(ticket, stranger);
     this.#tickets.set(peer.address, ticket);
+    this.#counts.set(prefix, (this.#counts.get(prefix) ?? 0) + 1);
     if (isPresent) this.#startChecks();
     else this.#ask(stranger, heard);
     return true;
@@ -130,9 +136,12 @@ export class Strangers {
     return ticket === undefined ? undefined : this.#byTicket.get(ticket);
   }
 
-  #forget({ ticket, peer }: Stranger): void {
+  #forget({ ticket, peer, prefix }: Stranger): void {
     this.#byTicket.delete(ticket);
     this.#tickets.delete(peer.address);
+    const left = this.#counts.get(prefix)! - 1;
+    if (left > 0) this.#counts.set(prefix, left);
+    else this.#counts.delete(prefix);
   }
 
   #ask({ peer }: Stranger, path: Path): void {
@@ -140,28 +149,31 @@ export class Strangers {
   }
 
   /**
-   * Whether one more of a prefix may wait. When all places are taken, the prefix that has most of them gives up one, first of
-   * those who have not answered.
+   * Whether one more of a prefix may wait. When all places are taken, who has not answered for longest gives up its own; when
+   * all have, the last of the prefix that has most of them.
    */
   #makeRoom(prefix: number): boolean {
-    const waiting = new Map<number, Stranger[]>();
-    for (const stranger of this.#byTicket.values()) {
-      const others = waiting.get(stranger.prefix);
-      if (others) others.push(stranger);
-      else waiting.set(stranger.prefix, [stranger]);
-    }
-    const own = waiting.get(prefix)?.length ?? 0;
-    if (own >= PER_PREFIX_MAX) return false;
-    if (this.#byTicket.size < STRANGERS_MAX) return true;
-    const [loudest] = [...waiting.values()].sort((a, b) => b.length - a.length);
-    const isSilent = ({ isPresent }: Stranger) => !isPresent;
-    const fromLoudest = () => loudest.findLast(({ isChecking }) => !isChecking);
-    const leaving = loudest.find(isSilent) ?? [...this.#byTicket.values()].find(isSilent) ??
-      (loudest.length - own < 2 ? undefined : fromLoudest()); // else it would only change who is left out
+    const own = this.#counts.get(prefix) ?? 0;
+    if (own >= this.limits.perPrefixMax) return false;
+    if (this.#byTicket.size < this.limits.strangersMax) return true;
+    const leaving = this.#oldestSilent() ?? this.#lastOfLoudest(own);
     if (!leaving) return false;
     this.#forget(leaving);
     this.vl1.counters.drop("rate");
     return true;
+  }
+
+  #oldestSilent(): Stranger | undefined {
+    for (const stranger of this.#byTicket.values()) if (!stranger.isPresent) return stranger;
+    return undefined;
+  }
+
+  #lastOfLoudest(own: number): Stranger | undefined {
+    const [loudest, most] = [...this.#counts].reduce((a, b) => b[1] > a[1] ? b : a);
+    if (most - own < 2) return undefined; // it would only change who is left out
+    return [...this.#byTicket.values()].findLast(({ prefix, isChecking }) =>
+      prefix === loudest && !isChecking
+    );
   }
 
   /** Has strangers checked, as far as there is room: those of the prefix first that has fewest under way, the oldest of them. */
