@@ -26,7 +26,7 @@ import { rules } from "./commands/rules_command.ts";
 import { service } from "./commands/service.ts";
 import { version } from "./commands/version.ts";
 import { ZT_VERSION } from "./engine/version.ts";
-import { noteLines, reportLine, reportOf, reportText, wantsJson } from "./report.ts";
+import { ERROR_CODES, noteLines, reportLine, reportOf, reportText, wantsJson } from "./report.ts";
 
 /** Every command of `zt`. */
 export const PROGRAM: Program = {
@@ -58,6 +58,10 @@ export const PROGRAM: Program = {
   notes: [
     "Example:\n  zt join 8056c2e21c000001 --wait",
     "zt /path prints what the local API answers to GET /path.",
+    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 timed out, 70 an error of ours.",
+    `With --json errors are JSON too: {"error": {"code", "exit", "message"}}, the last line of standard error. Codes: ${
+      ERROR_CODES.join(", ")
+    }.`,
     "Called as zerotier-cli, zerotier-idtool or zerotier-one, it behaves as that program.",
   ],
   fallback: (words) =>

@@ -37,18 +37,22 @@ import { NoServiceError } from "./api/client.ts";
 import { HomeError } from "./engine/home.ts";
 import { formatJson } from "./engine/json.ts";
 
-/** A stable name for what went wrong, for programs. */
-export type ErrorCode =
-  | "no-service"
-  | "unauthorized"
-  | "not-found"
-  | "refused"
-  | "home"
-  | "system"
-  | "bad-data"
-  | "usage"
-  | "timeout"
-  | "bug";
+/** Stable names for what went wrong, for programs. */
+export const ERROR_CODES = [
+  "no-service",
+  "unauthorized",
+  "not-found",
+  "refused",
+  "home",
+  "system",
+  "bad-data",
+  "usage",
+  "timeout",
+  "bug",
+] as const;
+
+/** One of them. */
+export type ErrorCode = typeof ERROR_CODES[number];
 
 /** How a command failed. */
 export interface Report {

@@ -4,15 +4,23 @@
  */
 import { ApiError, UsageError } from "../../lib/base/errors.ts";
 import { type Call, command, type CommandSpec } from "../command.ts";
+import { type Json, parseJson } from "../engine/json.ts";
 import { runZerotierCli, SETTINGS } from "./compat.ts";
-import { addressOf, homeOf, networkIdOf, requireService } from "./context.ts";
+import { addressOf, homeOf, networkIdOf, render, requireService } from "./context.ts";
 import { compatEnvironment } from "./personality.ts";
+
+/** What a word prints, as JSON. */
+type ToJson = (out: string, args: readonly string[]) => Json;
 
 /**
  * Runs a command of the reference with the switches of ours.
  * @throws {ApiError} when it fails, in our form
  */
-export async function runReferenceWord(call: Call, words: readonly string[]): Promise<void> {
+export async function runReferenceWord(
+  call: Call,
+  words: readonly string[],
+  toJson: ToJson = asJson,
+): Promise<void> {
   await requireService(call).call("GET", "/status"); // says what to do where the reference only says what is missing
   const { port, token, json } = call.global;
   const said = { out: "", err: "" };
@@ -28,25 +36,42 @@ export async function runReferenceWord(call: Call, words: readonly string[]): Pr
   ];
   const exitCode = await runZerotierCli([...switches, ...words], environment);
   // Some refusals of the reference are nothing but a line of complaint, and 0.
-  if (exitCode === 0 && said.err === "") return call.io.out(said.out);
+  if (exitCode === 0 && said.err === "") {
+    const out = said.out.trimEnd();
+    return render(call, json ? toJson(out, words.slice(1)) : null, () => `${out}\n`);
+  }
   const complaint = (said.err || said.out).trim();
   const status = Number(/^\d{3}\b/.exec(complaint)?.[0] ?? 0);
   throw new ApiError(status, status === 0 ? complaint : `the service answered ${complaint}`);
 }
 
-/** @param check Throws a {@linkcode UsageError} for words the reference would pass over in silence */
+/** Most of what the reference prints with -j is JSON. */
+function asJson(out: string): Json {
+  try {
+    return parseJson(out);
+  } catch {
+    return { text: out };
+  }
+}
+
+interface WordOptions {
+  /** Throws a {@linkcode UsageError} for words the reference would pass over in silence. */
+  check?: (args: readonly string[]) => void;
+  toJson?: ToJson;
+}
+
 function word(
   words: string,
   summary: string,
   example: string,
-  check: (args: readonly string[]) => void = () => {},
+  { check = () => {}, toJson }: WordOptions = {},
 ): CommandSpec {
   const name = words.split(" ")[0];
   return command(words, summary)
     .example(example)
     .action((call) => {
       check(call.args);
-      return runReferenceWord(call, [name, ...call.args]);
+      return runReferenceWord(call, [name, ...call.args], toJson);
     });
 }
 
@@ -75,17 +100,22 @@ export const referenceWords: CommandSpec[] = [
     "get <network> <property>",
     "One property of a network, e.g. ip4",
     "zt get 8056c2e21c000001 ip4",
-    checkNetwork,
+    { check: checkNetwork, toJson: (value, [, property]) => ({ [property]: value }) },
   ),
   word(
     "set <network> <property=value>",
     "Allow a network more or less: allowManaged, allowGlobal, allowDefault, allowDNS",
     "zt set 8056c2e21c000001 allowDefault=1",
-    checkAssignment,
+    { check: checkAssignment },
   ),
   word("listmoons", "The moons in use", "zt listmoons"),
-  word("orbit <moon> <seed>", "Use a moon", "zt orbit 8056c2e21c 8056c2e21c", checkMoons),
-  word("deorbit <moon>", "Use a moon no more", "zt deorbit 8056c2e21c", checkMoons),
-  word("dump", "Write zerotier_dump.txt for whoever helps", "zt dump"),
+  word("orbit <moon> <seed>", "Use a moon", "zt orbit 8056c2e21c 8056c2e21c", {
+    check: checkMoons,
+    toJson: () => ({ result: true }),
+  }),
+  word("deorbit <moon>", "Use a moon no more", "zt deorbit 8056c2e21c", { check: checkMoons }),
+  word("dump", "Write zerotier_dump.txt for whoever helps", "zt dump", {
+    toJson: (out) => ({ written: out.replace(/^.*: (?=\/)/, "") }),
+  }),
   word("listbonds", "The bonds of this node", "zt listbonds").hidden(),
 ];

@@ -427,6 +427,30 @@ Deno.test("names says what members are called, who answers and who asks", () =>
     assert.deepEqual([unknown.exit, unknown.err], [1, "zt: 8056c2e21c000009 is not joined\n"]);
   }));
 
+Deno.test("words of the reference print JSON when asked, also those that have none there", () =>
+  withService(async (_service, home) => {
+    await zt(["join", ID, "-D", home]);
+    const folder = Deno.cwd();
+    Deno.chdir(home);
+    try {
+      const json = async (...argv: string[]) => {
+        const { out, err, exit } = await zt([...argv, "--json", "-D", home]);
+        assert.deepEqual([exit, err], [0, ""], argv.join(" "));
+        return JSON.parse(out);
+      };
+      assert.deepEqual(await json("get", ID, "allowManaged"), { allowManaged: "1" });
+      assert.equal((await json("set", ID, "allowGlobal=1")).allowGlobal, true);
+      assert.deepEqual(await json("listpeers"), []);
+      assert.deepEqual(await json("orbit", "8056c2e21c", "8056c2e21c"), { result: true });
+      assert.deepEqual(await json("deorbit", "8056c2e21c"), { result: true });
+      assert.deepEqual(await json("dump"), { written: `${Deno.cwd()}/zerotier_dump.txt` });
+      assert.equal((await json("/status")).address, "19810bb6a3");
+      assert.equal(typeof (await json("/metrics")).text, "string");
+    } finally {
+      Deno.chdir(folder);
+    }
+  }));
+
 Deno.test("words of the reference refuse in our form what it passes over in silence", () =>
   withService(async (service, home) => {
     const cases: [string[], number, RegExp][] = [
