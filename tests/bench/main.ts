@@ -32,6 +32,8 @@ const SATURATED_FRACTION = 0.9; // who delivers more of what is offered might de
 const USAGE = `deno task bench [--rounds 5] [--seconds 3] [--json] [--only ${SELECTABLE.join(",")}]
 deno task bench --crypto
 deno task bench --lab [--rounds 1] [--json]
+deno task bench --root [--nodes 100000] [--json]
+deno task bench --hostile [--seconds 10] [--only <pattern>] [--json]
 ZT_REFERENCE=<zerotier-one> compares with it; ZT_BINARY=<zt> measures that program; ZT_INTEROP_LOG=1 shows the daemons' logs
 `;
 
@@ -226,7 +228,11 @@ async function benchProducts(options: Options): Promise<number> {
 }
 
 if (import.meta.main) {
-  if (Deno.args.includes("--lab")) Deno.exit(await runProgram("lab_bench.ts", ...Deno.args));
+  for (const name of ["lab", "root", "hostile"]) {
+    if (Deno.args.includes(`--${name}`)) {
+      Deno.exit(await runProgram(`${name}_bench.ts`, ...Deno.args));
+    }
+  }
   let options: Options;
   try {
     options = parseOptions(Deno.args);

@@ -5,7 +5,7 @@
 import { percentile } from "../../cli/engine/demo/measure.ts";
 import type { Lab, LabHost } from "../../cli/engine/lab.ts";
 import { cpuNs, residentMb, threadCpuBetweenNs, threadCpuNs } from "./process.ts";
-import { Traffic } from "./traffic_client.ts";
+import { openTraffic, type Traffic } from "./traffic_client.ts";
 
 const PORT = 5_001;
 const UDP_SIZE_BYTES = 200;
@@ -107,9 +107,9 @@ async function measureStreams(lane: Lane, streams: number, timeMs: number): Prom
 async function measureDatagrams(lane: Lane, timeMs: number): Promise<Values> {
   const { lab, from, to, ip, daemons } = lane;
   const patienceMs = timeMs + DRAIN_PATIENCE_MS;
-  const sink = await Traffic.open(lab, to, "udpReceive", { ip, port: PORT, patienceMs });
+  const sink = await openTraffic(lab, to, "udpReceive", { ip, port: PORT, patienceMs });
   const send = { ip, port: PORT, sizeBytes: UDP_SIZE_BYTES, timeMs };
-  const source = await Traffic.open(lab, from, "udpSend", send);
+  const source = await openTraffic(lab, from, "udpSend", send);
   const beforeNs = sum(daemons.map(cpuNs));
   const [received, sent] = await Promise.all([sink.run(), source.run()]);
   const usedNs = sum(daemons.map(cpuNs)) - beforeNs;
@@ -135,8 +135,8 @@ interface Streamed {
 async function stream(lane: Lane, streams: number, timeMs: number): Promise<Streamed> {
   const { lab, from, to, ip, daemons } = lane;
   const patienceMs = timeMs + DRAIN_PATIENCE_MS;
-  const sink = await Traffic.open(lab, to, "tcpReceive", { ip, port: PORT, streams, patienceMs });
-  const source = await Traffic.open(lab, from, "tcpSend", { ip, port: PORT, streams, timeMs });
+  const sink = await openTraffic(lab, to, "tcpReceive", { ip, port: PORT, streams, patienceMs });
+  const source = await openTraffic(lab, from, "tcpSend", { ip, port: PORT, streams, timeMs });
   const beforeNs = sum(daemons.map(cpuNs));
   let rssMb = 0;
   const look = () => rssMb = Math.max(rssMb, ...daemons.map(residentMb));
@@ -152,7 +152,7 @@ async function stream(lane: Lane, streams: number, timeMs: number): Promise<Stre
 }
 
 function openPing({ lab, from, ip }: Lane, timeMs: number): Promise<Traffic<"ping">> {
-  return Traffic.open(lab, from, "ping", { ip, intervalMs: PING_INTERVAL_MS, timeMs });
+  return openTraffic(lab, from, "ping", { ip, intervalMs: PING_INTERVAL_MS, timeMs });
 }
 
 function roundTrips({ sent, rttsMs }: { sent: number; rttsMs: number[] }) {
