@@ -31,9 +31,9 @@ export interface ApiReply {
 export class NoServiceError extends ApiError {
   override name = "NoServiceError";
 
-  /** @param where Said first, e.g. "no service answers at 127.0.0.1:9993" */
-  constructor(where: string) {
-    super(0, `${where}; start one with: zt service --background`);
+  /** @param where Said first, e.g. "no service answers at 127.0.0.1:9993"; then what to do */
+  constructor(where: string, remedy = "start one with: zt service --background") {
+    super(0, `${where}; ${remedy}`);
   }
 }
 

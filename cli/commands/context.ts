@@ -6,6 +6,7 @@ import { UsageError } from "../../lib/base/errors.ts";
 import { type NetworkId, parseAddress, parseNetworkId } from "../../lib/base/ids.ts";
 import { ApiClient, NoServiceError } from "../api/client.ts";
 import type { Call } from "../command.ts";
+import { exists } from "../engine/free_name.ts";
 import { Home } from "../engine/home.ts";
 import { readPort, readToken } from "../engine/home_files.ts";
 import { formatJson, type Json } from "../engine/json.ts";
@@ -34,7 +35,21 @@ export function requireService(call: Call): ApiClient {
   const home = homeOf(call);
   const found = findService(call, home);
   if (found) return found;
+  refuseOthers(call, home);
   throw new NoServiceError(`no service has run on ${home.path} (-D names another home)`);
+}
+
+/**
+ * Whose service a user means who has none and names none: the machine's, which is root's.
+ * @throws {NoServiceError} saying so
+ */
+function refuseOthers(call: Call, home: Home): void {
+  const isOwn = call.global.home !== undefined || home.path === Home.OF_MACHINE || home.exists();
+  if (isOwn || !exists(Home.OF_MACHINE)) return;
+  throw new NoServiceError(
+    `the service of this machine, on ${Home.OF_MACHINE}, is root's`,
+    "try again as root, or name a home of your own with -D",
+  );
 }
 
 /** Whether a service answers there, before long, and takes our token. */
@@ -50,6 +65,7 @@ export async function ensureService(call: Call): Promise<ApiClient> {
   const reply = await found?.send("GET", "/status");
   // Any answer but none at all is for the command to report.
   if (found && reply && reply.status !== 0) return found;
+  refuseOthers(call, home);
   call.io.err(`no service is running: starting one in the background on ${home.path}\n`);
   const { startInBackground } = await import("../engine/background.ts");
   await startInBackground({

@@ -53,6 +53,7 @@ async function startService(call: Call): Promise<void> {
     render(call, { started: false, port, home: home.path }, () => text);
     return;
   }
+  home.create(); // asked for here, whoever else has a service
   const api = await ensureService(call);
   const { port } = api.target;
   render(

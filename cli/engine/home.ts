@@ -38,9 +38,12 @@ export class Home {
   /** @param path Need not exist yet: {@linkcode Home.create} makes it */
   constructor(readonly path: string) {}
 
+  /** Root's. */
+  static readonly OF_MACHINE = "/var/lib/zt";
+
   /** Where a home is when nobody says: /var/lib/zt for root, else below the user's state folder. */
   static defaultPath(): string {
-    if (Deno.uid() === 0) return "/var/lib/zt";
+    if (Deno.uid() === 0) return Home.OF_MACHINE;
     const state = Deno.env.get("XDG_STATE_HOME");
     if (state?.startsWith("/")) return `${state}/zt`;
     const user = Deno.env.get("HOME");

@@ -250,3 +250,28 @@ endToEndTest("a read-only home is refused in one line, exit 1", async () => {
     refused(await node.say("planet", "sign"), 1, /cannot write .*: Read-only file system/);
   });
 }, MOUNT);
+
+/** Another user on a machine whose service is root's: $1 is the program, the rest its words. */
+const AS_NOBODY = `
+  mount --make-rprivate / && mount -t tmpfs tmpfs /var/lib && mkdir -m 700 /var/lib/zt &&
+  exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`;
+
+endToEndTest("a user who has no service hears that the machine's is root's", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "zt-user-" });
+  try {
+    Deno.chmodSync(folder, 0o755);
+    Deno.copyFileSync(PROGRAM.path, `${folder}/zt`);
+    for (const words of [["info"], ["join", "8056c2e21c000001"], ["listpeers"]]) {
+      const { code, stdout, stderr } = await new Deno.Command("unshare", {
+        args: ["--mount", "sh", "-c", AS_NOBODY, "sh", `${folder}/zt`, ...words],
+        env: { HOME: `${folder}/home`, XDG_STATE_HOME: "" },
+        cwd: folder,
+      }).output();
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      const said = { code, out: text(stdout), err: text(stderr) };
+      refused(said, 1, /service of this machine, on \/var\/lib\/zt, is root's; try again as root/);
+    }
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}, PROGRAM.args.length === 0 ? SETPRIV : "a compiled program");
