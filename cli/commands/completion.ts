@@ -60,6 +60,8 @@ export interface Candidate {
   summary: string;
 }
 
+const HELP: Candidate = { word: "help", summary: "print help" };
+
 /** `zt completion`. */
 export const completion = command(
   "completion <shell>",
@@ -91,6 +93,7 @@ export function completer(commands: () => readonly CommandSpec[]): CommandSpec {
 export type Ask = (typed: Typed, path: string) => Promise<Json | undefined>;
 
 /**
+ * Asks whoever may know what may come next.
  * @param words As typed after the program's name; the last is what is to be completed, "" when it has not begun
  * @returns what may stand in its place, in the order the help has
  */
@@ -99,13 +102,17 @@ export async function candidates(
   words: readonly string[],
   ask: Ask,
 ): Promise<Candidate[]> {
+  // What can be called can be asked about.
+  if (words.length > 1 && words[0] === HELP.word) return candidates(commands, words.slice(1), ask);
   const begun = words.at(-1) ?? "";
   const typed = read(commands, words.slice(0, -1));
   if (typed.awaitsValue) return [];
   const options = [...(typed.spec?.options ?? []), ...GLOBAL_OPTIONS].flatMap(longestFlag);
-  const found = begun.startsWith("-")
-    ? options
-    : [...visible(typed.inner), ...await argumentsOf(typed, ask)];
+  const found = begun.startsWith("-") ? options : [
+    ...visible(typed.inner),
+    ...(typed.path.length === 0 ? [HELP] : []),
+    ...await argumentsOf(typed, ask),
+  ];
   return found.filter(({ word }) => word.startsWith(begun));
 }
 

@@ -28,6 +28,8 @@ Deno.test("candidates() completes commands, those below, and options, but nothin
   assert.deepEqual((await after(["service", ""])).words, ["install", "uninstall", "unit"]);
   assert.deepEqual((await after(["completion", "z"])).words, ["zsh"]);
   assert.deepEqual((await after(["complet"])).words, ["completion"]);
+  assert.deepEqual((await after(["he"])).words, ["help"]);
+  assert.deepEqual((await after(["help", "controller", "n"])).words, ["network"]);
   assert.deepEqual(
     (await after(["frob", ""])).words,
     PROGRAM.commands.filter(({ isHidden }) => !isHidden).map(({ name }) => name),
