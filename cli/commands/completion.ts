@@ -108,11 +108,9 @@ export async function candidates(
   const typed = read(commands, words.slice(0, -1));
   if (typed.awaitsValue) return [];
   const options = [...(typed.spec?.options ?? []), ...GLOBAL_OPTIONS].flatMap(longestFlag);
-  const found = begun.startsWith("-") ? options : [
-    ...visible(typed.inner),
-    ...(typed.path.length === 0 ? [HELP] : []),
-    ...await argumentsOf(typed, ask),
-  ];
+  const found = begun.startsWith("-")
+    ? options
+    : [...commandsAfter(typed), ...await argumentsOf(typed, ask)];
   return found.filter(({ word }) => word.startsWith(begun));
 }
 
@@ -166,9 +164,12 @@ function takesValue({ spec }: Typed, word: string): boolean {
   return options.some(({ flags }) => flags.includes("<") && flags.split(/[ ,]+/).includes(word));
 }
 
-function visible(commands: readonly CommandSpec[]): Candidate[] {
-  return commands.filter(({ isHidden }) => !isHidden)
+/** None once a word stood there that names no command. */
+function commandsAfter({ args, inner, path }: Typed): Candidate[] {
+  if (args.length > 0) return [];
+  const visible = inner.filter(({ isHidden }) => !isHidden)
     .map(({ name, summary }) => ({ word: name, summary }));
+  return path.length === 0 ? [...visible, HELP] : visible;
 }
 
 /** "-j, --json" is completed as "--json". */
