@@ -1,7 +1,7 @@
 /**
  * `deno task bench --lab`: what users wait for, of this product and of the reference, in namespaces with NATs of the kernel.
- * Needs root. The reference is what `ZT_REFERENCE` names; a round of it takes a quarter of an hour, for it takes minutes to
- * notice some of what is measured.
+ * Needs root. The reference is what `ZT_REFERENCE` names, and `mixed` is a node of ours that talks to one of it by our roots; a
+ * round takes half an hour, for the reference takes minutes to notice some of what is measured.
  *
  * It judges nothing: a machine that does other things at the same time gives other numbers. Cables have no latency.
  *
@@ -10,9 +10,8 @@
  */
 import { parseArgs } from "node:util";
 import { isReferencePresent } from "../interop/reference.ts";
-import type { Kind } from "../interop/station.ts";
 import { type Spread, spreadOf } from "./figures.ts";
-import { LAB_SCENARIOS, type LabScenarioName } from "./lab_scenarios.ts";
+import { LAB_SCENARIOS, type LabCast, type LabScenarioName } from "./lab_scenarios.ts";
 import type { Values } from "./steps.ts";
 import { renderRows, short, withRange } from "./table.ts";
 
@@ -60,11 +59,11 @@ function figure(
   return { value, title, unit, must, aim };
 }
 
-/** One scenario of one product in one round. */
+/** One scenario of one cast in one round. */
 interface Run {
   readonly round: number;
   readonly scenario: LabScenarioName;
-  readonly kind: Kind;
+  readonly cast: LabCast;
   readonly values: Values;
   readonly error?: string;
 }
@@ -96,22 +95,22 @@ function parseOptions(args: readonly string[]): Options {
   return { rounds, json: values.json, only };
 }
 
-async function measure(round: number, scenario: LabScenarioName, kind: Kind): Promise<Run> {
+async function measure(round: number, scenario: LabScenarioName, cast: LabCast): Promise<Run> {
   try {
-    return { round, scenario, kind, values: await LAB_SCENARIOS[scenario](kind) };
+    return { round, scenario, cast, values: await LAB_SCENARIOS[scenario](cast) };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    return { round, scenario, kind, values: {}, error: text };
+    return { round, scenario, cast, values: {}, error: text };
   }
 }
 
 async function runAll({ rounds, only }: Options): Promise<Run[]> {
-  const kinds: Kind[] = isReferencePresent ? ["zt", "reference"] : ["zt"];
+  const casts: LabCast[] = isReferencePresent ? ["zt", "mixed", "reference"] : ["zt"];
   const runs: Run[] = [];
   for (let round = 1; round <= rounds; round++) {
     for (const scenario of only) {
-      for (const kind of kinds) {
-        const run = await measure(round, scenario, kind);
+      for (const cast of casts) {
+        const run = await measure(round, scenario, cast);
         runs.push(run);
         console.error(lineOf(run));
       }
@@ -120,21 +119,24 @@ async function runAll({ rounds, only }: Options): Promise<Run[]> {
   return runs;
 }
 
-function lineOf({ round, scenario, kind, values, error }: Run): string {
+function lineOf({ round, scenario, cast, values, error }: Run): string {
   const texts = Object.entries(values).map(([name, value]) => `${name} ${short(value)}`);
-  return `round ${round}, ${scenario}, ${kind}: ${error ? `FAILED: ${error}` : texts.join(", ")}`;
+  return `round ${round}, ${scenario}, ${cast}: ${
+    error ? `FAILED: ${error}` : texts.join(", ") || "-"
+  }`;
 }
 
-type Line = LabFigure & { readonly zt?: Spread; readonly reference?: Spread };
+type Line = LabFigure & { readonly [cast in LabCast]?: Spread };
 
 function linesOf(runs: readonly Run[]): Line[] {
-  const spread = (kind: Kind, value: string) =>
-    spreadOf(runs.filter((run) => run.kind === kind).map(({ values }) => values[value]));
+  const spread = (cast: LabCast, value: string) =>
+    spreadOf(runs.filter((run) => run.cast === cast).map(({ values }) => values[value]));
   return FIGURES.map((one) => ({
     ...one,
     zt: spread("zt", one.value),
+    mixed: spread("mixed", one.value),
     reference: spread("reference", one.value),
-  })).filter(({ zt, reference }) => zt ?? reference);
+  })).filter(({ zt, mixed, reference }) => zt ?? mixed ?? reference);
 }
 
 function report(options: Options, runs: readonly Run[]): void {
@@ -146,11 +148,12 @@ function report(options: Options, runs: readonly Run[]): void {
     console.log(JSON.stringify({ machine, rounds, figures: lines, runs }, null, 1));
     return;
   }
-  const head = ["median (lowest..highest)", "", "zt", "reference", "must", "aim"];
+  const head = ["median (lowest..highest)", "", "zt", "mixed", "reference", "must", "aim"];
   const rows = lines.map((line) => [
     line.title,
     line.unit,
     withRange(line.zt),
+    withRange(line.mixed),
     withRange(line.reference),
     line.must,
     line.aim,
