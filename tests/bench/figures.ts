@@ -132,10 +132,10 @@ export const FIGURES: readonly Figure[] = [
     { scenario: "relay-zt-root", value: "tcp1CpuNsPerByte" },
     REFERENCE_RELAYED_CPU,
   ),
-  withRules("tcp1Mbps", "TCP, 40 rules to accept-all", "Mbit/s", "higher"),
-  withRules("tcp1CpuNsPerByte", "daemon CPU, the same", "ns/B", "lower"),
+  withRules("tcpMbps", "TCP, 40 rules to accept-all", "Mbit/s", "higher"),
+  withRules("tcpCpuNs", "CPU of both daemons, the same", "ns/pkt", "lower"),
   withRules("udpKpps", "UDP 200 B, 40 rules to accept-all", "kpkt/s", "higher"),
-  withRules("udpCpuNsPerPacket", "daemon CPU, the same", "ns/pkt", "lower"),
+  withRules("udpCpuNs", "CPU of both daemons, the same", "ns/pkt", "lower"),
 ];
 
 /** Values of one round by scenario. */
