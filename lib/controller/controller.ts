@@ -34,7 +34,7 @@ import { consequencesOf, memberOfKey, readApi, writeApi, type WriteTarget } from
 import { type ConfigRequest, decideRequest, type Verdict } from "./decide_request.ts";
 import { type JsonObject, sameJson, toInteger } from "./json.ts";
 import { type Decision, type LaneHost, Lanes, type Task } from "./lanes.ts";
-import { TASKS_PER_STEP_MAX } from "./limits.ts";
+import { ONLINE_MS, TASKS_PER_STEP_MAX } from "./limits.ts";
 import type {
   ControllerAction,
   ControllerCounters,
@@ -84,6 +84,7 @@ export class Controller {
   #nowMs = 0;
   #wallMs = 0;
   #isReady = false;
+  #loadedMs = -Infinity;
   readonly counters: ControllerCounters = {
     requests: 0,
     requestsDropped: 0,
@@ -205,9 +206,16 @@ export class Controller {
       const state = this.#networks.get(parseNetworkId(key.network) ?? 0n as NetworkId);
       const address = parseAddress(key.member!);
       if (!state || address === undefined) this.counters.recordsSkipped++;
-      else state.setMember(address, record);
+      else this.#loadMember(state, address, record);
     }
+    this.#loadedMs = this.#nowMs;
     this.#isReady = true;
+  }
+
+  #loadMember(state: NetworkState, address: Address, record: JsonObject): void {
+    state.setMember(address, record);
+    const endedMs = toInteger(record.lastDeauthorizedTime, 0);
+    if (!isAuthorized(record) && endedMs > 0) this.#revocations.note(state.id, address, endedMs);
   }
 
   // Config requests
@@ -247,6 +255,14 @@ export class Controller {
     };
   }
 
+  /** A member that was away when others were removed, or has started anew, would believe their certificates. */
+  #tellWhoLeft(network: NetworkId, to: Address): void {
+    const state = this.#networks.get(network);
+    if (!state) return;
+    const revocations = this.#revocations.recent(network, this.#wallMs - state.compiled.windowMs);
+    if (revocations.length > 0) this.#act({ kind: "revoke", network, to: [to], revocations });
+  }
+
   #saveOf(state: NetworkState, member: Address, verdict: Verdict): StoreWrite | undefined {
     if (!verdict.save) return undefined;
     const stored = state.member(member);
@@ -270,6 +286,7 @@ export class Controller {
       if (request.isPush) this.counters.configsPushed++;
       else this.counters.configsSent++;
       this.#act({ kind: "config", to, network, requestId, config: answer.config });
+      this.#tellWhoLeft(network, to);
       const isOwed = isOwedNames(answer.config.names, request.metadata.namesHeld);
       if (isOwed) this.#push(this.#networks.get(network)!, to);
     } else if (!request.isPush) { // nobody asked for a push, so nobody hears that it was refused
@@ -455,6 +472,7 @@ export class Controller {
   #endNetwork(state: NetworkState): void {
     const members = [...state.members()].map(([address]) => address);
     this.#revocations.add(state.id, { members, wallMs: this.#wallMs }, this.#online(state));
+    this.#revocations.forget(state.id);
   }
 
   #applyMember(
@@ -472,6 +490,7 @@ export class Controller {
       const ended = { members: [member], wallMs: this.#wallMs };
       this.#revocations.add(state.id, ended, this.#online(state));
     }
+    if (isAuthorized(record)) this.#revocations.forget(state.id, member);
     state.setMember(member, record);
     if (state.compiled.names && changesNames(before, record)) this.#renewals.note(state.id);
     if (push === "network") this.#pushAll(state);
@@ -480,9 +499,12 @@ export class Controller {
 
   /** Members that can be reached, before whatever is about to change. */
   #online(state: NetworkState): Address[] {
+    // Who just started has heard of nobody yet.
+    const isStarting = this.#nowMs - this.#loadedMs < ONLINE_MS;
     const online: Address[] = [];
     for (const [address, { memory, record }] of state.members()) {
-      if (memory && isAuthorized(record) && this.#isOnline(address)) online.push(address);
+      const isKnown = memory && this.#isOnline(address);
+      if (isAuthorized(record) && (isKnown || isStarting)) online.push(address);
     }
     return online;
   }

@@ -28,6 +28,13 @@ export interface RevocationBatch {
   readonly revocations: Revocation[];
 }
 
+/** A membership that ended lately. */
+interface Ended {
+  readonly wallMs: number;
+  /** Signed when first told. */
+  revocation: Revocation | undefined;
+}
+
 interface Spool {
   /** Member to the wall time its membership ended; at most the members the network had. */
   readonly pending: Map<Address, number>;
@@ -37,6 +44,8 @@ interface Spool {
 
 export class Revocations {
   readonly #spools = new Map<NetworkId, Spool>();
+  /** Of each network the members that were removed last, as many as one packet can name; the oldest first. */
+  readonly #recent = new Map<NetworkId, Map<Address, Ended>>();
 
   constructor(
     readonly identity: Identity,
@@ -62,8 +71,41 @@ export class Revocations {
       spool = { pending: new Map(), audience: new Set(), nextMs: -Infinity };
       this.#spools.set(network, spool);
     }
-    for (const member of ended.members) spool.pending.set(member, ended.wallMs);
+    for (const member of ended.members) {
+      spool.pending.set(member, ended.wallMs);
+      this.note(network, member, ended.wallMs);
+    }
     for (const address of audience) spool.audience.add(address);
+  }
+
+  /** Remembers that a membership ended: also what an earlier run of the controller decided. */
+  note(network: NetworkId, member: Address, wallMs: number): void {
+    let recent = this.#recent.get(network);
+    if (!recent) this.#recent.set(network, recent = new Map());
+    recent.delete(member);
+    recent.set(member, { wallMs, revocation: undefined });
+    if (recent.size > REVOCATIONS_PER_PACKET) recent.delete(recent.keys().next().value!);
+  }
+
+  /** It is a member again, or the network is no more. */
+  forget(network: NetworkId, member?: Address): void {
+    if (member === undefined) this.#recent.delete(network);
+    else this.#recent.get(network)?.delete(member);
+  }
+
+  /**
+   * Who ceased to be a member since then: for one that was away, or has forgotten. Its certificate may be believed for as long as
+   * the network's window, and nobody else tells.
+   */
+  recent(network: NetworkId, sinceWallMs: number): Revocation[] {
+    const revocations: Revocation[] = [];
+    for (const [member, ended] of this.#recent.get(network) ?? []) {
+      if (ended.wallMs < sinceWallMs) continue;
+      // Who is told so tells nobody: the others are told as well.
+      ended.revocation ??= this.#revocation(network, member, ended.wallMs, false);
+      revocations.push(ended.revocation);
+    }
+    return revocations;
   }
 
   /** At most one batch a network that is due. */
@@ -88,17 +130,21 @@ export class Revocations {
     for (const [member, wallMs] of pending) {
       if (revocations.length === REVOCATIONS_PER_PACKET) break;
       pending.delete(member);
-      revocations.push(signRevocation(this.primitives, this.identity, {
-        id: this.#randomId(),
-        networkId: network,
-        type: CredentialType.COM,
-        credentialId: 0,
-        thresholdMs: wallMs,
-        flags: revocationFlags(true),
-        target: member,
-      }));
+      revocations.push(this.#revocation(network, member, wallMs, true));
     }
     return revocations;
+  }
+
+  #revocation(network: NetworkId, target: Address, thresholdMs: number, spreads: boolean) {
+    return signRevocation(this.primitives, this.identity, {
+      id: this.#randomId(),
+      networkId: network,
+      type: CredentialType.COM,
+      credentialId: 0,
+      thresholdMs,
+      flags: revocationFlags(spreads),
+      target,
+    });
   }
 
   #randomId(): number {

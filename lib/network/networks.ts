@@ -34,7 +34,11 @@ import {
   encodeOkMulticastGather,
 } from "../wire/multicast_gather.ts";
 import { decodeMulticastLike } from "../wire/multicast_like.ts";
-import { decodeNetworkConfig, encodeOkNetworkConfig } from "../wire/network_config.ts";
+import {
+  decodeNetworkConfig,
+  decodeOkNetworkConfig,
+  encodeOkNetworkConfig,
+} from "../wire/network_config.ts";
 import { decodeNetworkConfigRequest } from "../wire/network_config_request.ts";
 import { decodeNetworkCredentials } from "../wire/network_credentials.ts";
 import { encodeInRe, type Ok } from "../wire/ok.ts";
@@ -61,7 +65,11 @@ export interface Authority {
   /** A member, or we ourselves (`received` undefined), ask for a configuration. */
   request(network: NetworkId, metadata: Uint8Array, received: Received | undefined): void;
   seen(address: Address): void;
+  /** A member has what was pushed to it. */
+  acknowledged(network: NetworkId, from: Address): void;
 }
+
+const ACKNOWLEDGEMENT_LENGTH = 16; // network and update id
 
 export class Networks {
   readonly members = new GroupMembers();
@@ -484,6 +492,12 @@ export class Networks {
     switch (ok.inReVerb) {
       case Verb.NETWORK_CONFIG_REQUEST:
         return this.#chunk(received, decodeChunk(ok.body), false);
+      case Verb.ECHO: // so a pushed configuration is acknowledged, too
+        if (this.authority && ok.body.length === ACKNOWLEDGEMENT_LENGTH) {
+          const { networkId } = decodeOkNetworkConfig(ok.body);
+          this.authority.acknowledged(networkId, received.peer.address);
+        }
+        return "received";
       case Verb.MULTICAST_GATHER: {
         const { networkId, group, result } = decodeOkMulticastGather(ok.body);
         const network = this.#networks.get(networkId);

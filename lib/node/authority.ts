@@ -7,6 +7,7 @@
  */
 import { Writer } from "../base/bytes.ts";
 import { type Address, controllerOf, type NetworkId } from "../base/ids.ts";
+import { Timers } from "../base/timers.ts";
 import type { ControllerAction, ControllerInput } from "../controller/machine.ts";
 import { encodeChunk } from "../credential/config_chunk.ts";
 import { signChunks } from "../credential/config_chunks.ts";
@@ -21,11 +22,30 @@ import type { ControllerMachine } from "./machine.ts";
 import type { Received } from "./node.ts";
 import type { Vl1 } from "./vl1.ts";
 
+/**
+ * What nobody asked for is sent again after so long, since nobody misses it when it is lost: for a minute a member would go on
+ * with rules that hold no more, or believe who was removed.
+ */
+const REPEAT_AFTER_MS = [2_000, 6_000];
+const REPEATS_MAX = 16_384; // at a time; beyond, members have to wait for their next request
+
+/** Packets of one kind for one member, to be sent again. */
+interface Repeat {
+  readonly key: string;
+  readonly to: Address;
+  readonly verb: Verb;
+  readonly payloads: readonly Uint8Array[];
+  tries: number;
+}
+
 type ConfigAction = ControllerAction & { kind: "config" };
 type RefuseAction = ControllerAction & { kind: "refuse" };
 type RevokeAction = ControllerAction & { kind: "revoke" };
 
 export class ControllerAuthority implements Authority {
+  readonly #repeats = new Timers<Repeat>();
+  readonly #byKey = new Map<string, Repeat>();
+
   constructor(
     readonly vl1: Vl1,
     readonly networks: Networks,
@@ -42,12 +62,52 @@ export class ControllerAuthority implements Authority {
     this.handle({ kind: "seen", member: address });
   }
 
+  get deadlineMs(): number {
+    return Math.min(this.controller.deadlineMs, this.#repeats.nextMs);
+  }
+
+  /** A member has the configuration that was pushed to it. */
+  acknowledged(network: NetworkId, from: Address): void {
+    this.#settle(configKey(network, from));
+  }
+
+  #settle(key: string): void {
+    const repeat = this.#byKey.get(key);
+    if (!repeat) return;
+    this.#byKey.delete(key);
+    this.#repeats.delete(repeat);
+  }
+
+  /** Sends, and again a little later unless it is settled; what was to be sent again under that name is not. */
+  #sendTwice(key: string, to: Address, verb: Verb, payloads: readonly Uint8Array[]): void {
+    this.#settle(key);
+    for (const payload of payloads) this.vl1.send(to, verb, payload, { compress: true });
+    if (this.#byKey.size >= REPEATS_MAX) return;
+    const repeat = { key, to, verb, payloads, tries: 0 };
+    this.#byKey.set(key, repeat);
+    this.#repeats.set(repeat, this.vl1.nowMs + REPEAT_AFTER_MS[0]);
+  }
+
+  #sendAgain(): void {
+    const { nowMs } = this.vl1;
+    for (;;) {
+      const repeat = this.#repeats.pop(nowMs);
+      if (!repeat) return;
+      const { to, verb, payloads } = repeat;
+      for (const payload of payloads) this.vl1.send(to, verb, payload, { compress: true });
+      repeat.tries++;
+      if (repeat.tries === REPEAT_AFTER_MS.length) this.#byKey.delete(repeat.key);
+      else this.#repeats.set(repeat, nowMs + REPEAT_AFTER_MS[repeat.tries]);
+    }
+  }
+
   /** Hands the controller an input and carries out what it decides. */
   handle(input: ControllerInput): void {
     this.controller.handle(input, this.vl1.time);
     for (let action = this.controller.poll(); action; action = this.controller.poll()) {
       this.#carryOut(action);
     }
+    if (input.kind === "timeout") this.#sendAgain();
   }
 
   #carryOut(action: ControllerAction): void {
@@ -78,15 +138,18 @@ export class ControllerAuthority implements Authority {
       { networkId: network, updateId, dictionary: encodeNetworkConfig(config) },
       (message) => sign(primitives, this.vl1.identity, message),
     );
-    for (const chunk of chunks) {
+    const payloads = chunks.map((chunk) => {
       const w = new Writer(1024);
       if (requestId !== undefined) {
         encodeInRe({ inReVerb: Verb.NETWORK_CONFIG_REQUEST, inRePacketId: requestId }, w);
       }
       encodeChunk(chunk, chunk.signature, w);
-      const verb = requestId === undefined ? Verb.NETWORK_CONFIG : Verb.OK;
-      this.vl1.send(to, verb, w.finish(), { compress: true });
-    }
+      return w.finish();
+    });
+    const key = configKey(network, to);
+    if (requestId === undefined) return this.#sendTwice(key, to, Verb.NETWORK_CONFIG, payloads);
+    this.#settle(key); // it asked, and gets what is newer
+    for (const payload of payloads) this.vl1.send(to, Verb.OK, payload, { compress: true });
   }
 
   #refuse({ to, network, requestId, code }: RefuseAction): void {
@@ -103,7 +166,7 @@ export class ControllerAuthority implements Authority {
     this.vl1.send(to, Verb.ERROR, w.finish());
   }
 
-  #revoke({ to, revocations }: RevokeAction): void {
+  #revoke({ to, network, revocations }: RevokeAction): void {
     const credentials = { coms: [], capabilities: [], tags: [], revocations, ownerships: [] };
     const w = new Writer(512);
     encodeNetworkCredentials(credentials, w);
@@ -112,8 +175,13 @@ export class ControllerAuthority implements Authority {
       if (address === this.vl1.address) {
         this.networks.credentials.receive(undefined, { ...credentials, complete: true });
       } else {
-        this.vl1.send(address, Verb.NETWORK_CREDENTIALS, payload, { compress: true });
+        const key = `${network}|${address}|${revocations.map(({ target }) => target).join()}`;
+        this.#sendTwice(key, address, Verb.NETWORK_CREDENTIALS, [payload]);
       }
     }
   }
+}
+
+function configKey(network: NetworkId, member: Address): string {
+  return `${network}|${member}`;
 }

@@ -178,7 +178,7 @@ export class Node implements Machine {
       this.pathMtu.deadlineMs,
       this.beacons.deadlineMs,
       this.networks.deadlineMs,
-      this.#authority?.controller.deadlineMs ?? Infinity,
+      this.#authority?.deadlineMs ?? Infinity,
       this.publisher.deadlineMs,
       this.receiver.deadlineMs,
       this.#housekeepingMs + HOUSEKEEPING_MS,

@@ -84,6 +84,8 @@ export class SimHost {
   store = new SimStore();
   node!: Node;
   isUp = false;
+  /** World time of the last start. */
+  bootedMs = -Infinity;
   isAsleep = false;
   /** How far its wall clock is off. */
   wallSkewMs = 0;
@@ -149,6 +151,7 @@ export class SimHost {
       recall: (address) => this.#recall(address),
     });
     this.isUp = true;
+    this.bootedMs = world.nowMs;
     this.isAsleep = false;
     this.stacks.clear();
     this.#beside.clear();

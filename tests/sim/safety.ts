@@ -10,7 +10,7 @@ import {
 } from "../../lib/base/ids.ts";
 import { addressOfMac } from "../../lib/base/ids.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/base/ip.ts";
-import { parseFrame } from "../../lib/network/ethernet.ts";
+import { type EthernetFrame, parseFrame } from "../../lib/network/ethernet.ts";
 import { endpointKey } from "../../lib/peer/path.ts";
 import { HEADER_LENGTH, isFragment, packetId, sourceOf } from "../../lib/wire/packet.ts";
 import type { SimHost } from "./host.ts";
@@ -47,12 +47,16 @@ export class Safety {
   readonly #last = new Map<object, Uint8Array>();
   readonly #removals = new Map<string, number>();
   readonly #members = new Map<string, boolean>();
+  readonly #admissions = new Map<string, number>();
   readonly #timeouts = new Map<SimHost, { atMs: number; count: number }>();
   /** By host, then by endpoint. */
   readonly #unproven = new Map<SimHost, Map<number | string, Balance>>();
   #steps = 0;
   /** A member that was removed may be heard this long: revocations need to travel. */
   removalGraceMs = 5_000;
+  /** What else a delivered frame must not be, by the scenario's own words: says what is wrong with it. */
+  forbids: (to: SimHost, network: NetworkId, frame: EthernetFrame) => string | undefined = () =>
+    undefined;
   checks = 0;
 
   /** Most bytes sent to any address beyond those received from it, while it had not proved itself. */
@@ -63,6 +67,7 @@ export class Safety {
   /** The controller's word: from now on this address is, or is no more, a member. */
   setMember(network: NetworkId, member: Address, authorized: boolean, nowMs: number): void {
     const key = `${network}|${member}`;
+    if (authorized && this.#members.get(key) === false) this.#admissions.set(key, nowMs);
     this.#members.set(key, authorized);
     if (authorized) this.#removals.delete(key);
     else this.#removals.set(key, nowMs);
@@ -109,6 +114,9 @@ export class Safety {
     this.#check(frame !== undefined, host, () => "a delivered frame is too short");
     const joined = host.node.networks.find(network);
     this.#check(joined?.config !== undefined, host, () => "a frame on a network without a config");
+    if (!this.#isBound(host, network, nowMs)) return;
+    const wrong = this.forbids(host, network, frame!);
+    this.#check(wrong === undefined, host, () => `a frame the rules forbid: ${wrong}`);
     const from = addressOfMac(frame!.source, network);
     if (joined!.config!.type === "public" || from === host.address) return;
     const name = () => `${formatAddress(from)} on ${formatNetworkId(network)}`;
@@ -128,6 +136,17 @@ export class Safety {
       host,
       () => `a frame of ${name()}, removed ${nowMs - removedMs!} ms ago`,
     );
+  }
+
+  /**
+   * What one that was removed lets others tell it is nobody's business, nor until it has heard that it is back; and who just
+   * started goes by what it knew before until its controller answers.
+   */
+  #isBound(host: SimHost, network: NetworkId, nowMs: number): boolean {
+    const key = `${network}|${host.address}`;
+    const admittedMs = this.#admissions.get(key) ?? -Infinity;
+    const sinceMs = Math.max(admittedMs, host.bootedMs);
+    return this.#members.get(key) !== false && nowMs - sinceMs > this.removalGraceMs;
   }
 
   /** A timeout was handed in. */

@@ -12,7 +12,7 @@ import {
 import { parseNetworkId } from "../../lib/base/ids.ts";
 import { formatIp, type Ip } from "../../lib/base/ip.ts";
 import { Timers } from "../../lib/base/timers.ts";
-import type { JsonObject, JsonValue } from "../../lib/controller/mod.ts";
+import type { JsonObject } from "../../lib/controller/mod.ts";
 import type { Primitives } from "../../lib/crypto/primitives.ts";
 import { Identity, publicKeyOf } from "../../lib/identity/identity.ts";
 import { signWorld, type World as Planet, WorldType } from "../../lib/identity/world.ts";
@@ -289,13 +289,17 @@ export class World implements Fabric {
 
   /** Authorizes a member, or removes it. */
   authorize(controller: SimHost, network: NetworkId, member: SimHost, authorized = true): void {
+    this.setMember(controller, network, member, { authorized });
+    this.safety.setMember(network, member.address, authorized, this.nowMs);
+  }
+
+  /** Writes some fields of a member's record. */
+  setMember(controller: SimHost, network: NetworkId, member: SimHost, fields: JsonObject): void {
     const path = `/controller/network/${formatNetworkId(network)}/member/${
       formatAddress(member.address)
     }`;
-    const body: JsonValue = { authorized };
-    const answer = controller.api("POST", path, body);
+    const answer = controller.api("POST", path, fields);
     if (answer.status !== 200) throw new Error(`member not written: ${JSON.stringify(answer)}`);
-    this.safety.setMember(network, member.address, authorized, this.nowMs);
   }
 
   /** Joins and waits until each has its address. */

@@ -202,3 +202,49 @@ Deno.test("Controller pushes and revokes for changes made elsewhere, and ignores
   harness.hand({ kind: "changed", key, value: null });
   assert.equal(harness.api("GET", PATH).status, 404);
 });
+
+Deno.test("Controller tells who gets a configuration whom it removed within the window, also before it restarted", () => {
+  const harness = withNetwork({ private: false });
+  join(harness, ALICE, BOB);
+  harness.post(PATH, { private: true });
+  harness.post(memberPath(ALICE), { authorized: false });
+  harness.settle();
+  for (const run of [harness, harness.restarted()]) {
+    run.advance(60_000);
+    run.take("revoke");
+    assert.equal(run.request(NETWORK, BOB)?.kind, "config");
+    const [told, ...others] = run.take("revoke");
+    assert.equal(others.length, 0);
+    assert.deepEqual(told.to, [BOB.address]);
+    const [revocation] = told.revocations;
+    assert.equal(revocation.target, ALICE.address);
+    assert.ok(!isFastPropagating(revocation), "everybody is told by the controller");
+    assert.equal(verifyRevocation(noblePrimitives, revocation, keyOf), "ok");
+  }
+  harness.advance(1_800_000);
+  harness.request(NETWORK, BOB);
+  assert.deepEqual(harness.take("revoke"), [], "its certificate is too old by now");
+});
+
+Deno.test("Controller names nobody who is a member again", () => {
+  const harness = withNetwork({ private: false });
+  join(harness, ALICE, BOB);
+  harness.post(PATH, { private: true });
+  for (const authorized of [false, true]) harness.post(memberPath(ALICE), { authorized });
+  harness.settle();
+  harness.take("revoke");
+  harness.advance(60_000);
+  harness.request(NETWORK, BOB);
+  assert.deepEqual(harness.take("revoke"), []);
+});
+
+Deno.test("Controller that just started revokes before all members, heard of or not", () => {
+  const before = withNetwork({ private: false });
+  join(before, ALICE, BOB);
+  before.post(PATH, { private: true });
+  before.settle();
+  const harness = before.restarted();
+  harness.post(memberPath(ALICE), { authorized: false });
+  const [revoke] = harness.take("revoke");
+  assert.deepEqual(new Set(revoke.to), new Set([ALICE.address, BOB.address]));
+});
