@@ -65,6 +65,8 @@ const SETTLE_MS = 100; // several changes of addresses come together: wait for t
 const RECHECK_TICKS = 30; // addresses and routes are looked at anyway, should a notification be missed
 /** By then the node is online; again when its first traffic was compiled for; and when whatever starts later has. */
 const RELEASE_TICKS = [5, 15, 60];
+/** And now and then: a relaying root grew by 18 MB of the program's own file, needed to compile what it does, and never again. */
+const RELEASE_EVERY_TICKS = 600;
 const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
 const NO_PORT = 0; // TAP of a network that could get none; those there are begin at 1
@@ -504,7 +506,9 @@ export class Service {
 
   #tick(): void {
     this.#ticks++;
-    if (RELEASE_TICKS.includes(this.#ticks)) releaseStartMemory();
+    if (RELEASE_TICKS.includes(this.#ticks) || this.#ticks % RELEASE_EVERY_TICKS === 0) {
+      releaseStartMemory();
+    }
     const sleptMs = this.nowMs - performance.now();
     if (sleptMs - this.#sleptMs > SLEEP_MS) {
       this.sockets.refresh();
