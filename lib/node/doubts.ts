@@ -2,6 +2,7 @@
  * Doubts about the paths of a peer: what raises them, and what is done once a path is suspect.
  * @module
  */
+import type { Path } from "../peer/path.ts";
 import { isSuspect, markSuspect, type Peer } from "../peer/peer.ts";
 import type { Node } from "./node.ts";
 import type { Vl1 } from "./vl1.ts";
@@ -30,6 +31,25 @@ export class Doubts {
       if (path.probeSentMs === undefined) this.node.contact.probe(peer, path.path);
       markSuspect(path);
     }
+    this.confirmed(peer);
+  }
+
+  /**
+   * What comes by another path than ours, while ours is silent though we sent: a peer with a bond may have left ours because it
+   * failed. Our answers go where its packets come from until ours has answered. A bond of our own knows by itself.
+   */
+  diverted(peer: Peer, path: Path): void {
+    const { nowMs } = this.vl1;
+    if (peer.bond || this.vl1.upstreams.isUpstream(peer.address)) return;
+    const best = peer.best(nowMs);
+    if (!best || best.path === path || best.quietSinceMs === undefined) return;
+    if (best.probeSentMs !== undefined || nowMs - best.lastInMs < DOUBT_SILENT_MS) return;
+    const sinceMs = nowMs - peer.lastDoubtMs;
+    if (sinceMs < DOUBT_EVERY_MS) return;
+    peer.lastDoubtMs = nowMs;
+    this.node.contact.probe(peer, best.path);
+    if (sinceMs < DOUBT_REPEATED_MS) return;
+    markSuspect(best);
     this.confirmed(peer);
   }
 

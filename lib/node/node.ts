@@ -216,6 +216,7 @@ export class Node implements Machine {
     if (relay) this.vl1.shown(peer, relay);
     // Here for what the Worker opened too.
     if (hops > 0 && NONTRIVIAL.has(verb)) this.doubts.raise(peer);
+    if (hops === 0 && NONTRIVIAL.has(verb)) this.doubts.diverted(peer, path);
     if (hops > 0 && TO_ONE.has(verb)) this.portProbing.used(peer);
     if (peer.isTrusted(nowMs)) {
       this.directPaths.maybePush(peer, path, peer.best(nowMs) !== undefined);

@@ -131,7 +131,7 @@ simTest("active-backup: a bond with a peer that has none works", { seeds: SEEDS 
   const sinceMs = world.nowMs;
   world.run(20_000);
   measured("active-backup on one side: gap", pinger.gapMs(sinceMs), "ms");
-  assert.ok(pinger.gapMs(sinceMs) < 3_000, "the other side takes as long as without a bond");
+  assert.ok(pinger.gapMs(sinceMs) < 1_000, "the other side sees where frames come from");
 });
 
 for (const mode of [BondMode.BALANCE_RR, BondMode.BALANCE_XOR, BondMode.BALANCE_AWARE]) {
