@@ -14,6 +14,7 @@ import type { PlanetInfo } from "../api/view.ts";
 import { type Call, command, group } from "../command.ts";
 import { type Home, HomeError } from "../engine/home.ts";
 import { readPort } from "../engine/home_files.ts";
+import { identityTools } from "../engine/identity_tools.ts";
 import { ensureOwnIdentity } from "../engine/own_identity.ts";
 import {
   checkReplaceable,
@@ -32,7 +33,6 @@ import {
 } from "../engine/planet_files.ts";
 import { machinePrimitives } from "../engine/primitives.ts";
 import { findService, homeOf, isAnswering, render } from "./context.ts";
-import { identityTools } from "./identity_tools.ts";
 import { loadPlanetSource } from "./planet_source.ts";
 
 const DEFAULT_PORT = 9993;

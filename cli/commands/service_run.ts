@@ -12,7 +12,7 @@ import { LiveSettings } from "../engine/live_settings.ts";
 import { machineRandom } from "../engine/primitives.ts";
 import { homeOf } from "./context.ts";
 
-export const PID_FILE = "zerotier-one.pid";
+const PID_FILE = "zerotier-one.pid";
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGQUIT"] as const;
 const FORCED_EXIT_MS = 5_000; // reference: 5 s for an orderly stop
 const LOG_CHECK_MS = 60_000; // how often the size of the log in the background is looked at

@@ -8,10 +8,10 @@ import { thisMachine } from "../../ffi/mod.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import type { ControllerStore } from "../../lib/controller/mod.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
-import { WorkKernel } from "../../lib/kernel/mod.ts";
 import type { Home } from "./home.ts";
+import { identityTools } from "./identity_tools.ts";
 import { keepOwnIdentity, loadOwnIdentity } from "./own_identity.ts";
-import { machinePrimitives, machineRandom } from "./primitives.ts";
+import { machineRandom } from "./primitives.ts";
 import { Service } from "./service.ts";
 import type { ServiceOptions } from "./service_options.ts";
 import { EngineView } from "./service_view.ts";
@@ -40,9 +40,7 @@ export async function runService(options: ServiceOptions): Promise<void> {
 }
 
 async function ownIdentity(home: Home, log: (line: string) => void): Promise<Identity> {
-  const work = (publicKey: Uint8Array) => new WorkKernel(machinePrimitives.sha512).work(publicKey);
-  const tools = { primitives: machinePrimitives, random: machineRandom, work };
-  const found = loadOwnIdentity(home, tools);
+  const found = loadOwnIdentity(home, identityTools());
   if (found) return found;
   log("making an identity, which takes a moment");
   const validator = new Validator();

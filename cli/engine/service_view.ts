@@ -426,24 +426,20 @@ function rootsOf(world: World): { identity: string; stableEndpoints: string[] }[
   }));
 }
 
-function moonInfo(moon: World): MoonInfo {
+function worldInfo(world: World) {
   return {
-    id: formatWorldId(moon.id),
-    timestamp: Number(moon.timestamp),
-    signature: toHex(moon.signature),
-    updatesMustBeSignedBy: toHex(moon.updatesMustBeSignedBy),
-    roots: rootsOf(moon),
-    waiting: false,
+    id: formatWorldId(world.id),
+    timestamp: Number(world.timestamp),
+    signature: toHex(world.signature),
+    updatesMustBeSignedBy: toHex(world.updatesMustBeSignedBy),
+    roots: rootsOf(world),
   };
 }
 
+function moonInfo(moon: World): MoonInfo {
+  return { ...worldInfo(moon), waiting: false };
+}
+
 function planetInfo(planet: World): PlanetInfo {
-  return {
-    id: formatWorldId(planet.id),
-    timestamp: Number(planet.timestamp),
-    signature: toHex(planet.signature),
-    updatesMustBeSignedBy: toHex(planet.updatesMustBeSignedBy),
-    roots: rootsOf(planet),
-    world: toBase64Url(worldBytes(planet)),
-  };
+  return { ...worldInfo(planet), world: toBase64Url(worldBytes(planet)) };
 }
