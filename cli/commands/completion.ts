@@ -178,7 +178,7 @@ function longestFlag({ flags, description }: OptionSpec): Candidate[] {
   return word === undefined ? [] : [{ word, summary: description }];
 }
 
-/** What stands in the help as "<network>" or "<member>" is looked up, the names of shells and commands are known. */
+/** What stands in the help as "<network>", "<member>" or "<peer>" is looked up, the names of shells and commands are known. */
 async function argumentsOf(typed: Typed, ask: Ask): Promise<Candidate[]> {
   const kinds = typed.spec?.words.split(" ").slice(1) ?? [];
   const kind = kinds[Math.min(typed.args.length, kinds.length - 1)] ?? "";
@@ -191,11 +191,23 @@ async function argumentsOf(typed: Typed, ask: Ask): Promise<Candidate[]> {
       const id = parseNetworkId(typed.args[0]) === undefined ? undefined : typed.args[0];
       return id ? ids(await ask(typed, `/controller/network/${id}/member`)) : [];
     }
+    case "peer":
+      return bondedPeers(await ask(typed, "/peer"));
     case "shell":
       return Object.keys(SCRIPTS).map((word) => ({ word, summary: "" }));
     default:
       return [];
   }
+}
+
+/** Only commands about bonds take a peer. */
+function bondedPeers(answer: Json | undefined): Candidate[] {
+  if (!Array.isArray(answer)) return [];
+  return answer.filter(isObject).filter(({ isBonded }) => isBonded === true)
+    .map(({ address, bondingPolicyStr }) => ({
+      word: String(address),
+      summary: String(bondingPolicyStr),
+    }));
 }
 
 /** Ids of a list of ids, a list of networks, or an object by id. */

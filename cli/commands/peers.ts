@@ -15,6 +15,7 @@ export const peers = command("peers", "The nodes this node talks to, and how")
   .note(
     "Loss is that of the last probes, at most 32; `since` is the age of the direct path, `heard` that of the last packet.",
   )
+  .note("Link: `bonded` peers are reached by several paths at a time; see zt bond show.")
   .note("Scripts may prefer `zt listpeers`, which prints the columns of the reference.")
   .action(async (call) => {
     const list = await requireService(call).call("GET", "/peer") as PeerInfo[];
@@ -32,8 +33,9 @@ function peersText(list: PeerInfo[]): string {
       : [peer.latency < 0 ? "-" : formatRoundTrip(peer.latency), "-", "-", "-"];
     const kind = link?.kind ??
       (preferredPath(peer) ? (peer.tunneled ? "tunneled" : "direct") : "relayed");
+    const how = peer.isBonded && kind === "direct" ? "bonded" : kind;
     const version = peerVersion(peer);
-    return [peer.address, peer.role, version, kind, trip, loss, since, heard, wayText(peer)];
+    return [peer.address, peer.role, version, how, trip, loss, since, heard, wayText(peer)];
   });
   return table([TITLES, ...rows]);
 }

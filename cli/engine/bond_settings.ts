@@ -26,6 +26,8 @@ export interface BondSettings {
   /** Of peers that have none of their own; undefined: no bond. */
   readonly standard: BondPolicy | undefined;
   readonly byPeer: ReadonlyMap<Address, BondPolicy | undefined>;
+  /** Interfaces the policies name: used even where others of their kind are not, e.g. ppp0. */
+  readonly interfaces: ReadonlySet<string>;
 }
 
 const WEIGHTS_TOLERANCE = 0.01; // the four weights of a policy sum to 1 within this
@@ -75,8 +77,13 @@ export function parseBonds(settings: JsonObject): BondSettings | undefined {
     }
     byPeer.set(address, find(where, value));
   }
-  const isUsed = standard !== undefined || [...byPeer.values()].some((policy) => policy);
-  return isUsed ? { standard, byPeer } : undefined;
+  const used = [standard, ...byPeer.values()].filter((policy) => policy !== undefined);
+  return used.length > 0 ? { standard, byPeer, interfaces: interfacesOf(used) } : undefined;
+}
+
+function interfacesOf(policies: readonly BondPolicy[]): Set<string> {
+  const links = policies.flatMap((policy) => [...policy.links]);
+  return new Set(links.filter(([, { enabled }]) => enabled).map(([device]) => device));
 }
 
 /** The policy for a peer; undefined for none. */

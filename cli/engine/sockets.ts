@@ -256,14 +256,15 @@ export class Sockets {
   /** Addresses to bind: those configured, else all usable ones of usable interfaces. */
   #places(): Place[] {
     const { network, settings } = this.#options;
-    const { bind, interfacePrefixBlacklist, physical, forceTcpRelay } = settings();
+    const { bind, interfacePrefixBlacklist, physical, forceTcpRelay, bonds } = settings();
     if (forceTcpRelay) return [];
     if (bind.length > 0) return bind.map((ip) => ({ ip, device: undefined }));
     const links = new Map(network.links().map((link) => [link.index, link]));
     const places: Place[] = [];
     for (const { index, prefix, temporary, tentative } of network.addresses()) {
       const link = links.get(index);
-      if (!link || !isUsable(link, interfacePrefixBlacklist)) continue;
+      const isNamed = bonds?.interfaces.has(link?.name ?? "") ?? false;
+      if (!link || !isUsable(link, interfacePrefixBlacklist, isNamed)) continue;
       if (temporary || tentative || !USABLE_SCOPES.has(scopeOf(prefix.ip))) continue;
       if (physical.some((entry) => entry.blacklist && contains(entry.network, prefix.ip))) continue;
       places.push({ ip: prefix.ip, device: link.name, bits: prefix.bits });
@@ -329,7 +330,9 @@ export class Sockets {
   }
 }
 
-function isUsable(link: Link, blacklist: readonly string[]): boolean {
-  if (!link.up || link.loopback || FOREIGN_INTERFACE.test(link.name)) return false;
+/** @param isNamed Whether the configuration asks for it by name */
+function isUsable(link: Link, blacklist: readonly string[], isNamed: boolean): boolean {
+  if (!link.up || link.loopback) return false;
+  if (!isNamed && FOREIGN_INTERFACE.test(link.name)) return false;
   return !blacklist.some((prefix) => link.name.startsWith(prefix));
 }

@@ -53,6 +53,14 @@ Deno.test("candidates() asks the service for networks, the controller for its ow
     words: ["a0b1c2d3e4"],
     asked: [`/controller/network/${ID}/member`],
   });
+  const peers = [
+    { address: "19810bb6a3", isBonded: true, bondingPolicyStr: "broadcast" },
+    { address: "1111111111", isBonded: false },
+  ];
+  assert.deepEqual(await after(["bond", "show", ""], peers), {
+    words: ["19810bb6a3"],
+    asked: ["/peer"],
+  });
   // No network, nobody answers: nothing to offer.
   assert.deepEqual(await after(["controller", "member", "show", "x", ""]), {
     words: [],

@@ -84,6 +84,7 @@ Deno.test("parseBonds() reads custom policies whole", () => {
       ["wwan0", { ...DEFAULT_LINK, mode: "spare", mtu: 1_300, enabled: false }],
     ]),
   });
+  assert.deepEqual([...bonds.interfaces], ["eth0"]);
   const quick = parse(
     '{"defaultBondingPolicy":"q","policies":{"q":{"basePolicy":"broadcast","failoverInterval":1}}}',
   )!;

@@ -12,7 +12,7 @@ const settings = parseSettings({
 });
 
 /** A machine with its sockets, and another that hears it. */
-function scene(devices: [name: string, ip: string][] = []) {
+function scene(devices: [name: string, ip: string][] = [], given = settings) {
   const network = new MemoryNetwork();
   const machine = new MemoryMachine(network, [parseIp("44.0.0.1")!]);
   for (const [name, ip] of devices) {
@@ -31,7 +31,7 @@ function scene(devices: [name: string, ip: string][] = []) {
     network: machine.openSettings(),
     mover,
     random: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
-    settings: () => settings,
+    settings: () => given,
     log: (line) => log.push(line),
   });
   const other = new MemoryMachine(network, [OTHER.ip]);
@@ -50,6 +50,17 @@ Deno.test("Sockets uses no addresses of containers, virtual machines and other t
   const devices = ["docker0", "virbr0", "wg0", "tun3", "br-0a1b2c3d4e5f", "veth12", "eth1"];
   const { sockets } = scene(devices.map((name, i) => [name, `172.17.${i}.1`]));
   assert.deepEqual(sockets.describe(), ["44.0.0.1/19993", "172.17.6.1/19993"]);
+});
+
+Deno.test("Sockets uses an interface of any kind that a bond's policy names, and says which a socket is on", () => {
+  const policies = {
+    mine: { basePolicy: "broadcast", links: { ppp0: {}, tun3: { enabled: false } } },
+  };
+  const bonds = parseSettings({ settings: { defaultBondingPolicy: "mine", policies } }).bonds;
+  const devices: [string, string][] = [["ppp0", "172.17.0.1"], ["tun3", "172.17.1.1"]];
+  const { sockets } = scene(devices, { ...settings, bonds });
+  assert.deepEqual(sockets.describe(), ["44.0.0.1/19993", "172.17.0.1/19993"]);
+  assert.equal(sockets.all[1].device, "ppp0");
 });
 
 Deno.test("Sockets.openBeside() opens a socket on a port of its own, for the node alone", async () => {
