@@ -5,13 +5,14 @@
 import { SystemError, UsageError } from "../../lib/base/errors.ts";
 import { type Call, command } from "../command.ts";
 import { exists } from "../engine/free_name.ts";
-import { HomeError } from "../engine/home.ts";
+import { type Home, HomeError } from "../engine/home.ts";
 import { selfArgs } from "../engine/self_command.ts";
 import { systemdUnit } from "../engine/systemd_unit.ts";
 import { homeOf, render } from "./context.ts";
 
 const UNIT_NAME = "zt.service";
 const UNIT_FOLDER = "/etc/systemd/system";
+const ROOT = 0;
 const ELSEWHERE = "without systemd, start at boot: zt service --background";
 
 /** Where systemd looks, and how it is told; tests have others. */
@@ -73,6 +74,7 @@ export async function installUnit(
       `a service runs on ${home.path} already; end it first: zt service --stop`,
     );
   }
+  takeOver(home);
   write(path, text);
   try {
     await systemctl("daemon-reload");
@@ -83,6 +85,24 @@ export async function installUnit(
   await systemctl("enable", UNIT_NAME);
   await systemctl("restart", UNIT_NAME);
   return path;
+}
+
+/**
+ * Makes what a home folder holds root's: in its sandbox the service has no rights over what is not, and a folder copied
+ * from ZeroTier One belongs to a user of that name. Only its files, and folders like `peers.d`: -D may name a folder that
+ * holds more.
+ */
+function takeOver(home: Home): void {
+  if (Deno.uid() !== ROOT || !exists(home.pathOf("identity.secret"))) return;
+  chownAll(home.path, (folder) => folder.endsWith(".d"));
+}
+
+function chownAll(path: string, isOurs: (folder: string) => boolean): void {
+  Deno.chownSync(path, ROOT, ROOT);
+  for (const { name, isDirectory, isFile } of Deno.readDirSync(path)) {
+    if (isFile) Deno.chownSync(`${path}/${name}`, ROOT, ROOT);
+    else if (isDirectory && isOurs(name)) chownAll(`${path}/${name}`, () => true);
+  }
 }
 
 /** @returns false when there was no unit */

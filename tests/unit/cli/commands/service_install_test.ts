@@ -42,6 +42,31 @@ Deno.test("installUnit() writes the unit, enables and starts it, again after an 
     assert.throws(() => Deno.statSync(path));
   }));
 
+Deno.test({
+  name:
+    "installUnit() makes a home folder copied from another user root's, and follows no link out of it",
+  ignore: Deno.uid() !== 0,
+  fn: () =>
+    onMachine(async ({ call, home, systemd }) => {
+      const linked = `${systemd.unitFolder}/linked`;
+      Deno.writeTextFileSync(linked, "");
+      const inside = ["controller.d/network/a", "peers.d/a", "identity.secret"];
+      for (const name of [...inside, "photos/a"]) home.write(name, "");
+      Deno.symlinkSync(linked, home.pathOf("link"));
+      const others = [linked, home.pathOf("photos"), home.pathOf("photos/a")];
+      const own = [home.path, home.pathOf("peers.d"), ...inside.map((name) => home.pathOf(name))];
+      const chown = () => [...own, ...others].forEach((path) => Deno.chownSync(path, 4_321, 4_321));
+      chown();
+      await installUnit(call, systemd);
+      for (const path of own) assert.equal(Deno.statSync(path).uid, 0, path);
+      for (const path of others) assert.equal(Deno.statSync(path).uid, 4_321, path);
+      chown();
+      home.remove("identity.secret"); // not a home folder
+      await installUnit(call, systemd);
+      assert.equal(Deno.statSync(home.pathOf("peers.d/a")).uid, 4_321);
+    }),
+});
+
 Deno.test("installUnit() does not fight with a service that runs already", () =>
   onMachine(async ({ call, home, path, told, systemd }) => {
     const lock = await home.lock();
