@@ -33,6 +33,8 @@ const PROBED_MAX = 64; // addresses remembered as probed, a peer
 const HELLO_BYTES = 512; // a HELLO takes no more, with up to twenty moons
 const ECHO_PROTOCOL_MIN = 5; // older peers do not know ECHO
 const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduction: packets cross, NATs open late
+/** Of these which go out from every socket, where none is named: one is enough as a rule (spec 03 section 28 item 10). */
+const PUNCHES_FROM_ALL = new Set([2, 4]);
 const PUNCHES_MAX = 256; // introductions being worked on at once
 const HINTS_MAX = 8; // addresses a peer was last seen at
 const HINT_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000];
@@ -251,13 +253,20 @@ export class Contact {
       if (this.#mayProbe(peer, punch.endpoint)) {
         // Who does not expect us sends us no more than it got: its answer to an ECHO is longer than the ECHO, and comes only
         // when we have answered one of its own. A HELLO is long enough for both.
-        this.probeFrom(peer, punch.endpoint, punch.socket, !punch.isMutual && punch.tries === 0);
+        const isFirst = punch.tries === 0;
+        this.probeFrom(peer, punch.endpoint, this.#socketFor(punch), isFirst && !punch.isMutual);
       }
       punch.tries++;
       if (punch.tries < PUNCH_DELAYS_MS.length) {
         this.#punches.set(punch, punch.startMs + PUNCH_DELAYS_MS[punch.tries]);
       }
     }
+  }
+
+  /** @returns undefined for all sockets of the family */
+  #socketFor({ peer, endpoint, socket, tries }: Punch): SocketId | undefined {
+    if (socket !== undefined || PUNCHES_FROM_ALL.has(tries)) return socket;
+    return this.vl1.socketsFor(endpoint, peer)[0]?.id;
   }
 
   /** A budget per peer and one per target, so that nobody makes us flood a third party. */

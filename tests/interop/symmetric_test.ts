@@ -12,8 +12,8 @@ import type { Station } from "./station.ts";
 
 const WATCH_MS = 30_000; // probing begins a second after the introduction and would take ten
 const PINGS = 50;
-/** Four known ports and 32 that follow each; before, introductions and pushed addresses, from every socket: some 320 here. */
-const PROBES_MAX = 4 * 32 + 400; // to open ports would add 256, to try them by chance 1,024
+/** Four known ports and 32 that follow each; before, introductions and pushed addresses: some 250 here. */
+const PROBES_MAX = 4 * 32 + 320; // to open ports would add 256, to try them by chance 1,024
 
 /** Probes a node of ours has sent, keepalive included. */
 async function probesSentBy(node: Station): Promise<number> {

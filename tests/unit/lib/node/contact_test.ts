@@ -139,6 +139,23 @@ Deno.test("Contact.punch() opens our NAT first, then asks five times over two se
   assert.deepEqual(times, [0, 150, 400, 900, 1_700]);
 });
 
+Deno.test("Contact.punch() asks from one socket first, and now and then from all, unless one is named", () => {
+  const { vl1, contact, bob } = alice();
+  vl1.sockets = [1, 2, 3].map((id) => ({ ...vl1.sockets[0], id }));
+  const asked = (socket?: number) => {
+    const sockets: number[][] = [];
+    contact.punch(bob, endpoint(`44.0.0.${socket ?? 9}/9`), socket, false);
+    while (contact.deadlineMs < Infinity) {
+      sockets.push(sentBy(vl1).map((sent) => sent.socket));
+      vl1.time.nowMs = contact.deadlineMs;
+      contact.handleTimeout();
+    }
+    return [...sockets, sentBy(vl1).map((sent) => sent.socket)];
+  };
+  assert.deepEqual(asked(), [[1], [1], [1, 2, 3], [1], [1, 2, 3]]);
+  assert.deepEqual(asked(2), [[2], [2], [2], [2], [2]]);
+});
+
 Deno.test("Contact.punch() begins with a HELLO where the peer was not told of us: one round trip, not two", () => {
   const { vl1, contact, bob } = alice();
   contact.punch(bob, endpoint("44.0.0.9/9"), 1, false);
