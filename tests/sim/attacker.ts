@@ -65,13 +65,22 @@ export class Attacker {
 
   #answer({ bytes, from }: Datagram): void {
     const host = bytes.length >= HEADER_LENGTH && this.#answering.get(sourceOf(bytes));
-    const packet = bytes.slice();
-    if (!host || !this.#armor.open(packet, this.#keysWith(host))) return;
-    if (verbOf(packet) !== Verb.ECHO) return;
+    const packet = host && this.opened(host, bytes);
+    if (packet && verbOf(packet) === Verb.ECHO) this.send(this.echoed(host, packet), from);
+  }
+
+  /** The answer to an ECHO. */
+  echoed(host: SimHost, packet: Uint8Array): Uint8Array {
     const w = new Writer();
     encodeInRe({ inReVerb: Verb.ECHO, inRePacketId: packetId(packet) }, w);
     w.raw(packet.subarray(AT_PAYLOAD));
-    this.send(this.sealed(host, Verb.OK, w.finish(), Cipher.POLY1305_SALSA2012), from);
+    return this.sealed(host, Verb.OK, w.finish(), Cipher.POLY1305_SALSA2012);
+  }
+
+  /** A packet of a host for us, opened; undefined when it is not authentic. */
+  opened(host: SimHost, bytes: Uint8Array): Uint8Array | undefined {
+    const packet = bytes.slice();
+    return this.#armor.open(packet, this.#keysWith(host)) ? packet : undefined;
   }
 
   /** Sends anything, from anywhere. */
@@ -102,15 +111,19 @@ export class Attacker {
     return keys;
   }
 
-  /** A correct HELLO. */
-  hello(to: SimHost, planet: { id: bigint; timestampMs: number } = { id: 0n, timestampMs: 0 }) {
+  /** A correct HELLO. @param sentTo Where it says it was sent to */
+  hello(
+    to: SimHost,
+    planet: { id: bigint; timestampMs: number } = { id: 0n, timestampMs: 0 },
+    sentTo = to.endpoints[0],
+  ) {
     const w = new Writer();
     const tailAt = encodeHello(
       {
         version: { protocol: 11, major: 1, minor: 14, revision: 1 },
         timestampMs: this.world.wallMs,
         identity: this.identity,
-        sentTo: to.endpoints[0],
+        sentTo,
         planet,
       },
       [],

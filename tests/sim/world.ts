@@ -110,6 +110,7 @@ export class World implements Fabric {
   readonly #filters = new Set<(datagram: Datagram, to: Named | undefined) => boolean>();
   readonly #roots: SimHost[] = [];
   #planet: Planet | undefined;
+  #planetSigner: Identity | undefined;
   #publicAddresses = 0;
   #lans = 0;
 
@@ -192,19 +193,24 @@ export class World implements Fabric {
   /** The planet; made when first asked for, and then the roots start. */
   planet(): Planet {
     if (this.#planet) return this.#planet;
-    const signer = this.makeIdentity(this.rng.fork("planet"));
-    this.#planet = signWorld(this.primitives, signer, {
+    this.#planet = this.planetOf(this.#roots, 1n);
+    for (const root of this.#roots) root.boot(this.#planet);
+    return this.#planet;
+  }
+
+  /** A version of the planet with some of the roots, validly signed; what nodes start with has timestamp 1. */
+  planetOf(roots: readonly SimHost[], timestamp: bigint): Planet {
+    this.#planetSigner ??= this.makeIdentity(this.rng.fork("planet"));
+    return signWorld(this.primitives, this.#planetSigner, {
       type: WorldType.PLANET,
       id: 0x7a74n,
-      timestamp: 1n,
-      updatesMustBeSignedBy: signer.publicKey,
-      roots: this.#roots.map((root) => ({
+      timestamp,
+      updatesMustBeSignedBy: this.#planetSigner.publicKey,
+      roots: roots.map((root) => ({
         identity: root.config.identity.publicOnly(),
         endpoints: root.endpoints,
       })),
     });
-    for (const root of this.#roots) root.boot(this.#planet);
-    return this.#planet;
   }
 
   #make(name: string, options: NodeOptions): SimHost {
