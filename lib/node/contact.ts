@@ -144,8 +144,9 @@ export class Contact {
       const oldest = probed.keys().next();
       if (!oldest.done) probed.delete(oldest.value);
     }
-    // Few are ever at more than a handful of places: who comes from a thousand is not there.
-    if (!peer.budgets.places.take(nowMs)) return this.vl1.counters.drop("rate");
+    // Most are at one place, few at more than a handful: who comes from a thousand is not there.
+    const isFirst = peer.paths.length + probed.size === 0;
+    if (!isFirst && !peer.budgets.places.take(nowMs)) return this.vl1.counters.drop("rate");
     probed.set(key, nowMs);
     this.#ask(peer, path);
     if (this.#confirmations.size >= CONFIRMATIONS_MAX) return;
