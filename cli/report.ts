@@ -15,7 +15,7 @@
  *     no-service    no service runs on that home folder, or none answers
  *     unauthorized  the service refused our token
  *     not-found     the network, member or peer named is none
- *     refused       the service understood and said no
+ *     refused       the service understood and said no, or did not start: then its last words
  *     home          a file of the home folder is missing, damaged or in use
  *     system        the system said no; `errno` is its reason where known, e.g. "EADDRINUSE"
  *     bad-data      a file or packet is not what it should be

@@ -5,7 +5,7 @@
  */
 import { processExists, spawnBackground } from "../../ffi/linux/process.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
-import { SystemError, TimeoutError } from "../../lib/base/errors.ts";
+import { ApiError, SystemError, TimeoutError } from "../../lib/base/errors.ts";
 import { fileReason } from "./file_error.ts";
 import { type Home, HomeError } from "./home.ts";
 import { selfArgs } from "./self_command.ts";
@@ -28,7 +28,8 @@ export interface BackgroundStart {
 /**
  * Starts the service and waits until it answers.
  * @returns its process id
- * @throws {HomeError} with the last line of the log when it ended at once
+ * @throws {HomeError} when its log cannot be written
+ * @throws {ApiError} with the last line of the log when it ended at once
  * @throws {TimeoutError} when it neither answered nor ended
  */
 export async function startInBackground(start: BackgroundStart): Promise<number> {
@@ -53,7 +54,7 @@ export async function startInBackground(start: BackgroundStart): Promise<number>
   const untilMs = performance.now() + patienceMs;
   while (performance.now() < untilMs) {
     if (await isReady()) return pid;
-    if (!isRunning(pid)) throw new HomeError(lastWords(home, before));
+    if (!isRunning(pid)) throw new ApiError(0, lastWords(home, before));
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   throw new TimeoutError(`the service did not answer in time; see ${home.pathOf(LOG_FILE)}`);
