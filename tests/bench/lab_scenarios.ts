@@ -20,8 +20,7 @@ const HEAD_START_MS = 2_000; // of pings before what is measured
 const BREAK_MS = 300; // replies still on their way when it happens do not count as recovery
 const PATIENCE_MS = 300_000; // the reference takes 243 s to give a dead path up
 const ONLINE_PATIENCE_MS = 150_000; // the reference takes 80 s without UDP
-const IDLE_MS = 60_000;
-const ETHERNET_HEADER_BYTES = 14;
+const IDLE_MS = 120_000; // as long as our own slowest keepalive takes
 const NAT_MS = 15_000; // as long as probing of ports may take
 const RELAY = "44.1.1.1/443"; // our root's, for a reference without UDP
 
@@ -144,7 +143,7 @@ async function blocked(cast: LabCast): Promise<Values> {
   return { blockedOnlineMs: onlineMs, blockedMs: performance.now() - startMs };
 }
 
-/** A node that is in no network, by what passes its cable both ways. */
+/** A node that is in no network. */
 async function idle(cast: LabCast): Promise<Values> {
   if (cast === "mixed") return {};
   const members = [{ kind: cast, place: "pub" }] as const;
@@ -231,12 +230,14 @@ function separate({ nodes, nats }: NatScene): void {
   }
 }
 
-/** What passed the first device of a host, both ways, without the headers of Ethernet. */
+/** IPv4 of a host so far, both ways, with headers: what its kernel asks of its neighbours by itself is something else. */
 function bytesOf(host: LabHost): number {
-  // proc(5), /proc/net/dev: bytes and packets received first, and eight columns later those sent
-  const text = host.run(() => readTextFile("/proc/thread-self/net/dev"));
-  const fields = /eth0:(.*)/.exec(text)![1].trim().split(/ +/).map(Number);
-  return fields[0] + fields[8] - ETHERNET_HEADER_BYTES * (fields[1] + fields[9]);
+  // proc(5), /proc/net/netstat: for each prefix a line of names and one of values
+  const text = host.run(() => readTextFile("/proc/thread-self/net/netstat"));
+  const [names, values] = text.split("\n").filter((line) => line.startsWith("IpExt:"))
+    .map((line) => line.split(" "));
+  const count = (name: string) => Number(values[names.indexOf(name)]);
+  return count("InOctets") + count("OutOctets");
 }
 
 /** The longest silence in a ping from one node to the other while something happens. */
