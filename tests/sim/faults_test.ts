@@ -376,3 +376,40 @@ simTest("half the roots die for a minute, then the other half: no outage", {
   assert.ok(Math.max(...gaps) < 2_000);
   assert.ok(gaps[0] < 500 && gaps[2] < 500, "direct pairs do not notice");
 });
+
+simTest("a firewall that stops UDP, lets it through and stops it again costs seconds", {
+  seeds: SEEDS,
+  hasTcp: true,
+}, (world) => {
+  world.addRoot();
+  world.planet();
+  const lan = world.addLan(NATS.udpb);
+  const controller = world.addController();
+  world.run(500);
+  const network = world.addNetwork(controller, { private: false });
+  const b = world.addNode({ place: "pr" });
+  const startMs = world.nowMs;
+  const a = world.addNode({ lan });
+  world.run(100);
+  world.joinAll(network, [a, b]);
+  connect(world, a, b);
+  measured("UDP blocked: start to first ping, joining included", world.nowMs - startMs, "ms");
+  assert.ok(world.nowMs - startMs < 10_000);
+  const pinger = new Pinger(world, a, b);
+  world.run(30_000);
+  for (const kind of [NATS.pr, NATS.udpb]) {
+    const sinceMs = world.nowMs;
+    lan.nat.become(kind);
+    if (kind === NATS.pr) {
+      measured("UDP works again: direct after", goDirect(world, a, b, 15_000), "ms");
+    }
+    world.run(30_000);
+    measured(
+      `UDP ${kind === NATS.pr ? "let through" : "stopped"}: gap`,
+      pinger.gapMs(sinceMs),
+      "ms",
+    );
+    assert.ok(pinger.gapMs(sinceMs) < 5_000);
+  }
+  assert.ok(!a.isDirectTo(b));
+});

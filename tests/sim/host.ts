@@ -13,7 +13,7 @@ import type { Action, Input, NodeEvent, Persistent } from "../../lib/node/machin
 import type { NodeSettings } from "../../lib/node/machine.ts";
 import { Node } from "../../lib/node/node.ts";
 import { type CachedPeer, decodeCachedPeer } from "../../lib/node/peer_cache.ts";
-import type { LocalSocket, SocketId } from "../../lib/peer/path.ts";
+import { isTunnel, type LocalSocket, type SocketId } from "../../lib/peer/path.ts";
 import {
   type Attachment,
   type Datagram,
@@ -26,6 +26,7 @@ import type { Firewall } from "./nat.ts";
 import type { Rng } from "./rng.ts";
 import { type Ping, Stack } from "./stack.ts";
 import { SimStore } from "./store.ts";
+import { SimTcp } from "./tcp.ts";
 import type { World } from "./world.ts";
 
 /** A network card: one address in one realm. */
@@ -87,6 +88,8 @@ export class SimHost {
   /** World time of the last start. */
   bootedMs = -Infinity;
   isAsleep = false;
+  /** Where its world has TCP. */
+  tcp: SimTcp | undefined;
   /** How far its wall clock is off. */
   wallSkewMs = 0;
   #bound: Bound[] = [];
@@ -150,6 +153,7 @@ export class SimHost {
       settings,
       recall: (address) => this.#recall(address),
     });
+    if (world.options.hasTcp) this.tcp = new SimTcp(this, fill);
     this.isUp = true;
     this.bootedMs = world.nowMs;
     this.isAsleep = false;
@@ -190,6 +194,8 @@ export class SimHost {
       this.node.shutdown();
       this.#drain();
     }
+    this.tcp?.end();
+    this.tcp = undefined;
     this.isUp = false;
     this.#processes++;
     this.#backlog.length = 0;
@@ -267,12 +273,17 @@ export class SimHost {
     this.#beside.set(id, { ...bound, socket: { id, ip: bound.socket.ip, port } });
   }
 
+  /** The node is to know its sockets anew. */
+  tellLinks(): void {
+    if (this.isUp) this.#handLinks();
+  }
+
   #handLinks(): void {
     this.hand({ kind: "links", sockets: this.#sockets(), own: this.#own() });
   }
 
   #sockets(): LocalSocket[] {
-    return this.#bound.map((bound) => bound.socket);
+    return [...this.#bound.map((bound) => bound.socket), ...this.tcp?.sockets ?? []];
   }
 
   #own(): Prefix[] {
@@ -356,11 +367,13 @@ export class SimHost {
         return this.#persist(action.record);
       case "event":
         this.events.push({ atMs: world.nowMs, event: action.event });
+        if (action.event.name === "upstream") this.tcp?.check();
     }
   }
 
   #send({ socket, to, bytes, ttl }: Action & { kind: "send" }): void {
     const { world } = this.config;
+    if (isTunnel(socket)) return this.tcp?.send(socket, to, bytes);
     const bound = this.#beside.get(socket) ??
       this.#bound.find((candidate) => candidate.socket.id === socket);
     world.trace.bytes(this.name, `send ${formatEndpoint(to)}`, world.nowMs, bytes);

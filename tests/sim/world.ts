@@ -83,6 +83,8 @@ export interface WorldOptions {
   readonly link?: Partial<LinkConditions>;
   /** Time a proof-of-work check takes. */
   readonly validateMs?: number;
+  /** Whether roots offer their relay by TCP and nodes dial it, as the program does. */
+  readonly hasTcp?: boolean;
   /** Time a controller's store takes. */
   readonly storeMs?: number;
   /** Slow primitives; the machine's by default. Large runs may give a stand-in. */
