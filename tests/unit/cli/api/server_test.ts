@@ -15,7 +15,8 @@ async function withServer(
     { address: "19810bb6a3", planetWorldId: (1n << 64n) - 1n } as StatusInfo,
   );
   const policy = { authToken: TOKEN, metricsToken: "m", allowManagementFrom: () => [] };
-  const server = openApiServer({ view: service, policy, port: 0 });
+  // Nobody is to be dropped for being slow where it is not about that.
+  const server = openApiServer({ view: service, policy, port: 0, headMs: 60_000 });
   const client = new ApiClient({ host: "127.0.0.1", port: server.port, token: TOKEN });
   try {
     await use(server, service, client);
