@@ -223,3 +223,22 @@ simTest("roots are not bonded with, nor peers no policy is for", { seeds: SEEDS 
   for (const root of world.roots) assert.equal(bondOf(a, root), undefined);
   assert.equal(b.node.bonds.size, 0);
 });
+
+for (const mode of [BondMode.ACTIVE_BACKUP, BondMode.BALANCE_RR, BondMode.BROADCAST]) {
+  simTest(`${policy(mode).name}: over links that lose 5 % nothing gets worse`, {
+    seeds: SEEDS,
+    link: { lossFraction: 0.025, jitterMs: 10 }, // of each of the two links crossed
+  }, (world) => {
+    const both = policy(mode);
+    const { a, b } = pair(world, [both, both]);
+    bonded(world, a, b, 2);
+    bonded(world, b, a, 2);
+    const pinger = new Pinger(world, a, b, 50);
+    const sinceMs = world.nowMs;
+    world.run(60_000);
+    measured(`${both.name}: pings lost at 5 % loss`, pinger.lossFraction(sinceMs) * 100, "%");
+    measured(`${both.name}: longest gap at 5 % loss`, pinger.gapMs(sinceMs), "ms");
+    assert.ok(pinger.lossFraction(sinceMs) < (mode === BondMode.BROADCAST ? 0.03 : 0.15));
+    assert.ok(pinger.gapMs(sinceMs) < 1_000);
+  });
+}
