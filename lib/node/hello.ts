@@ -38,10 +38,10 @@ import { type Stranger, Strangers } from "./strangers.ts";
 import type { Vl1 } from "./vl1.ts";
 
 const SURFACE_PORT_PROTOCOL = 5; // older peers expect port 0 in the address we see them at
-/** Key agreements for strangers: at about 0.1 ms each a tenth of a core, whatever addresses a flood pretends to come from. */
-const AGREEMENTS = { perSecond: 1_000, burst: 1_000 };
+/** Key agreements for strangers: at 0.1 to 0.2 ms each a tenth of a core at most, whatever addresses a flood pretends to come from. */
+const AGREEMENTS = { perSecond: 500, burst: 500 };
 /** While fewer are left, only who asks again is heard: honest newcomers do, made-up addresses seldom come twice. */
-const AGREEMENTS_SCARCE = 500;
+const AGREEMENTS_SCARCE = 250;
 const SEEN_MAX = 32_768; // sources seen once while agreements were scarce: three seconds of 10,000 packets a second
 const PREFIXES_MAX = 4_096; // source prefixes with a budget of their own
 
@@ -252,16 +252,11 @@ export class Greeter {
     if (stranger) this.#takeUp(stranger.peer, stranger.packets);
   }
 
-  /** @param packets HELLOs of it; the first is opened, and its path heard, already */
+  /** @param packets HELLOs of it, all authentic, with paths that were heard */
   #takeUp(met: Peer, packets: Stranger["packets"]): Peer | undefined {
     const peer = this.vl1.adopt(met);
     if (!peer || !peer.identity.equals(met.identity)) return undefined;
-    for (const [index, { packet, path }] of packets.entries()) {
-      if (index === 0) this.accept(peer, packet, path);
-      else if (this.vl1.armor.open(packet, peer.keys)) {
-        this.accept(peer, packet, this.vl1.paths.hear(path, packet.length));
-      }
-    }
+    for (const { packet, path } of packets) this.accept(peer, packet, path);
     return peer;
   }
 

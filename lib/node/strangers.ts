@@ -34,10 +34,11 @@ export interface Stranger {
   /** Who it is once the proof of work holds, with the key that was agreed to open the packet. */
   readonly peer: Peer;
   readonly prefix: number;
-  /** Copies of the packet with the path each came by; the first is opened, and its path heard, already. */
+  /** Copies of the packet, all authentic, with the path each came by. */
   readonly packets: { readonly packet: Uint8Array; readonly path: Path }[];
   /** Whether it may be checked: it answered, or need not. */
   isPresent: boolean;
+  hasAnswered: boolean;
   /** Whether its check has been asked for. */
   isChecking: boolean;
 }
@@ -70,7 +71,15 @@ export class Strangers {
     const heard = this.vl1.paths.hear(path, packet.length);
     const packets = [{ packet: packet.slice(), path: heard }];
     const isPresent = this.#unasked.take(this.vl1.nowMs);
-    const stranger = { ticket, peer, prefix, packets, isPresent, isChecking: false };
+    const stranger: Stranger = {
+      ticket,
+      peer,
+      prefix,
+      packets,
+      isPresent,
+      hasAnswered: false,
+      isChecking: false,
+    };
     this.#byTicket.set(ticket, stranger);
     this.#tickets.set(peer.address, ticket);
     this.#counts.set(prefix, (this.#counts.get(prefix) ?? 0) + 1);
@@ -84,13 +93,12 @@ export class Strangers {
     const { vl1 } = this;
     const stranger = this.#find(identity.address)!;
     if (!stranger.peer.identity.equals(identity)) return vl1.counters.drop("rate");
-    if (stranger.packets.length < COPIES_MAX) {
-      stranger.packets.push({ packet: packet.slice(), path });
-    } else if (stranger.isPresent) {
-      return vl1.counters.drop("rate");
-    }
-    if (stranger.isPresent || !vl1.armor.open(packet, stranger.peer.keys)) return;
-    this.#ask(stranger, path.creditBytes > 0 ? path : vl1.paths.hear(path, packet.length));
+    if (!vl1.armor.open(packet, stranger.peer.keys)) return vl1.counters.drop("unauthentic");
+    const heard = vl1.paths.hear(path, packet.length);
+    const isKept = stranger.packets.length < COPIES_MAX;
+    if (isKept) stranger.packets.push({ packet: packet.slice(), path: heard });
+    if (!stranger.isPresent) this.#ask(stranger, heard);
+    else if (!isKept) vl1.counters.drop("rate");
   }
 
   /**
@@ -107,7 +115,7 @@ export class Strangers {
     const { inReVerb, inRePacketId } = decodeOk(opened.subarray(AT_PAYLOAD));
     const question = this.vl1.expected.find(inRePacketId, source, this.vl1.nowMs);
     if (inReVerb !== Verb.ECHO || !question) return false;
-    stranger.isPresent = true;
+    stranger.isPresent = stranger.hasAnswered = true;
     this.#startChecks();
     return true;
   }
@@ -176,12 +184,17 @@ export class Strangers {
     );
   }
 
-  /** Has strangers checked, as far as there is room: those of the prefix first that has fewest under way, the oldest of them. */
+  /**
+   * Has strangers checked, as far as there is room: those who answered before the others; then those of the prefix that has
+   * fewest under way, the oldest of them.
+   */
   #startChecks(): void {
     const present = [...this.#byTicket.values()].filter(({ isPresent }) => isPresent);
     let checks = 0;
     const byPrefix = new Map<number, number>();
     const underWay = ({ prefix }: Stranger) => byPrefix.get(prefix) ?? 0;
+    const comesBefore = (a: Stranger, b: Stranger) =>
+      a.hasAnswered === b.hasAnswered ? underWay(a) < underWay(b) : a.hasAnswered;
     const count = (stranger: Stranger) => {
       checks++;
       byPrefix.set(stranger.prefix, underWay(stranger) + 1);
@@ -191,7 +204,7 @@ export class Strangers {
       let next: Stranger | undefined;
       for (const stranger of present) {
         if (stranger.isChecking || underWay(stranger) >= CHECKS_PER_PREFIX_MAX) continue;
-        if (!next || underWay(stranger) < underWay(next)) next = stranger;
+        if (!next || comesBefore(stranger, next)) next = stranger;
       }
       if (!next) return;
       next.isChecking = true;
