@@ -21,7 +21,7 @@ const BREAK_MS = 300; // replies still on their way when it happens do not count
 const PATIENCE_MS = 300_000; // the reference takes 243 s to give a dead path up
 const ONLINE_PATIENCE_MS = 150_000; // the reference takes 80 s without UDP
 const IDLE_MS = 120_000; // as long as our own slowest keepalive takes
-const NAT_MS = 15_000; // as long as probing of ports may take
+const NAT_MS = 30_000; // as long as guessing of ports takes, and a little more
 const RELAY = "44.1.1.1/443"; // our root's, for a reference without UDP
 
 /** Whose programs: one product in all places, or `mixed`, where the first node and the roots are ours and the second is the reference. */
