@@ -17,6 +17,11 @@ import type { Vl1 } from "./vl1.ts";
 const SUSPECT_PROBE_MS = 500;
 const KEEPALIVE_MS = 15_000; // UDP mappings of common NATs last 30 s or more; reference 14 to 19 s
 const UPSTREAM_KEEPALIVE_MS = 20_000; // each root must hear us well before its NAT mapping goes (item 4)
+/**
+ * A root that has answered is asked once more so soon: it may not have proved our address yet, where its question or our answer was
+ * lost, and until it has it passes nothing on to us and may not ask again of its own accord.
+ */
+const UPSTREAM_SETTLE_MS = 2_000;
 const UPSTREAM_KEEPALIVE_MIN_MS = 5_000; // heard so shortly ago, it can wait until the next turn
 const HELLO_MS = 60_000; // versions, worlds and surfaces; reference PEER_PING
 const ROOT_HELLO_MS = 120_000; // the same at roots, where keepalive is ECHO
@@ -163,9 +168,11 @@ export class Liveness {
     const everyMs = bond?.find(path.path)?.isBonded ? monitorMs(bond.policy) : idleMs;
     const helloEveryMs = isUpstream ? ROOT_HELLO_MS : HELLO_MS;
     const lastMs = Math.min(path.lastInMs, path.lastOutMs);
-    const dueMs = isUpstream && everyMs === idleMs
+    const usualMs = isUpstream && everyMs === idleMs
       ? this.#slotAfter(peer, lastMs + UPSTREAM_KEEPALIVE_MIN_MS)
       : lastMs + everyMs;
+    const settleMs = isUpstream && !path.isSettled ? path.sinceMs + UPSTREAM_SETTLE_MS : Infinity;
+    const dueMs = Math.min(usualMs, settleMs);
     const helloDueMs = peer.lastHelloSentMs + helloEveryMs;
     const isBest = peer.best(nowMs) === path;
     if (isBest && nowMs >= helloDueMs) {
@@ -173,6 +180,7 @@ export class Liveness {
       return nowMs + peer.probeTimeoutMs(path);
     }
     if (nowMs >= dueMs) {
+      path.isSettled ||= nowMs >= settleMs;
       this.contact.probe(peer, path.path);
       return nowMs + peer.probeTimeoutMs(path);
     }

@@ -54,6 +54,8 @@ export interface PeerPath {
   probesLost: number;
   /** When it was proved. */
   readonly sinceMs: number;
+  /** Whether an upstream was asked once more some time after that. */
+  isSettled: boolean;
   /** How the last {@linkcode PROBES_REMEMBERED_MAX} probes ended, the latest in the lowest bit; 1 is lost. */
   probeLosses: number;
   /** How many of those bits count. */
@@ -216,6 +218,7 @@ export class Peer {
       probeSentMs: undefined,
       probesLost: 0,
       sinceMs: nowMs,
+      isSettled: false,
       probeLosses: 0,
       probeCount: 1, // the one that proved it
     };

@@ -36,7 +36,7 @@ simTest("everything works over links that lose 5 %, reorder and duplicate", {
 });
 
 simTest("frames of 2800 bytes pass in fragments over lossy links", {
-  seeds: SEEDS,
+  seeds: [...SEEDS, 155], // with 155 a root never proved the controller's address: one question and one answer were lost
   link: { ...BAD_LINK, lossFraction: 0.01 },
 }, (world) => {
   const { nodes: [a, b, c, d] } = lab(world, [{}, { place: "pr" }, { place: "sym" }, {
