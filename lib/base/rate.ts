@@ -2,6 +2,7 @@
  * Rates: a token bucket, the one form every budget here takes.
  * @module
  */
+import { dropOldest } from "./oldest.ts";
 
 /** One rate for everybody, and one for each, so that whoever is loudest leaves something for the others. */
 export class SharedBudget<K> {
@@ -23,10 +24,7 @@ export class SharedBudget<K> {
   take(key: K, nowMs: number): boolean {
     let own = this.#each.get(key);
     if (!own) {
-      if (this.#each.size >= this.limits.keysMax) {
-        const oldest = this.#each.keys().next();
-        if (!oldest.done) this.#each.delete(oldest.value);
-      }
+      if (this.#each.size >= this.limits.keysMax) dropOldest(this.#each);
       own = new TokenBucket(this.limits.each.perSecond, this.limits.each.burst);
       this.#each.set(key, own);
     }

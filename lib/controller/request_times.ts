@@ -5,6 +5,7 @@
  * @module
  */
 import type { Address, NetworkId } from "../base/ids.ts";
+import { dropOldest } from "../base/oldest.ts";
 import {
   ONLINE_MS,
   PRESENCE_MAX,
@@ -25,9 +26,7 @@ export class RequestTimes {
     if (earnedMs - nowMs > (REQUEST_BURST - 1) * REQUEST_PERIOD_MIN_MS) return false;
     this.#earnedMs.delete(key); // so that the first key is always the one unused for longest
     this.#earnedMs.set(key, earnedMs + REQUEST_PERIOD_MIN_MS);
-    if (this.#earnedMs.size > REQUEST_TIMES_MAX) {
-      this.#earnedMs.delete(this.#earnedMs.keys().next().value!);
-    }
+    if (this.#earnedMs.size > REQUEST_TIMES_MAX) dropOldest(this.#earnedMs);
     return true;
   }
 }
@@ -42,7 +41,7 @@ export class Presence {
   /** Begins to watch an address; it is present from now. */
   arrived(address: Address, nowMs: number): void {
     this.#lastMs.set(address, nowMs);
-    if (this.#lastMs.size > PRESENCE_MAX) this.#lastMs.delete(this.#lastMs.keys().next().value!);
+    if (this.#lastMs.size > PRESENCE_MAX) dropOldest(this.#lastMs);
   }
 
   /** A packet came; addresses that never arrived are ignored. */

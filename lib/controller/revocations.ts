@@ -9,6 +9,7 @@
  */
 import { Reader } from "../base/bytes.ts";
 import type { Address, NetworkId } from "../base/ids.ts";
+import { dropOldest } from "../base/oldest.ts";
 import {
   CredentialType,
   type Revocation,
@@ -84,7 +85,7 @@ export class Revocations {
     if (!recent) this.#recent.set(network, recent = new Map());
     recent.delete(member);
     recent.set(member, { wallMs, revocation: undefined });
-    if (recent.size > REVOCATIONS_PER_PACKET) recent.delete(recent.keys().next().value!);
+    if (recent.size > REVOCATIONS_PER_PACKET) dropOldest(recent);
   }
 
   /** It is a member again, or the network is no more. */

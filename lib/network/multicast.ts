@@ -8,6 +8,7 @@
 import { Writer } from "../base/bytes.ts";
 import { type Address, BROADCAST_MAC, NIL_ADDRESS } from "../base/ids.ts";
 import { groupKey, type MulticastGroup } from "../base/multicast_group.ts";
+import { dropOldest } from "../base/oldest.ts";
 import { ConfigFlag } from "../credential/network_config.ts";
 import { Role } from "../credential/network_config_binary.ts";
 import type { Vl1 } from "../node/vl1.ts";
@@ -282,10 +283,7 @@ export class Multicast {
   #state(key: string): GroupState {
     let state = this.#groups.get(key);
     if (!state) {
-      if (this.#groups.size >= GROUPS_MAX) {
-        const oldest = this.#groups.keys().next();
-        if (!oldest.done) this.#groups.delete(oldest.value);
-      }
+      if (this.#groups.size >= GROUPS_MAX) dropOldest(this.#groups);
       this.#groups.set(key, state = { lastGatherMs: -Infinity, pending: [] });
     }
     return state;

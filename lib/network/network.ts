@@ -36,6 +36,7 @@ import type { NameList } from "../credential/member_names.ts";
 import { type Dns, Role, type Route } from "../credential/network_config_binary.ts";
 import { encodeRequestMetadata, OUR_METADATA } from "../credential/request_metadata.ts";
 import { WireError } from "../base/errors.ts";
+import { dropOldest } from "../base/oldest.ts";
 import { verify } from "../identity/sign.ts";
 import type { Vl1 } from "../node/vl1.ts";
 import type { Peer } from "../peer/peer.ts";
@@ -294,10 +295,7 @@ export class Network {
   membership(address: Address): Membership {
     const known = this.#memberships.get(address);
     if (known) return known;
-    if (this.#memberships.size >= MEMBERSHIPS_MAX) {
-      const oldest = this.#memberships.keys().next();
-      if (!oldest.done) this.#memberships.delete(oldest.value);
-    }
+    if (this.#memberships.size >= MEMBERSHIPS_MAX) dropOldest(this.#memberships);
     const membership = new Membership();
     this.#memberships.set(address, membership);
     return membership;
@@ -353,10 +351,7 @@ export class Network {
   /** A host with this MAC sent something by way of a bridge. */
   learnBridged(mac: Mac, bridge: Address): void {
     this.#bridged.delete(mac);
-    if (this.#bridged.size >= BRIDGE_ROUTES_MAX) {
-      const oldest = this.#bridged.keys().next();
-      if (!oldest.done) this.#bridged.delete(oldest.value);
-    }
+    if (this.#bridged.size >= BRIDGE_ROUTES_MAX) dropOldest(this.#bridged);
     this.#bridged.set(mac, { bridge, atMs: this.vl1.nowMs });
   }
 
@@ -388,10 +383,7 @@ export class Network {
     const key = groupKey(group);
     const isNew = !this.subscribes(group);
     this.#bridgedGroups.delete(key);
-    if (this.#bridgedGroups.size >= GROUPS_MAX) {
-      const oldest = this.#bridgedGroups.keys().next();
-      if (!oldest.done) this.#bridgedGroups.delete(oldest.value);
-    }
+    if (this.#bridgedGroups.size >= GROUPS_MAX) dropOldest(this.#bridgedGroups);
     this.#bridgedGroups.set(key, { group, atMs: this.vl1.nowMs });
     if (isNew) this.onGroups([group]);
   }

@@ -8,6 +8,7 @@
 import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
 import { type Endpoint, formatEndpoint, formatIp } from "../base/ip.ts";
+import { dropOldest } from "../base/oldest.ts";
 import { Bond, type BondLink, type LinkPlace } from "../peer/bond.ts";
 import { type BondPolicy, estimationMs } from "../peer/bond_policy.ts";
 import { isTunnel, type LocalSocket, type Path } from "../peer/path.ts";
@@ -242,9 +243,6 @@ export class Bonds {
 function remember(endpoints: Map<string, Known>, known: Known): void {
   const key = formatIp(known.endpoint.ip);
   endpoints.delete(key);
-  if (endpoints.size >= ENDPOINTS_MAX) {
-    const oldest = endpoints.keys().next();
-    if (!oldest.done) endpoints.delete(oldest.value);
-  }
+  if (endpoints.size >= ENDPOINTS_MAX) dropOldest(endpoints);
   endpoints.set(key, known);
 }

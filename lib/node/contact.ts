@@ -8,6 +8,7 @@
  */
 import type { Address } from "../base/ids.ts";
 import { type Endpoint, formatEndpoint, sameEndpoint } from "../base/ip.ts";
+import { dropOldest } from "../base/oldest.ts";
 import { TokenBucket } from "../base/rate.ts";
 import { Timers } from "../base/timers.ts";
 import { LatencyHistogram } from "../peer/latency_histogram.ts";
@@ -140,10 +141,7 @@ export class Contact {
     const probed = peer.probed ??= new Map();
     if (nowMs - (probed.get(key) ?? -Infinity) < RECONFIRM_MS) return;
     probed.delete(key);
-    if (probed.size >= PROBED_MAX) {
-      const oldest = probed.keys().next();
-      if (!oldest.done) probed.delete(oldest.value);
-    }
+    if (probed.size >= PROBED_MAX) dropOldest(probed);
     // Most are at one place, few at more than a handful: who comes from a thousand is not there.
     const isFirst = peer.paths.length + probed.size === 0;
     if (!isFirst && !peer.budgets.places.take(nowMs)) return this.vl1.counters.drop("rate");
@@ -276,10 +274,7 @@ export class Contact {
     const key = endpointKey(target);
     let budget = this.#targets.get(key);
     if (!budget) {
-      if (this.#targets.size >= TARGETS_MAX) {
-        const oldest = this.#targets.keys().next();
-        if (!oldest.done) this.#targets.delete(oldest.value);
-      }
+      if (this.#targets.size >= TARGETS_MAX) dropOldest(this.#targets);
       this.#targets.set(key, budget = new TokenBucket(1, 16));
     }
     return peer.budgets.probe.take(nowMs) && budget.take(nowMs);

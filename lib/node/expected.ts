@@ -6,6 +6,7 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
+import { dropOldest } from "../base/oldest.ts";
 import type { Verb } from "../wire/packet.ts";
 import type { Path } from "../peer/path.ts";
 
@@ -32,10 +33,7 @@ export class Expected {
 
   /** Remembers a question by its id on the wire: register after sealing. */
   add(id: bigint, question: Question): void {
-    if (this.#questions.size >= EXPECTED_MAX) {
-      const oldest = this.#questions.keys().next();
-      if (!oldest.done) this.#questions.delete(oldest.value);
-    }
+    if (this.#questions.size >= EXPECTED_MAX) dropOldest(this.#questions);
     this.#questions.set(id, question);
   }
 

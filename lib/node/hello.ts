@@ -7,6 +7,7 @@
  */
 import { Writer } from "../base/bytes.ts";
 import type { Endpoint } from "../base/ip.ts";
+import { dropOldest } from "../base/oldest.ts";
 import { TokenBucket } from "../base/rate.ts";
 import type { Identity } from "../identity/identity.ts";
 import { endpointKey, type Path } from "../peer/path.ts";
@@ -224,10 +225,7 @@ export class Greeter {
     if (this.#agreements.left(nowMs) < AGREEMENTS_SCARCE) {
       const key = endpointKey(source);
       if (!this.#seen.delete(key)) {
-        if (this.#seen.size >= SEEN_MAX) {
-          const oldest = this.#seen.keys().next();
-          if (!oldest.done) this.#seen.delete(oldest.value);
-        }
+        if (this.#seen.size >= SEEN_MAX) dropOldest(this.#seen);
         this.#seen.add(key);
         return false;
       }

@@ -7,6 +7,7 @@
  */
 import type { Address } from "../base/ids.ts";
 import { type Endpoint, formatEndpoint, sameIp, Scope, scopeOf } from "../base/ip.ts";
+import { dropOldest } from "../base/oldest.ts";
 import type { Path, SocketId } from "../peer/path.ts";
 
 const SURFACE_LIFE_MS = 600_000; // reference ZT_SELFAWARENESS_ENTRY_TIMEOUT
@@ -44,18 +45,13 @@ export class Surface {
     const key = `${reporter}|${path.socket}|${formatEndpoint(path.endpoint)}|${scope}`;
     const previous = this.#reports.get(key);
     this.#reports.delete(key);
-    if (this.#reports.size >= REPORTS_MAX) this.#dropOldest();
+    if (this.#reports.size >= REPORTS_MAX) dropOldest(this.#reports);
     const { socket, endpoint: remote } = path;
     this.#reports.set(key, { reporter, remote, socket, surface, atMs: nowMs, trusted });
     const changed = trusted && previous !== undefined &&
       nowMs - previous.atMs < SURFACE_LIFE_MS && !sameIp(previous.surface.ip, surface.ip);
     if (changed) this.#forgetOthers(key, scope);
     return changed;
-  }
-
-  #dropOldest(): void {
-    const oldest = this.#reports.keys().next();
-    if (!oldest.done) this.#reports.delete(oldest.value);
   }
 
   #forgetOthers(kept: string, scope: Scope): void {

@@ -8,6 +8,7 @@
 import { DEFAULT_PHYSICAL_MTU } from "../wire/packet.ts";
 import { Slabs } from "../base/slab.ts";
 import { type Endpoint, type Ip, type Scope, scopeOf } from "../base/ip.ts";
+import { dropOldest } from "../base/oldest.ts";
 
 /** Names one of this machine's sockets; never reused within a process. */
 export type SocketId = number;
@@ -172,10 +173,7 @@ export class Paths {
     if (path.isTunnel) return path;
     const key = unprovenKey(path.socket, path.endpoint);
     this.#unproven.delete(key);
-    if (this.#unproven.size >= UNPROVEN_MAX) {
-      const oldest = this.#unproven.keys().next();
-      if (!oldest.done) this.#unproven.delete(oldest.value);
-    }
+    if (this.#unproven.size >= UNPROVEN_MAX) dropOldest(this.#unproven);
     this.#unproven.set(key, path);
     return path;
   }

@@ -9,6 +9,7 @@
  */
 import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
+import { dropOldest } from "../base/oldest.ts";
 import { TokenBucket } from "../base/rate.ts";
 import type { Vl1 } from "../node/vl1.ts";
 import type { Path } from "../peer/path.ts";
@@ -139,7 +140,7 @@ export class Relay {
     const pairs = commonPaths(a, b, vl1.nowMs);
     if (pairs.length === 0) return;
     this.#united.delete(key);
-    if (this.#united.size >= UNITED_MAX) this.#united.delete(this.#united.keys().next().value!);
+    if (this.#united.size >= UNITED_MAX) dropOldest(this.#united);
     this.#united.set(key, vl1.nowMs);
     const coin = new Uint8Array(1);
     vl1.config.random(coin);
