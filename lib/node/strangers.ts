@@ -18,9 +18,9 @@ import type { Vl1 } from "./vl1.ts";
 
 /** Bounds memory, at 3 KB each: two seconds of a flood, for that long an answer may take. */
 const LIMITS = {
-  strangersMax: 1_024,
+  strangersMax: 512,
   /** Of which one /24 or /48 may hold so many: a flood cannot shut out the others. */
-  perPrefixMax: 256,
+  perPrefixMax: 128,
 };
 const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind others, at 10 to 100 ms each
 const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others

@@ -120,7 +120,7 @@ export class Path {
 }
 
 const PATHS_MAX = 262_144; // bounds memory; a root with 100,000 clients uses about two a client
-const UNPROVEN_MAX = 4_096; // bounds memory: sources of authentic packets that proved nothing; the oldest goes first
+const UNPROVEN_MAX = 2_048; // bounds memory: sources of authentic packets that proved nothing; the oldest goes first
 const CREDIT_MAX_BYTES = 16_384; // bounds what one address can be sent at once, however much came from it
 /**
  * What a place may be sent that we turned to of our own accord, beside what we asked it: the answers to its own questions,

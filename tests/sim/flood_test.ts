@@ -53,7 +53,7 @@ simTest("10,000 packets a second from strangers", {
   const perSecond = (agreements - before) / (FLOOD_MS / 1_000);
   measured("key agreements a second while 5,000 forged HELLOs come", perSecond, "");
   assert.ok(perSecond < 1_300);
-  assert.ok(root.node.vl1.paths.unprovenSize <= 4_096);
+  assert.ok(root.node.vl1.paths.unprovenSize <= 2_048);
 });
 
 simTest("10,000 packets a second from a peer whose identity and address are proved", {

@@ -69,7 +69,9 @@ export function floodAsStrangers(
     source.send(bytes, from);
   };
   const run = flood(source, pace, send, (bytes, at) => {
-    const left = (balance.get(at) ?? 0) - bytes.length;
+    const before = balance.get(at);
+    if (before === undefined) return; // it spoke in an earlier flood, and what it gets now is for that
+    const left = before - bytes.length;
     balance.set(at, left);
     totals.bytesIn += bytes.length;
     totals.excessBytes = Math.max(totals.excessBytes, -left);

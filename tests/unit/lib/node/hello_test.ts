@@ -344,12 +344,11 @@ Deno.test("Greeter asks a stranger again that says HELLO again, and sends it no 
 
 Deno.test("Greeter lets a newcomer in whose /24 is quiet, though others hold all places", () => {
   const at = alice();
-  // Those beyond 240 a /24 are over its budget.
   for (let net = 0; net < 5; net++) {
     at.vl1.time.nowMs += 1_000; // for key agreements, of which there are so many a second
-    crowd(at, `44.5.${net}`, 1_000 * net, 240);
+    crowd(at, `44.5.${net}`, 1_000 * net, 128);
   }
-  assert.equal(at.greeter.strangers.size, 1_024);
+  assert.equal(at.greeter.strangers.size, 512);
   validations(at.vl1);
   at.greeter.receive(helloOf(BOB), at.path("44.6.6.6/1"));
   answerEcho(at, BOB);
@@ -360,7 +359,7 @@ Deno.test("Greeter lets a newcomer in whose /24 is quiet, though others hold all
   assert.deepEqual(at.greetings.map(({ peer }) => peer.address), [BOB.address]);
   assert.equal(
     at.vl1.counters.drops.get("rate"),
-    5 * 240 + 1 - 1_024,
+    5 * 128 + 1 - 512,
     "those silent for longest made room",
   );
 });
