@@ -12,6 +12,7 @@ import type { Address, Mac, NetworkId } from "../base/ids.ts";
 import type { Ip } from "../base/ip.ts";
 import { FLOW_GROUPS } from "../peer/bond_flows.ts";
 import type { BondMode } from "../peer/bond_policy.ts";
+import type { Path } from "../peer/path.ts";
 import type { RelayFlow } from "./relays.ts";
 
 /** Where packets for a peer go now: its own address, or that of a root that relays. */
@@ -21,6 +22,11 @@ export interface Route {
   readonly port: number;
   /** Longest datagram of this path, in bytes. */
   readonly mtu: number;
+}
+
+/** The route by a path. */
+export function routeBy({ socket, endpoint: { ip, port }, mtu }: Path): Route {
+  return { socket, ip, port, mtu };
 }
 
 /** The paths of a session whose frames go by several, and what goes by which. */

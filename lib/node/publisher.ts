@@ -9,13 +9,13 @@
 import { Writer } from "../base/bytes.ts";
 import type { Address, NetworkId } from "../base/ids.ts";
 import { formatEndpoint, sameEndpoint } from "../base/ip.ts";
-import type { Route, TableRecord } from "../dataplane/table_records.ts";
+import { SLOT_REST_MS, Slots } from "../dataplane/slots.ts";
+import { routeBy, type TableRecord } from "../dataplane/table_records.ts";
 import type { Membership } from "../network/membership.ts";
 import type { Network } from "../network/network.ts";
 import type { Networks } from "../network/networks.ts";
 import type { Bond } from "../peer/bond.ts";
 import { BondMode } from "../peer/bond_policy.ts";
-import type { Path } from "../peer/path.ts";
 import { type Peer, VERSION_UNKNOWN } from "../peer/peer.ts";
 import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
 import { HEADER_LENGTH, Verb } from "../wire/packet.ts";
@@ -29,8 +29,6 @@ const NETWORKS_MAX = 1_024; // as many as can be joined
 const IDLE_MS = 60_000; // without traffic for this long a session is taken back
 const AES_PROTOCOL_MIN = 12; // who understands AES-GMAC-SIV
 const CHECK_MS = 5_000; // how often what is published is compared with what should be, without any event
-/** A slot is not given to another peer sooner: what the data plane still has to report of the first must not count for it. */
-const SLOT_REST_MS = 15_000;
 
 interface Session {
   readonly slot: number;
@@ -56,24 +54,6 @@ interface Member {
 interface PublishedNetwork {
   readonly slot: number;
   config: unknown;
-}
-
-/** Hands out numbers; those given back rest a while first. */
-class Slots {
-  readonly #free: { slot: number; sinceMs: number }[] = [];
-  #next = 0;
-
-  constructor(readonly max: number, readonly restMs = 0) {}
-
-  take(nowMs: number): number | undefined {
-    const oldest = this.#free[0];
-    if (oldest && nowMs - oldest.sinceMs >= this.restMs) return this.#free.shift()!.slot;
-    return this.#next < this.max ? this.#next++ : undefined;
-  }
-
-  give(slot: number, nowMs: number): void {
-    this.#free.push({ slot, sinceMs: nowMs });
-  }
 }
 
 export class Publisher {
@@ -373,8 +353,4 @@ export class Publisher {
   #publish(record: TableRecord): void {
     this.vl1.outbox.push({ kind: "publish", record });
   }
-}
-
-function routeBy({ socket, endpoint: { ip, port }, mtu }: Path): Route {
-  return { socket, ip, port, mtu };
 }

@@ -11,7 +11,8 @@
 import type { Address } from "../base/ids.ts";
 import { formatEndpoint } from "../base/ip.ts";
 import { RELAYS_MAX } from "../dataplane/relays.ts";
-import type { TableRecord } from "../dataplane/table_records.ts";
+import { SLOT_REST_MS, Slots } from "../dataplane/slots.ts";
+import { routeBy, type TableRecord } from "../dataplane/table_records.ts";
 import type { Vl1 } from "../node/vl1.ts";
 import type { Path } from "../peer/path.ts";
 import type { Peer, PeerPath } from "../peer/peer.ts";
@@ -20,8 +21,6 @@ const NOTICED_COUNT = 8; // datagrams within a second that make a flow worth a p
 const NOTICED_MS = 1_000;
 const NOTICED_MAX = 4_096; // flows counted at a time: bounds memory against many that never come to eight
 const IDLE_MS = 10_000; // without a report for this long a flow is taken back
-/** A slot is not another flow's sooner: reports of the first may still come. */
-const SLOT_REST_MS = 15_000;
 
 /** Where a datagram goes next: the receiver itself, or a root that may reach it. */
 export interface NextHop {
@@ -61,10 +60,9 @@ export class RelayFlows {
   readonly #byDestination = new Map<Address, Set<Flow>>();
   /** By physical source: number of its budget and flows that share it. */
   readonly #budgets = new Map<string, { slot: number; flows: number }>();
-  readonly #freeSlots: { slot: number; sinceMs: number }[] = [];
-  readonly #freeBudgets: number[] = [];
+  readonly #slots = new Slots(RELAYS_MAX, SLOT_REST_MS);
+  readonly #budgetSlots = new Slots(RELAYS_MAX); // no more than flows
   readonly #noticed = new Map<string, number>();
-  #slots = 0;
   #noticedMs = -Infinity;
 
   /** @param nextHop Where a datagram from one to another goes; undefined when it cannot be passed on */
@@ -83,7 +81,8 @@ export class RelayFlows {
     if (path.isTunnel || next.via.path.isTunnel || !path.isProved) return;
     const key = `${path.socket}|${formatEndpoint(path.endpoint)}|${destination}`;
     if (this.#flows.has(key) || !this.#isWorthIt(key)) return;
-    const slot = this.#takeSlot();
+    const { nowMs } = this.vl1;
+    const slot = this.#slots.take(nowMs);
     if (slot === undefined) return;
     const flow: Flow = {
       key,
@@ -93,10 +92,10 @@ export class RelayFlows {
       destination,
       budget: relayBudgetKey(path),
       route: "",
-      lastUsedMs: this.vl1.nowMs,
+      lastUsedMs: nowMs,
     };
     const budget = this.#budgets.get(flow.budget) ??
-      { slot: this.#freeBudgets.pop() ?? this.#budgets.size, flows: 0 };
+      { slot: this.#budgetSlots.take(nowMs)!, flows: 0 };
     budget.flows++;
     this.#budgets.set(flow.budget, budget);
     this.#flows.set(key, flow);
@@ -122,14 +121,6 @@ export class RelayFlows {
     return count >= NOTICED_COUNT;
   }
 
-  #takeSlot(): number | undefined {
-    const oldest = this.#freeSlots[0];
-    if (oldest && this.vl1.nowMs - oldest.sinceMs >= SLOT_REST_MS) {
-      return this.#freeSlots.shift()!.slot;
-    }
-    return this.#slots < RELAYS_MAX ? this.#slots++ : undefined;
-  }
-
   #publish(flow: Flow, { via: { path } }: NextHop): void {
     const route = `${path.socket}|${formatEndpoint(path.endpoint)}`;
     if (route === flow.route) return;
@@ -143,12 +134,7 @@ export class RelayFlows {
         source,
         destination,
         from: { socket: flow.path.socket, ip, port },
-        route: {
-          socket: path.socket,
-          ip: path.endpoint.ip,
-          port: path.endpoint.port,
-          mtu: path.mtu,
-        },
+        route: routeBy(path),
         budget: this.#budgets.get(flow.budget)!.slot,
         bytesPerSecond: this.vl1.settings.relayBytesPerSecond,
       },
@@ -161,11 +147,11 @@ export class RelayFlows {
     const others = this.#byDestination.get(flow.destination)!;
     others.delete(flow);
     if (others.size === 0) this.#byDestination.delete(flow.destination);
-    this.#freeSlots.push({ slot: flow.slot, sinceMs: this.vl1.nowMs });
+    this.#slots.give(flow.slot, this.vl1.nowMs);
     const budget = this.#budgets.get(flow.budget)!;
     if (--budget.flows === 0) {
       this.#budgets.delete(flow.budget);
-      this.#freeBudgets.push(budget.slot);
+      this.#budgetSlots.give(budget.slot, this.vl1.nowMs);
     }
     this.#tell({ kind: "no-relay", slot: flow.slot });
   }
