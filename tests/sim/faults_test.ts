@@ -413,3 +413,24 @@ simTest("a firewall that stops UDP, lets it through and stops it again costs sec
   }
   assert.ok(!a.isDirectTo(b));
 });
+
+simTest("a controller's clock that jumps back cuts nobody off, nor keeps newcomers out", {
+  seeds: SEEDS,
+}, (world) => {
+  const { nodes: [a, b], controller, network } = lab(world, [{}, { place: "pr" }]);
+  connect(world, a, b);
+  const pinger = new Pinger(world, a, b);
+  for (const skewMs of [600_000, -600_000, 0]) {
+    const sinceMs = world.nowMs;
+    controller.wallSkewMs = skewMs;
+    world.run(130_000);
+    const late = world.addNode({ place: "pr" });
+    world.run(500);
+    late.join(network);
+    world.run(1_500);
+    world.authorize(controller, network, late);
+    world.runUntil(() => late.isOn(network), { withinMs: 5_000, what: "a newcomer joins" });
+    connect(world, late, a);
+    assert.ok(pinger.gapMs(sinceMs) < 1_000, `clock off by ${skewMs} ms`);
+  }
+});

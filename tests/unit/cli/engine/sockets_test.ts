@@ -63,6 +63,15 @@ Deno.test("Sockets uses an interface of any kind that a bond's policy names, and
   assert.equal(sockets.all[1].device, "ppp0");
 });
 
+Deno.test("Sockets.onLinkOf() is the socket on whose link an address is, if there is one", () => {
+  const { sockets } = scene([["eth1", "192.168.1.1"], ["eth2", "192.168.2.1"]]);
+  const links = ["192.168.2.77", "192.168.1.77", "192.168.3.77", "fd00::1"].map((text) => {
+    const id = sockets.onLinkOf(parseIp(text)!);
+    return sockets.all.find((socket) => socket.id === id)?.ip.join(".");
+  });
+  assert.deepEqual(links, ["192.168.2.1", "192.168.1.1", undefined, undefined]);
+});
+
 Deno.test("Sockets.openBeside() opens a socket on a port of its own, for the node alone", async () => {
   const { sockets, received, heard, there, mover } = scene();
   const [{ id }] = sockets.all;
