@@ -13,15 +13,7 @@ import { dropOldest } from "../base/oldest.ts";
 import { TokenBucket } from "../base/rate.ts";
 import type { Vl1 } from "../node/vl1.ts";
 import type { Path } from "../peer/path.ts";
-import {
-  isDead,
-  isSuspect,
-  type Peer,
-  type PeerPath,
-  QUIET_MS,
-  sent,
-  TRUST_EXPIRATION_MS,
-} from "../peer/peer.ts";
+import { isDead, isSuspect, type Peer, type PeerPath, TRUST_EXPIRATION_MS } from "../peer/peer.ts";
 import {
   AT_FLAGS,
   destinationOf,
@@ -69,7 +61,7 @@ export class Relay {
     const copy = datagram.slice();
     copy[at] = fragment ? (hops + 1) & MASK_HOPS : (copy[at] & ~MASK_HOPS) | (hops + 1);
     vl1.datagram(next.via.path, copy);
-    this.#passedOn(next);
+    vl1.noteSent(next.peer, next.via); // who is silent there may have gone over to another root
     vl1.counters.relayedPackets++;
     vl1.counters.relayedBytes += datagram.length;
     const sender = source === undefined ? undefined : vl1.peers.get(source);
@@ -87,16 +79,8 @@ export class Relay {
     const known = this.flows.reported(report);
     if (!known) return;
     const { source, destination, next } = known;
-    this.#passedOn(next);
+    vl1.noteSent(next.peer, next.via);
     if (next.peer.address === destination) this.introduce(source, next.peer);
-  }
-
-  /** Who is silent while we relay to it is asked whether it still hears us here: it may have gone over to another root. */
-  #passedOn({ peer, via }: NextHop): void {
-    if (via.quietSinceMs === undefined) {
-      this.vl1.timers.setEarlier(peer, this.vl1.nowMs + QUIET_MS);
-    }
-    sent(via, this.vl1.nowMs);
   }
 
   /** A root relays for whoever it knows; a fragment names no source, so its path must be a known peer's. */
@@ -145,14 +129,9 @@ export class Relay {
     const coin = new Uint8Array(1);
     vl1.config.random(coin);
     for (const [pathA, pathB] of pairs) {
-      const letters: [Peer, PeerPath, Peer, PeerPath][] = [[a, pathA, b, pathB], [
-        b,
-        pathB,
-        a,
-        pathA,
-      ]];
-      if (coin[0] & 1) letters.reverse();
-      for (const letter of letters) this.#tell(...letter);
+      const tellA = () => this.#tell(a, pathA, b, pathB);
+      const tellB = () => this.#tell(b, pathB, a, pathA);
+      for (const tell of coin[0] & 1 ? [tellB, tellA] : [tellA, tellB]) tell();
     }
   }
 

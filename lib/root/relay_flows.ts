@@ -20,6 +20,7 @@ import type { Peer, PeerPath } from "../peer/peer.ts";
 const NOTICED_COUNT = 8; // datagrams within a second that make a flow worth a place in the tables
 const NOTICED_MS = 1_000;
 const NOTICED_MAX = 4_096; // flows counted at a time: bounds memory against many that never come to eight
+const IPV6_SITE_BYTES = 8; // one site's /64 shares a budget, or a single host would have any number of them
 const IDLE_MS = 10_000; // without a report for this long a flow is taken back
 
 /** Where a datagram goes next: the receiver itself, or a root that may reach it. */
@@ -27,8 +28,6 @@ export interface NextHop {
   readonly peer: Peer;
   readonly via: PeerPath;
 }
-
-const IPV6_SITE_BYTES = 8; // one site's /64 shares a budget, or a single host would have any number of them
 
 /** Names the budget of what comes by a path. */
 export function relayBudgetKey({ endpoint: { ip } }: Path): string {
@@ -55,6 +54,8 @@ export interface RelayReport {
 }
 
 export class RelayFlows {
+  /** Flows are to be compared now and then from now on; set by who does. */
+  onAdded: () => void = () => {};
   readonly #flows = new Map<string, Flow>();
   readonly #bySlot: (Flow | undefined)[] = [];
   readonly #byDestination = new Map<Address, Set<Flow>>();
@@ -106,9 +107,6 @@ export class RelayFlows {
     this.#publish(flow, next);
     this.onAdded();
   }
-
-  /** Flows are to be compared now and then from now on; set by who does. */
-  onAdded: () => void = () => {};
 
   #isWorthIt(key: string): boolean {
     const { nowMs } = this.vl1;
