@@ -27,6 +27,7 @@ const TCP_CLIENTS_MAX = 32; // at a time: bounds descriptors; a client that come
 const TCP_IDLE_MS = 5_000; // RFC 7766 asks for a few seconds
 const TCP_LENGTH_MAX = 65_535;
 const FORWARDS_MAX = 64; // questions waiting for the controller: bounds descriptors
+const OTHERS_PART = 1 / 2; // of each that other members may take: this machine's own programs are always heard
 const FORWARD_PATIENCE_MS = 2_000; // programs ask again after five
 
 /** What a server is made with. */
@@ -47,8 +48,8 @@ export class NameServer {
   readonly #options: NameServerOptions;
   readonly #udp: Socket;
   readonly #tcp: Deno.TcpListener;
-  readonly #clients = new Set<Deno.TcpConn>();
-  readonly #forwards = new Set<() => void>(); // each ends one
+  readonly #clients = new Map<Deno.TcpConn, Ip>(); // and who each is
+  readonly #forwards = new Map<() => void, Ip>(); // each ends one, for whom
   #isClosed = false;
   #isBroken = false;
 
@@ -57,7 +58,7 @@ export class NameServer {
     this.#udp = udp;
     this.#tcp = tcp;
     udp.on("message", (bytes, { address, port }) => {
-      this.#datagram(bytes, address, port);
+      this.#datagram(bytes, address, port).catch(() => {}); // who cannot be answered is not
     });
     udp.on("error", () => {}); // what cannot be sent is lost, as UDP may
     this.#accept();
@@ -94,14 +95,15 @@ export class NameServer {
 
   async #datagram(bytes: Uint8Array, address: string, port: number): Promise<void> {
     const from = parseIp(address.split("%")[0]);
-    if (!from || !this.#options.isHeard(from)) return;
-    const reply = await this.#reply(bytes, udpLengthMax);
+    if (!from || port === 0 || !this.#options.isHeard(from)) return; // nothing can be sent to port 0
+    const reply = await this.#reply(bytes, from, udpLengthMax);
     if (reply && !this.#isClosed) this.#udp.send(Buffer.from(reply), port, address, () => {});
   }
 
   /** @returns undefined when the message deserves no answer */
   async #reply(
     bytes: Uint8Array,
+    from: Ip,
     lengthMax: (query: Query) => number,
   ): Promise<Uint8Array | undefined> {
     let query: Query;
@@ -113,7 +115,7 @@ export class NameServer {
     }
     const answer = this.#options.answer(query);
     if (answer) return encodeAnswer(query, answer, lengthMax(query));
-    const forwarded = await this.#forward(bytes, query);
+    const forwarded = await this.#forward(bytes, from, query);
     if (forwarded) return forwarded;
     const failure = { code: ResponseCode.SERVFAIL, answers: [], authorities: [] };
     return encodeAnswer(query, failure, lengthMax(query));
@@ -126,20 +128,27 @@ export class NameServer {
       for await (const client of this.#tcp) {
         const { hostname } = client.remoteAddr;
         const from = parseIp(hostname.split("%")[0]);
-        if (!from || !this.#options.isHeard(from) || this.#clients.size >= TCP_CLIENTS_MAX) {
-          client.close();
-        } else {
-          this.#clients.add(client);
-          this.#serve(client);
-        }
+        const isTaken = from && this.#options.isHeard(from) &&
+          this.#hasRoom(this.#clients, TCP_CLIENTS_MAX, from);
+        if (isTaken) {
+          this.#clients.set(client, from);
+          this.#serve(client, from);
+        } else client.close();
       }
     } catch {
       this.#isBroken = !this.#isClosed; // e.g. no descriptors left
     }
   }
 
+  /** Whether one more of somebody's may be added to what is going on. */
+  #hasRoom(all: ReadonlyMap<unknown, Ip>, max: number, from: Ip): boolean {
+    const own = this.#options.ip;
+    if (all.size >= max || sameIp(from, own)) return all.size < max;
+    return [...all.values()].filter((one) => !sameIp(one, own)).length < max * OTHERS_PART;
+  }
+
   /** One question after the other, until the client goes or says nothing for a while. */
-  async #serve(client: Deno.TcpConn): Promise<void> {
+  async #serve(client: Deno.TcpConn, from: Ip): Promise<void> {
     let idle: ReturnType<typeof setTimeout> | undefined;
     const close = () => {
       clearTimeout(idle);
@@ -150,7 +159,7 @@ export class NameServer {
         clearTimeout(idle);
         idle = setTimeout(close, TCP_IDLE_MS);
         const bytes = await readMessage(client);
-        const reply = bytes && await this.#reply(bytes, () => TCP_LENGTH_MAX);
+        const reply = bytes && await this.#reply(bytes, from, () => TCP_LENGTH_MAX);
         if (!reply) break;
         await writeAll(client, Uint8Array.of(reply.length >> 8, reply.length & 0xff, ...reply));
       }
@@ -164,9 +173,10 @@ export class NameServer {
   // Names of a large network
 
   /** Asks the controller. @returns its answer as it came, or undefined */
-  #forward(bytes: Uint8Array, { id }: Query): Promise<Uint8Array | undefined> {
+  #forward(bytes: Uint8Array, from: Ip, { id }: Query): Promise<Uint8Array | undefined> {
     const upstream = this.#options.upstream();
-    if (!upstream || this.#forwards.size >= FORWARDS_MAX) return Promise.resolve(undefined);
+    const isTaken = upstream && this.#hasRoom(this.#forwards, FORWARDS_MAX, from);
+    if (!isTaken) return Promise.resolve(undefined);
     const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
     const socket = createSocket(upstream.length === 4 ? "udp4" : "udp6"); // a port of its own: hard to guess
     const end = (reply?: Uint8Array) => {
@@ -179,11 +189,11 @@ export class NameServer {
     const question = Uint8Array.from(bytes);
     const otherId = crypto.getRandomValues(new Uint8Array(2));
     question.set(otherId);
-    this.#forwards.add(giveUp);
+    this.#forwards.set(giveUp, from);
     const { port = PORT } = this.#options;
-    socket.on("message", (reply, from) => {
-      const ip = parseIp(from.address);
-      const isReply = ip && sameIp(ip, upstream) && from.port === port && reply.length > 2 &&
+    socket.on("message", (reply, { address, port: replyPort }) => {
+      const ip = parseIp(address);
+      const isReply = ip && sameIp(ip, upstream) && replyPort === port && reply.length > 2 &&
         reply[0] === otherId[0] && reply[1] === otherId[1];
       if (isReply) end(Uint8Array.of(id >> 8, id & 0xff, ...reply.subarray(2)));
     });
@@ -197,9 +207,9 @@ export class NameServer {
     this.#isClosed = true;
     this.#tcp.close();
     this.#udp.close();
-    for (const client of this.#clients) client.close();
+    for (const client of this.#clients.keys()) client.close();
     this.#clients.clear();
-    for (const giveUp of this.#forwards) giveUp();
+    for (const giveUp of this.#forwards.keys()) giveUp();
   }
 }
 

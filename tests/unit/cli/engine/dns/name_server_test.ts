@@ -3,6 +3,7 @@ import { Resolver } from "node:dns/promises";
 import { Buffer } from "node:buffer";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
+import { connect, type Socket as TcpSocket } from "node:net";
 import {
   addressRecord,
   type Answer,
@@ -11,6 +12,8 @@ import {
   ResponseCode,
 } from "../../../../../cli/engine/dns/message.ts";
 import { NameServer, type NameServerOptions } from "../../../../../cli/engine/dns/name_server.ts";
+import { libc } from "../../../../../ffi/linux/libc.ts";
+import { AF_INET, encodeSockaddr } from "../../../../../ffi/linux/sockaddr.ts";
 import { Writer } from "../../../../../lib/base/bytes.ts";
 import { formatIp, parseIp } from "../../../../../lib/base/ip.ts";
 
@@ -121,6 +124,77 @@ Deno.test("NameServer is silent to answers, to garbage and to those it does not 
     equal(heard[0], "127.0.0.1");
   } finally {
     socket.close();
+    server.close();
+  }
+});
+
+/** Sends a UDP datagram under any source port, 0 as well, which needs a raw socket. */
+function sendFrom(port: number, to: number, bytes: Uint8Array): void {
+  const SOCK_RAW = 3;
+  const IPPROTO_UDP = 17;
+  const datagram = new Writer().u16(port).u16(to).u16(8 + bytes.length).u16(0).raw(bytes).finish();
+  const address = encodeSockaddr({ ip: ip("127.0.0.1"), port: 0 });
+  const fd = libc().socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
+  try {
+    const data = Uint8Array.from(datagram);
+    equal(libc().sendto(fd, data, BigInt(data.length), 0, address, 16), data.length);
+  } finally {
+    libc().close(fd);
+  }
+}
+
+Deno.test({
+  name: "NameServer survives a question from port 0, which cannot be answered",
+  ignore: Deno.uid() !== 0, // raw sockets
+  fn: async () => {
+    const server = await serverOf();
+    try {
+      sendFrom(0, server.port, question("nas.zt"));
+      equal((await ask(server, question("nas.zt")))[7], 1);
+    } finally {
+      server.close();
+    }
+  },
+});
+
+Deno.test("NameServer keeps connections and questions to the controller for its own machine, whatever others do", async () => {
+  const others = Array.from({ length: 40 }, (_, i) => `127.0.1.${i + 1}`);
+  const controller = createSocket("udp4"); // says nothing
+  controller.bind(0, "127.0.0.2");
+  await once(controller, "listening");
+  const asked: string[] = [];
+  controller.on("message", (bytes) => asked.push(String.fromCharCode(...bytes.subarray(13, 16))));
+  const server = await serverOf({
+    port: controller.address().port,
+    answer: ({ name }) => name === "nas.zt" ? answer({ name, type: RecordType.A }) : undefined,
+    upstream: () => ip("127.0.0.2"),
+  });
+  const sockets = [...others, "127.0.0.1"].map(() => createSocket("udp4"));
+  const clients: TcpSocket[] = [];
+  try {
+    for (const [i, socket] of sockets.entries()) {
+      const localAddress = others[i] ?? "127.0.0.1";
+      socket.bind(0, localAddress);
+      await once(socket, "listening");
+      const client = connect({ port: server.port, host: "127.0.0.1", localAddress });
+      clients.push(client.on("error", () => {}));
+      await once(client, "connect");
+    }
+    for (const socket of sockets.slice(0, -1)) {
+      socket.send(Buffer.from(question("far.zt")), server.port, "127.0.0.1");
+    }
+    await once(sockets[32], "message"); // refused, at once
+    sockets.at(-1)!.send(Buffer.from(question("own.zt")), server.port, "127.0.0.1");
+    while (!asked.includes("own")) await once(controller, "message");
+    equal(asked.filter((name) => name === "far").length, 32);
+    const own = clients.at(-1)!;
+    const bytes = question("nas.zt");
+    own.write(Buffer.from(Uint8Array.of(0, bytes.length, ...bytes)));
+    const [reply] = await Promise.race([once(own, "data"), once(own, "close")]);
+    equal(reply[9], 1);
+  } finally {
+    for (const socket of [...sockets, controller]) socket.close();
+    for (const client of clients) client.destroy();
     server.close();
   }
 });
