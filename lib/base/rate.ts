@@ -7,34 +7,47 @@ import { dropOldest } from "./oldest.ts";
 /** One rate for everybody, and one for each, so that whoever is loudest leaves something for the others. */
 export class SharedBudget<K> {
   readonly #all: TokenBucket;
-  readonly #each = new Map<K, TokenBucket>();
+  readonly #each: KeyedBudgets<K>;
 
   /** @param keysMax Bounds memory; the key seen first is forgotten first */
   constructor(
-    readonly limits: {
+    limits: {
       readonly all: BucketLimits;
       readonly each: BucketLimits;
       readonly keysMax: number;
     },
   ) {
     this.#all = new TokenBucket(limits.all.perSecond, limits.all.burst);
+    this.#each = new KeyedBudgets(limits.each, limits.keysMax);
   }
 
   /** @returns false when this key's budget or everybody's is spent */
   take(key: K, nowMs: number): boolean {
-    let own = this.#each.get(key);
-    if (!own) {
-      if (this.#each.size >= this.limits.keysMax) dropOldest(this.#each);
-      own = new TokenBucket(this.limits.each.perSecond, this.limits.each.burst);
-      this.#each.set(key, own);
-    }
-    return own.take(nowMs) && this.#all.take(nowMs);
+    return this.#each.of(key).take(nowMs) && this.#all.take(nowMs);
   }
 
   /** Gives back what a key has taken. */
   give(key: K): void {
-    this.#each.get(key)?.give(1);
+    this.#each.of(key).give(1);
     this.#all.give(1);
+  }
+}
+
+/** The same rate for each of many, so that none has another's share. */
+export class KeyedBudgets<K> {
+  readonly #budgets = new Map<K, TokenBucket>();
+
+  /** @param keysMax Bounds memory; the key seen first is forgotten first, and has a full budget when it comes again */
+  constructor(readonly limits: BucketLimits, readonly keysMax: number) {}
+
+  of(key: K): TokenBucket {
+    let budget = this.#budgets.get(key);
+    if (!budget) {
+      if (this.#budgets.size >= this.keysMax) dropOldest(this.#budgets);
+      budget = new TokenBucket(this.limits.perSecond, this.limits.burst);
+      this.#budgets.set(key, budget);
+    }
+    return budget;
   }
 }
 

@@ -9,7 +9,7 @@
 import type { Address } from "../base/ids.ts";
 import { type Endpoint, formatEndpoint, sameEndpoint } from "../base/ip.ts";
 import { dropOldest } from "../base/oldest.ts";
-import { TokenBucket } from "../base/rate.ts";
+import { KeyedBudgets } from "../base/rate.ts";
 import { Timers } from "../base/timers.ts";
 import { LatencyHistogram } from "../peer/latency_histogram.ts";
 import { endpointKey, type Path, type SocketId } from "../peer/path.ts";
@@ -40,7 +40,8 @@ const PUNCHES_MAX = 256; // introductions being worked on at once
 const HINTS_MAX = 8; // addresses a peer was last seen at
 const HINT_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000];
 const CHECK_SILENT_MS = 50; // other paths quieter than this are checked when a new one is learned: a peer that roamed left them
-const TARGETS_MAX = 1_024; // third-party addresses with a budget of their own
+const TARGET_PROBES = { perSecond: 1, burst: 16 }; // of one address, whoever names it: it may be a third party's
+const TARGETS_MAX = 1_024; // addresses with such a budget
 const NAT_OPENER_TTL = 2; // passes our own NAT, not the other side's; reference sends the same
 
 /** An address somebody named, probed a few times. */
@@ -73,7 +74,7 @@ export class Contact {
   readonly #punches = new Timers<Punch>();
   readonly #confirmations = new Timers<Confirmation>();
   readonly #hints = new Map<Address, Hints>();
-  readonly #targets = new Map<number | string, TokenBucket>();
+  readonly #targets = new KeyedBudgets<number | string>(TARGET_PROBES, TARGETS_MAX);
   readonly #tunnelled = new Map<Path, Peer>(); // who came by a tunnel made to us; as many as there are connections
 
   constructor(readonly vl1: Vl1, readonly greeter: Greeter) {}
@@ -271,13 +272,7 @@ export class Contact {
   /** A budget per peer and one per target, so that nobody makes us flood a third party. */
   #mayProbe(peer: Peer, target: Endpoint): boolean {
     const { nowMs } = this.vl1;
-    const key = endpointKey(target);
-    let budget = this.#targets.get(key);
-    if (!budget) {
-      if (this.#targets.size >= TARGETS_MAX) dropOldest(this.#targets);
-      this.#targets.set(key, budget = new TokenBucket(1, 16));
-    }
-    return peer.budgets.probe.take(nowMs) && budget.take(nowMs);
+    return peer.budgets.probe.take(nowMs) && this.#targets.of(endpointKey(target)).take(nowMs);
   }
 
   /** Remembers where a peer may be: a path that died, the cache, the configuration. */

@@ -8,7 +8,7 @@
 import { Writer } from "../base/bytes.ts";
 import type { Endpoint } from "../base/ip.ts";
 import { dropOldest } from "../base/oldest.ts";
-import { TokenBucket } from "../base/rate.ts";
+import { KeyedBudgets, TokenBucket } from "../base/rate.ts";
 import type { Identity } from "../identity/identity.ts";
 import { endpointKey, type Path } from "../peer/path.ts";
 import { Peer } from "../peer/peer.ts";
@@ -44,6 +44,8 @@ const AGREEMENTS = { perSecond: 500, burst: 500 };
 /** While fewer are left, only who asks again is heard: honest newcomers do, made-up addresses seldom come twice. */
 const AGREEMENTS_SCARCE = 250;
 const SEEN_MAX = 32_768; // sources seen once while agreements were scarce: three seconds of 10,000 packets a second
+/** Of one /24 or /48: at about 0.1 ms each no prefix may spend more than 1 % of a core on strangers in the long run. */
+const PREFIX_AGREEMENTS = { perSecond: 60, burst: 240 };
 const PREFIXES_MAX = 4_096; // source prefixes with a budget of their own
 
 /** An authenticated HELLO, ready to be answered. */
@@ -56,7 +58,7 @@ export interface Greeting {
 
 export class Greeter {
   readonly strangers: Strangers;
-  readonly #prefixes = new Map<number, TokenBucket>();
+  readonly #prefixes = new KeyedBudgets<number>(PREFIX_AGREEMENTS, PREFIXES_MAX);
   readonly #agreements = new TokenBucket(AGREEMENTS.perSecond, AGREEMENTS.burst);
   readonly #seen = new Set<number | string>(); // endpoints, the one seen first first
 
@@ -190,7 +192,7 @@ export class Greeter {
       return undefined;
     }
     const prefix = prefixHash(path.endpoint.ip);
-    const budget = this.#budgetOf(prefix);
+    const budget = this.#prefixes.of(prefix);
     if (!budget.take(vl1.nowMs) || !this.#mayAgree(path.endpoint)) {
       vl1.counters.drop("rate");
       return undefined;
@@ -208,16 +210,6 @@ export class Greeter {
     }
     if (!this.strangers.add(peer, prefix, packet, path)) vl1.counters.drop("rate");
     return undefined;
-  }
-
-  #budgetOf(prefix: number): TokenBucket {
-    let budget = this.#prefixes.get(prefix);
-    if (!budget) {
-      if (this.#prefixes.size >= PREFIXES_MAX) this.#prefixes.clear();
-      // A key agreement costs about 0.1 ms: no prefix may spend more than 1 % of a core on strangers in the long run.
-      this.#prefixes.set(prefix, budget = new TokenBucket(60, 240));
-    }
-    return budget;
   }
 
   #mayAgree(source: Endpoint): boolean {
@@ -260,7 +252,7 @@ export class Greeter {
 
   /** Another valid key under a known address: say so, sealed with that key, and keep whom we know. */
   #collide(identity: Identity, packet: Uint8Array, path: Path): void {
-    const budget = this.#budgetOf(prefixHash(path.endpoint.ip));
+    const budget = this.#prefixes.of(prefixHash(path.endpoint.ip));
     if (!budget.take(this.vl1.nowMs) || !this.#mayAgree(path.endpoint)) {
       return this.vl1.counters.drop("rate");
     }

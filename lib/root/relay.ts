@@ -10,7 +10,7 @@
 import { Writer } from "../base/bytes.ts";
 import type { Address } from "../base/ids.ts";
 import { dropOldest } from "../base/oldest.ts";
-import { TokenBucket } from "../base/rate.ts";
+import { KeyedBudgets } from "../base/rate.ts";
 import type { Vl1 } from "../node/vl1.ts";
 import type { Path } from "../peer/path.ts";
 import { isDead, isSuspect, type Peer, type PeerPath, TRUST_EXPIRATION_MS } from "../peer/peer.ts";
@@ -33,12 +33,21 @@ const SOURCES_MAX = 65_536; // physical sources with a budget
 
 export class Relay {
   readonly #united = new Map<string, number>();
-  readonly #budgets = new Map<string, TokenBucket>();
+  readonly #budgets: KeyedBudgets<string>; // in bytes, by physical source
 
   /** What the data plane relays. */
   readonly flows: RelayFlows;
 
   constructor(readonly vl1: Vl1) {
+    const { settings } = vl1;
+    this.#budgets = new KeyedBudgets({
+      get perSecond() {
+        return settings.relayBytesPerSecond; // as it is when a source comes: users change it
+      },
+      get burst() {
+        return settings.relayBytesPerSecond;
+      },
+    }, SOURCES_MAX);
     this.flows = new RelayFlows(
       vl1,
       (destination, source) => this.#nextHop(destination, source),
@@ -55,7 +64,8 @@ export class Relay {
     const at = fragment ? AT_FRAGMENT_HOPS : AT_FLAGS;
     const hops = fragment ? datagram[at] : datagram[at] & MASK_HOPS;
     if (hops >= HOPS_MAX) return vl1.counters.drop("hops");
-    if (!this.#budget(path).take(vl1.nowMs, datagram.length)) return vl1.counters.drop("rate");
+    const budget = this.#budgets.of(relayBudgetKey(path));
+    if (!budget.take(vl1.nowMs, datagram.length)) return vl1.counters.drop("rate");
     const next = this.#nextHop(destination, source);
     if (!next) return vl1.counters.drop("no-route");
     const copy = datagram.slice();
@@ -90,19 +100,6 @@ export class Relay {
       return path.isProved && vl1.nowMs - path.lastTrustedMs < TRUST_EXPIRATION_MS;
     }
     return source === undefined ? path.isProved : vl1.peers.has(source);
-  }
-
-  #budget(path: Path): TokenBucket {
-    const { vl1 } = this;
-    const key = relayBudgetKey(path);
-    let budget = this.#budgets.get(key);
-    if (!budget) {
-      if (this.#budgets.size >= SOURCES_MAX) this.#budgets.clear();
-      const { relayBytesPerSecond } = vl1.settings;
-      budget = new TokenBucket(relayBytesPerSecond, relayBytesPerSecond);
-      this.#budgets.set(key, budget);
-    }
-    return budget;
   }
 
   #nextHop(destination: Address, source: Address | undefined): NextHop | undefined {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SharedBudget, TokenBucket } from "../../../../lib/base/rate.ts";
+import { KeyedBudgets, SharedBudget, TokenBucket } from "../../../../lib/base/rate.ts";
 
 Deno.test("TokenBucket lets a burst through at once, then the steady rate", () => {
   const bucket = new TokenBucket(10, 3);
@@ -23,4 +23,14 @@ Deno.test("SharedBudget leaves others what one may not have, and bounds all", ()
     true,
     false,
   ]);
+});
+
+Deno.test("KeyedBudgets gives each key its own, and forgets the key seen first", () => {
+  const budgets = new KeyedBudgets<string>({ perSecond: 1, burst: 1 }, 2);
+  assert.ok(budgets.of("a").take(0));
+  assert.ok(!budgets.of("a").take(0));
+  assert.ok(budgets.of("b").take(0), "another's share");
+  assert.ok(budgets.of("c").take(0));
+  assert.ok(!budgets.of("b").take(0), "kept: it came later");
+  assert.ok(budgets.of("a").take(0), "forgotten when c came");
 });
