@@ -55,6 +55,12 @@ export class NatScene implements AsyncDisposable {
   /** Ten digits each, of the nodes in the network. */
   addresses: readonly string[] = [];
 
+  /** A test that takes too long is given up before it has cleaned up; its services must not outlive it. */
+  readonly #kill = () => {
+    this.lab.kill();
+    Deno.removeSync(this.folder, { recursive: true });
+  };
+
   private constructor(
     readonly lab: Lab,
     readonly folder: string,
@@ -62,7 +68,9 @@ export class NatScene implements AsyncDisposable {
     readonly nodes: readonly Station[],
     readonly nats: NatLab,
     readonly options: NatSceneOptions,
-  ) {}
+  ) {
+    globalThis.addEventListener("unload", this.#kill);
+  }
 
   /** Sets everything up; nothing runs yet. */
   static async prepare(options: NatSceneOptions): Promise<NatScene> {
@@ -205,6 +213,7 @@ export class NatScene implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    globalThis.removeEventListener("unload", this.#kill);
     const stations = [...this.roots, ...this.nodes];
     await Promise.all(stations.map((station) => station.agent.close()));
     await this.lab.end();
