@@ -39,6 +39,15 @@ export function isAuthorized(request: Credentials, policy: AccessPolicy): boolea
   return isOpen(request.path) || isToken(token, policy.authToken);
 }
 
+/**
+ * Whether the body of a request is read: only of who has the token, for a body costs memory, and in many small chunks much
+ * of it. Nothing that is open to others takes one.
+ */
+export function mayBringBody(request: Credentials, policy: AccessPolicy): boolean {
+  return isManager(request.remote, policy.allowManagementFrom()) &&
+    isToken(presentedToken(request), policy.authToken);
+}
+
 /** Whether the API listens to this source address at all: loopback, or allowed by the user. */
 export function isManager(remote: string, allowed: readonly Prefix[]): boolean {
   const ip = sourceIp(remote);

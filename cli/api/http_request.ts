@@ -13,13 +13,17 @@ const READ_BYTES = 16_384;
 const CHUNK_LINE_LENGTH_MAX = 256; // a length in hexadecimal, and extensions nobody uses
 const CONTINUE = utf8("HTTP/1.1 100 Continue\r\n\r\n");
 
-/** A request, whole. */
-export interface HttpRequest {
+/** A request without its body. */
+export interface RequestHead {
   method: string;
   /** Path and query; begins with "/". */
   target: string;
   /** By name in small letters. */
   fields: ReadonlyMap<string, string>;
+}
+
+/** A request, whole. */
+export interface HttpRequest extends RequestHead {
   body: string;
 }
 
@@ -33,22 +37,22 @@ export class HttpRefusal extends Error {
 }
 
 /**
- * @param onHead Called when the head is there and the body is still to come
+ * @param wantsBody Asked when the head is there; without its body a request is as if it had none
  * @returns undefined when the client hung up before it was whole
  * @throws {HttpRefusal} when it is none, or too large; whatever the connection throws
  */
 export async function readRequest(
   conn: Deno.Conn,
-  onHead: () => void,
+  wantsBody: (head: RequestHead) => boolean,
 ): Promise<HttpRequest | undefined> {
   const source = new Source(conn);
   try {
     const { line, fields } = await source.takeHead();
-    onHead();
     const [, method, target] = /^([!-~]+) ([!-~]+) HTTP\/1\.[01]$/.exec(line) ?? refuse(400);
     if (!target.startsWith("/")) refuse(400);
-    const body = text(await readBody(source, fields, conn));
-    return { method, target, fields, body };
+    const head = { method, target, fields };
+    const body = wantsBody(head) ? text(await readBody(source, fields, conn)) : "";
+    return { ...head, body };
   } catch (error) {
     if (error instanceof HungUp) return undefined;
     if (error instanceof WireError) refuse(400); // no head

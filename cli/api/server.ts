@@ -11,8 +11,8 @@
  */
 import { concat, utf8 } from "../../lib/base/bytes.ts";
 import { messageOf, SystemError } from "../../lib/base/errors.ts";
-import { type AccessPolicy, isManager } from "./auth.ts";
-import { HttpRefusal, type HttpRequest, readRequest, writeAll } from "./http_request.ts";
+import { type AccessPolicy, type Credentials, isManager, mayBringBody } from "./auth.ts";
+import { HttpRefusal, readRequest, type RequestHead, writeAll } from "./http_request.ts";
 import { type ApiResponse, headersOf } from "./response.ts";
 import { answer } from "./routes.ts";
 import type { ServiceView } from "./view.ts";
@@ -147,9 +147,10 @@ class Server implements ApiServer {
 
 async function serve({ conn, hangup }: Session, options: ApiServerOptions): Promise<void> {
   let patience = dropAfter(conn, options.headMs ?? HEAD_MS);
-  const request = await readRequest(conn, () => {
+  const request = await readRequest(conn, (head) => {
     patience.cancel();
     patience = dropAfter(conn, REQUEST_MS);
+    return mayBringBody(credentialsOf(head, conn), options.policy);
   }).catch((error) => {
     if (error instanceof HttpRefusal) return error;
     throw error;
@@ -159,7 +160,16 @@ async function serve({ conn, hangup }: Session, options: ApiServerOptions): Prom
   const isHead = !(request instanceof HttpRefusal) && request.method === "HEAD";
   const response = request instanceof HttpRefusal
     ? { status: request.status, body: "" }
-    : await answerTo(request, conn, hangup.signal, options);
+    : await answer(
+      {
+        ...credentialsOf(request, conn),
+        method: request.method,
+        body: request.body,
+        signal: hangup.signal,
+      },
+      options.view,
+      options.policy,
+    );
   patience = dropAfter(conn, WRITE_MS);
   await writeAll(conn, responseBytes(response, isHead)).finally(() => patience.cancel());
   const linger = wait(LINGER_MS);
@@ -167,23 +177,14 @@ async function serve({ conn, hangup }: Session, options: ApiServerOptions): Prom
   linger.cancel();
 }
 
-function answerTo(
-  { method, target, fields, body }: HttpRequest,
-  conn: Deno.TcpConn,
-  signal: AbortSignal,
-  { view, policy }: ApiServerOptions,
-): Promise<ApiResponse> {
+function credentialsOf({ target, fields }: RequestHead, conn: Deno.TcpConn): Credentials {
   const [path, ...query] = target.split("?");
-  const request = {
-    method,
+  return {
     path,
     query: new URLSearchParams(query.join("?")),
     headers: Object.fromEntries(fields),
     remote: conn.remoteAddr.hostname,
-    body,
-    signal,
   };
-  return answer(request, view, policy);
 }
 
 /** Resolves when the client has closed its side or is gone; what else it sends is not looked at. */

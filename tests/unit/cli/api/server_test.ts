@@ -157,6 +157,20 @@ Deno.test("openApiServer() takes a body by its length or in chunks", () =>
     assert.match(asked, /^HTTP\/1\.1 100 Continue\r\n\r\n/);
   }));
 
+Deno.test("openApiServer() reads no body of who has no token: it is answered before", () =>
+  withServer(async (server) => {
+    const endless = "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    for (const [path, status] of [["/config/settings", 401], ["/health", 404]] as const) {
+      const got = await exchange(server.port, `POST ${path} HTTP/1.1\r\n${endless}`);
+      assert.ok(got.startsWith(`HTTP/1.1 ${status} `), got);
+    }
+    const wrong = `X-ZT1-Auth: no\r\n${endless}`;
+    assert.match(
+      await exchange(server.port, `PUT /status HTTP/1.1\r\n${wrong}`),
+      /^HTTP\/1.1 401 /,
+    );
+  }));
+
 Deno.test("openApiServer() refuses a body whose length is not one thing", () =>
   withServer(async (server, service) => {
     const refusals: [string[], string, number][] = [
