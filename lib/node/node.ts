@@ -20,6 +20,7 @@ import { Doubts } from "./doubts.ts";
 import { Greeter } from "./hello.ts";
 import { Liveness } from "./liveness.ts";
 import type { Action, Command, Input, Machine, NodeConfig, Time } from "./machine.ts";
+import { Memory } from "./memory.ts";
 import { PathMtu } from "./path_mtu.ts";
 import { PortProbing } from "./port_probing.ts";
 import { Publisher } from "./publisher.ts";
@@ -30,8 +31,6 @@ import { VerbHandlers } from "./verbs.ts";
 import { Whois } from "./whois.ts";
 
 const HOUSEKEEPING_MS = 30_000; // reference ZT_HOUSEKEEPING_PERIOD
-/** A root writes each of its peers down this often at most: a file each, for a hundred thousand peers. */
-const REMEMBER_MS = 86_400_000;
 const PRESENT_FROM_MS = 60; // round trip to the root that relays, from which on a HELLO goes before the first packet
 const OFFLINE_AFTER_MS = 60_000; // no upstream heard for this long: keepalive is 20 s, so three were missed
 
@@ -66,6 +65,7 @@ export class Node implements Machine {
   readonly publisher: Publisher;
   readonly receiver: Receiver;
   readonly doubts: Doubts;
+  readonly memory: Memory;
   readonly #verbs: VerbHandlers;
   readonly #authority: ControllerAuthority | undefined;
   #online = false;
@@ -88,16 +88,17 @@ export class Node implements Machine {
     this.liveness.keeps = (address) => this.networks.keeps(address);
     this.networks.onRemembered = (member) => {
       const peer = this.vl1.peers.get(member);
-      if (peer) this.#verbs.remember(peer);
+      if (peer) this.memory.remember(peer);
     };
     this.beacons = new Beacons(this.vl1, this.contact, () => this.networks.all().length > 0);
     this.beacons.find = (address) => {
-      this.recall(address);
+      this.memory.recall(address);
       return this.vl1.peers.get(address);
     };
     this.networks.redispatch = (received) => this.dispatch(received);
     this.receiver = new Receiver(this, this.vl1);
     this.doubts = new Doubts(this, this.vl1);
+    this.memory = new Memory(this, this.vl1);
     this.#verbs = new VerbHandlers(this);
     this.publisher = new Publisher(this.vl1, this.networks, this);
     this.networks.frames.onExchange = (network, peer) => this.publisher.want(network, peer);
@@ -106,7 +107,9 @@ export class Node implements Machine {
       this.networks.authority = this.#authority;
     }
     this.vl1.whois = (address) => {
-      if (!this.recall(address) && !this.whois.ask(address)) this.vl1.counters.drop("queue-full");
+      if (!this.memory.recall(address) && !this.whois.ask(address)) {
+        this.vl1.counters.drop("queue-full");
+      }
     };
     this.vl1.onRelayed = (peer) => this.#relayed(peer);
     this.vl1.onSuspect = (peer) => this.doubts.confirmed(peer);
@@ -147,7 +150,7 @@ export class Node implements Machine {
         if (!peer) return;
         this.met(peer);
         // A root's nodes return all at once when it restarts, and their proofs would take it minutes.
-        if (this.vl1.upstreams.amUpstream) this.#remember(peer);
+        if (this.vl1.upstreams.amUpstream) this.memory.remember(peer);
         return;
       }
       case "opened":
@@ -265,35 +268,6 @@ export class Node implements Machine {
       this.#retryWaiting();
       this.networks.upstreamReached();
     }
-  }
-
-  /** Takes up a peer an earlier run knew: with its address it needs no upstream to find it. */
-  recall(address: Address): Peer | undefined {
-    // An open question means that it was not found here: looking costs a file.
-    const settled = this.vl1.peers.has(address) || this.whois.isPending(address);
-    const cached = settled ? undefined : this.vl1.config.recall?.(address);
-    const peer = cached && this.vl1.addPeer(cached.identity);
-    if (!cached || !peer) return undefined;
-    peer.version = cached.version;
-    this.contact.hint(address, cached.endpoints);
-    this.contact.tryHints(peer);
-    this.recalled(peer);
-    return peer;
-  }
-
-  /** A peer that the cache knew is back. */
-  recalled(peer: Peer): void {
-    peer.rememberedMs = this.vl1.nowMs;
-    this.met(peer);
-  }
-
-  /** Hands a peer out to be kept across restarts. */
-  #remember(peer: Peer): void {
-    const { nowMs, upstreams } = this.vl1;
-    // Where a leaf's peers are changes; to a root they come by themselves, and all it needs is who they are.
-    if (upstreams.amUpstream && nowMs - peer.rememberedMs < REMEMBER_MS) return;
-    peer.rememberedMs = nowMs;
-    this.#verbs.remember(peer);
   }
 
   /** A packet had to go by relay: see to it that a direct way is looked for. */
@@ -420,7 +394,7 @@ export class Node implements Machine {
     const used = new Set<Path>();
     for (const peer of vl1.peers.values()) {
       if (this.#isForgettable(peer)) {
-        this.#remember(peer);
+        this.memory.remember(peer);
         vl1.timers.delete(peer);
         vl1.peers.delete(peer.address);
         this.bonds.end(peer);
@@ -443,7 +417,7 @@ export class Node implements Machine {
 
   /** What should survive a restart: call before stopping. */
   shutdown(): void {
-    for (const peer of this.vl1.peers.values()) this.#remember(peer);
+    for (const peer of this.vl1.peers.values()) this.memory.remember(peer);
     this.networks.rememberMembers();
   }
 }

@@ -130,7 +130,7 @@ export class Receiver {
     const cipher = cipherOf(packet);
     if (cipher === Cipher.POLY1305_NONE && verbOf(packet) === Verb.HELLO) {
       const met = this.node.greeter.receive(packet, path);
-      if (met) this.node.recalled(met);
+      if (met) this.node.memory.recalled(met);
       return;
     }
     const source = sourceOf(packet);
@@ -197,7 +197,7 @@ export class Receiver {
     const passedOn = vl1.upstreams.at(path) !== undefined;
     const prefix = prefixHash(path.endpoint.ip);
     const recalled = passedOn || this.#recalls.take(prefix, vl1.nowMs)
-      ? this.node.recall(source)
+      ? this.node.memory.recall(source)
       : undefined;
     if (recalled) {
       this.#packet(packet, path);

@@ -19,7 +19,6 @@ import { decodeOkWhois, decodeWhois } from "../wire/whois.ts";
 import type { Question } from "./expected.ts";
 import type { Greeting } from "./hello.ts";
 import type { Node, Outcome, Received } from "./node.ts";
-import { encodeCachedPeer } from "./peer_cache.ts";
 
 const ECHO_GATE_MS = 166; // between two answers by one path in the long run; reference ZT_PEER_ECHO_RATE_LIMIT / 6
 const ECHO_BURST = 6; // answers at once: when we were busy for a while, a second's ECHOs wait for us
@@ -206,16 +205,5 @@ export class VerbHandlers {
     this.node.received({ peer, path, hops, verb: Verb.HELLO }, false);
     // A root greets when it met us anew, after a restart: it may have forgotten our groups.
     if (this.node.vl1.upstreams.isUpstream(peer.address)) this.node.networks.upstreamReached();
-  }
-
-  /** Hands a peer out to be kept across restarts. */
-  remember(peer: Peer): void {
-    const endpoints: Endpoint[] = peer.paths
-      .filter(({ path }) => !path.isTunnel)
-      .map(({ path }) => path.endpoint);
-    if (endpoints.length === 0) endpoints.push(...this.node.contact.hintsOf(peer.address));
-    const bytes = encodeCachedPeer({ identity: peer.identity, version: peer.version, endpoints });
-    const record = { what: "peer" as const, address: peer.address, bytes };
-    this.node.vl1.outbox.push({ kind: "persist", record });
   }
 }
