@@ -23,19 +23,20 @@ const DELAYS_MS = [2_000, 5_000, 10_000, 30_000]; // between beacons, half as mu
 /** What forged beacons can make us send on our own link: 16 probes at once and two a second. */
 const ANSWERS = { perSecond: 2, burst: 16 };
 
+/** Those a node looks for on its networks. */
+export interface Neighbours {
+  /** Whether there is anybody to look for. */
+  isWanted(): boolean;
+  /** The peer of that address, taken up from an earlier run if need be. */
+  find(address: Address): Peer | undefined;
+}
+
 export class Beacons {
-  /** The peer of that address, taken up from an earlier run if need be; set by the node. */
-  find: (address: Address) => Peer | undefined = (address) => this.vl1.peers.get(address);
   readonly #answers = new TokenBucket(ANSWERS.perSecond, ANSWERS.burst);
   #dueMs = Infinity;
   #sent = 0;
 
-  /** @param isWanted Whether there is anybody to look for */
-  constructor(
-    readonly vl1: Vl1,
-    readonly contact: Contact,
-    readonly isWanted: () => boolean,
-  ) {}
+  constructor(readonly vl1: Vl1, readonly contact: Contact, readonly others: Neighbours) {}
 
   get deadlineMs(): number {
     return this.#dueMs;
@@ -51,7 +52,9 @@ export class Beacons {
   /** With a root in reach it introduces us, and a root is found by its own address. */
   #isUseful(): boolean {
     const { upstreams, nowMs } = this.vl1;
-    if (upstreams.amUpstream || upstreams.best()?.best(nowMs) || !this.isWanted()) return false;
+    if (upstreams.amUpstream || upstreams.best()?.best(nowMs) || !this.others.isWanted()) {
+      return false;
+    }
     return this.vl1.sockets.some(isOnLan);
   }
 
@@ -90,7 +93,7 @@ export class Beacons {
     if (path.isTunnel || path.scope !== Scope.PRIVATE) return;
     const { nowMs } = this.vl1;
     if (this.vl1.peers.get(address)?.best(nowMs) || !this.#answers.take(nowMs)) return;
-    const peer = this.find(address);
+    const peer = this.others.find(address);
     if (peer && this.vl1.mayUse(address, path)) {
       this.contact.probeFrom(peer, path.endpoint, path.socket, true); // it may not know us any more
     }

@@ -15,6 +15,7 @@ import {
   encodePushDirectPaths,
   PortNote,
 } from "../wire/push_direct_paths.ts";
+import type { Bonds } from "./bonds.ts";
 import type { Contact } from "./contact.ts";
 import { predictSurfaces } from "./port_choice.ts";
 import type { PortProbing } from "./port_probing.ts";
@@ -30,8 +31,6 @@ const PREDICTING_MS = 150_000; // reports the next ports are guessed from: the k
 const PER_SCOPE_MAX = 8; // probed from one packet, per scope and family; as the reference does
 
 export class DirectPaths {
-  /** A peer says that it may be reached there. */
-  onOffered: (peer: Peer, endpoint: Endpoint) => void = () => {};
   #mapped: readonly Endpoint[] = [];
 
   constructor(
@@ -39,6 +38,7 @@ export class DirectPaths {
     readonly contact: Contact,
     readonly surface: Surface,
     readonly portProbing: PortProbing,
+    readonly bonds: Bonds,
   ) {}
 
   /** Addresses besides the sockets' own: where gateways pass packets on to us. */
@@ -131,7 +131,7 @@ export class DirectPaths {
       if (count >= PER_SCOPE_MAX) continue;
       tried.set(group, count + 1);
       this.contact.punch(peer, endpoint, undefined, false);
-      this.onOffered(peer, endpoint);
+      this.bonds.offered(peer, endpoint);
     }
   }
 }

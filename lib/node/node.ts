@@ -72,49 +72,50 @@ export class Node implements Machine {
   #housekeepingMs = -Infinity;
 
   constructor(config: NodeConfig) {
-    this.vl1 = new Vl1(config);
-    this.whois = new Whois(this.vl1);
-    this.greeter = new Greeter(this.vl1, (greeting) => this.#verbs.greeted(greeting));
-    this.contact = new Contact(this.vl1, this.greeter);
-    this.bonds = new Bonds(this.vl1, this.contact);
-    this.liveness = new Liveness(this.vl1, this.contact, this.bonds);
-    this.pathMtu = new PathMtu(this.vl1);
-    this.vl1.onMtu = (peer) => this.publisher.check(peer.address);
-    this.portProbing = new PortProbing(this.vl1, this.contact, this.surface);
-    this.directPaths = new DirectPaths(this.vl1, this.contact, this.surface, this.portProbing);
-    this.relay = new Relay(this.vl1);
-    this.directPaths.onOffered = (peer, endpoint) => this.bonds.offered(peer, endpoint);
-    this.networks = new Networks(this.vl1);
-    this.liveness.keeps = (address) => this.networks.keeps(address);
-    this.networks.onRemembered = (member) => {
-      const peer = this.vl1.peers.get(member);
-      if (peer) this.memory.remember(peer);
-    };
-    this.beacons = new Beacons(this.vl1, this.contact, () => this.networks.all().length > 0);
-    this.beacons.find = (address) => {
-      this.memory.recall(address);
-      return this.vl1.peers.get(address);
-    };
-    this.networks.redispatch = (received) => this.dispatch(received);
-    this.receiver = new Receiver(this, this.vl1);
-    this.doubts = new Doubts(this, this.vl1);
-    this.memory = new Memory(this, this.vl1);
+    const vl1 = this.vl1 = new Vl1(config);
+    this.whois = new Whois(vl1);
+    this.greeter = new Greeter(vl1, (greeting) => this.#verbs.greeted(greeting));
+    this.contact = new Contact(vl1, this.greeter);
+    this.bonds = new Bonds(vl1, this.contact);
+    this.liveness = new Liveness(vl1, this.contact, this.bonds);
+    this.pathMtu = new PathMtu(vl1);
+    this.portProbing = new PortProbing(vl1, this.contact, this.surface);
+    const { contact, surface, portProbing, bonds } = this;
+    this.directPaths = new DirectPaths(vl1, contact, surface, portProbing, bonds);
+    this.relay = new Relay(vl1);
+    this.networks = new Networks(vl1);
+    this.memory = new Memory(this, vl1);
+    this.beacons = new Beacons(vl1, contact, {
+      isWanted: () => this.networks.all().length > 0,
+      find: (address) => this.memory.recall(address) ?? vl1.peers.get(address),
+    });
+    this.receiver = new Receiver(this, vl1);
+    this.doubts = new Doubts(this, vl1);
     this.#verbs = new VerbHandlers(this);
-    this.publisher = new Publisher(this.vl1, this.networks, this);
-    this.networks.frames.onExchange = (network, peer) => this.publisher.want(network, peer);
+    this.publisher = new Publisher(vl1, this.networks, this);
     if (config.controller) {
-      this.#authority = new ControllerAuthority(this.vl1, this.networks, config.controller);
+      this.#authority = new ControllerAuthority(vl1, this.networks, config.controller);
       this.networks.authority = this.#authority;
     }
-    this.vl1.whois = (address) => {
-      if (!this.memory.recall(address) && !this.whois.ask(address)) {
-        this.vl1.counters.drop("queue-full");
-      }
+    this.#connect();
+    vl1.upstreams.install();
+  }
+
+  /** What happens in one part and concerns another that it does not know. */
+  #connect(): void {
+    const { vl1, liveness, networks } = this;
+    vl1.whois = (address) => {
+      if (!this.memory.recall(address) && !this.whois.ask(address)) vl1.counters.drop("queue-full");
     };
-    this.vl1.onRelayed = (peer) => this.#relayed(peer);
-    this.vl1.onSuspect = (peer) => this.doubts.confirmed(peer);
-    this.vl1.onLearned = (peer) => this.#learned(peer);
-    this.vl1.upstreams.install();
+    vl1.onRelayed = (peer) => this.#relayed(peer);
+    vl1.onSuspect = (peer) => this.doubts.confirmed(peer);
+    vl1.onLearned = (peer) => this.#learned(peer);
+    liveness.keeps = (address) => networks.keeps(address);
+    networks.redispatch = (received) => this.dispatch(received);
+    networks.onRemembered = (member) => {
+      const peer = vl1.peers.get(member);
+      if (peer) this.memory.remember(peer);
+    };
   }
 
   get address(): Address {
@@ -190,7 +191,7 @@ export class Node implements Machine {
 
   /** Runs the handler of an opened packet, then what every packet that counts brings about. */
   dispatch(received: Received): void {
-    // First of all: an answer must not go where the peer is no more.
+    // Before the packet is handled: an answer must not go where the peer is no more.
     if (received.hops > 0 && NONTRIVIAL.has(received.verb)) this.doubts.raise(received.peer);
     const outcome = this.#verbs.handle(received);
     if (outcome !== "dropped") this.received(received, outcome === "trusted");
@@ -217,7 +218,7 @@ export class Node implements Machine {
     }
     const relay = hops > 0 ? this.vl1.upstreams.at(path) : undefined;
     if (relay) this.vl1.shown(peer, relay);
-    // Here for what the Worker opened too.
+    // What the data plane opened comes here only: `dispatch()` has raised them for the rest.
     if (hops > 0 && NONTRIVIAL.has(verb)) this.doubts.raise(peer);
     if (hops === 0 && NONTRIVIAL.has(verb)) this.doubts.diverted(peer, path);
     if (hops > 0 && TO_ONE.has(verb)) this.portProbing.used(peer);

@@ -70,6 +70,8 @@ export class Publisher {
 
   constructor(readonly vl1: Vl1, readonly networks: Networks, readonly node: Node) {
     networks.onChange = (member) => this.check(member);
+    networks.frames.onExchange = (network, peer) => this.want(network, peer);
+    vl1.onMtu = (peer) => this.check(peer.address);
     // Published by who relays, compared here with everything else.
     node.relay.flows.onAdded = () => this.#expectCheck();
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fromHex } from "../../../../lib/base/bytes.ts";
+import type { Address } from "../../../../lib/base/ids.ts";
 import { formatEndpoint, parseIp } from "../../../../lib/base/ip.ts";
 import { Beacons } from "../../../../lib/node/beacons.ts";
 import { Contact } from "../../../../lib/node/contact.ts";
@@ -27,7 +28,11 @@ function lonely({ identity = ALICE, isWanted = true } = {}) {
   const vl1 = vl1Of(identity, { planet: planetOf([ROOT]) });
   vl1.sockets = [socket(1, "192.168.1.2"), socket(2, "192.168.1.2"), socket(3, "44.0.0.9")];
   const contact = new Contact(vl1, new Greeter(vl1, () => {}));
-  return { vl1, beacons: new Beacons(vl1, contact, () => isWanted) };
+  const others = {
+    isWanted: () => isWanted,
+    find: (address: Address) => vl1.peers.get(address),
+  };
+  return { vl1, others, beacons: new Beacons(vl1, contact, others) };
 }
 
 function beaconOf(address: number): Uint8Array {
@@ -91,8 +96,8 @@ Deno.test("Beacons.receive() asks a known peer on the LAN whether it is there", 
 });
 
 Deno.test("Beacons.receive() takes up who is known from an earlier run", () => {
-  const { vl1, beacons } = lonely();
-  beacons.find = (address) => address === BOB.address ? vl1.addPeer(BOB.publicOnly()) : undefined;
+  const { vl1, beacons, others } = lonely();
+  others.find = (address) => address === BOB.address ? vl1.addPeer(BOB.publicOnly()) : undefined;
   const here = vl1.paths.get(1, endpoint("192.168.1.3/9993"));
   beacons.receive(beaconOf(CAROL.address), here);
   assert.equal(actionsOf(vl1.outbox).length, 0);

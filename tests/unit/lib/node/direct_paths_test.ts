@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Writer } from "../../../../lib/base/bytes.ts";
 import { formatEndpoint, parseIp } from "../../../../lib/base/ip.ts";
+import { Bonds } from "../../../../lib/node/bonds.ts";
 import { Contact } from "../../../../lib/node/contact.ts";
 import { DirectPaths } from "../../../../lib/node/direct_paths.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
@@ -21,7 +22,8 @@ function alice(settings: Partial<NodeSettings> = {}) {
   const surface = new Surface();
   const contact = new Contact(vl1, new Greeter(vl1, () => {}));
   const probing = new PortProbing(vl1, contact, surface);
-  const direct = new DirectPaths(vl1, contact, surface, probing);
+  const bonds = new Bonds(vl1, contact);
+  const direct = new DirectPaths(vl1, contact, surface, probing, bonds);
   return { vl1, surface, direct, bob: peerWithPath(vl1, BOB) };
 }
 
