@@ -3,7 +3,7 @@
  * @module
  */
 import type { Path } from "../peer/path.ts";
-import { isSuspect, markSuspect, type Peer } from "../peer/peer.ts";
+import { isSuspect, markSuspect, type Peer, type PeerPath } from "../peer/peer.ts";
 import type { Node } from "./node.ts";
 import type { Vl1 } from "./vl1.ts";
 
@@ -19,15 +19,10 @@ export class Doubts {
   raise(peer: Peer): void {
     const { nowMs } = this.vl1;
     const best = peer.best(nowMs);
-    if (!best || best.probeSentMs !== undefined || nowMs - best.lastInMs < DOUBT_SILENT_MS) return;
-    const sinceMs = nowMs - peer.lastDoubtMs;
-    if (sinceMs < DOUBT_EVERY_MS) return;
-    peer.lastDoubtMs = nowMs;
-    this.node.contact.probe(peer, best.path);
-    if (sinceMs < DOUBT_REPEATED_MS) return;
+    if (!best || !this.#ask(peer, best)) return;
     // It may have started anew elsewhere: our answer goes the way its packet came until a path has answered.
     for (const path of peer.paths) {
-      if (nowMs - path.lastInMs < DOUBT_SILENT_MS) continue;
+      if (!isSilent(path, nowMs)) continue;
       if (path.probeSentMs === undefined) this.node.contact.probe(peer, path.path);
       markSuspect(path);
     }
@@ -39,26 +34,30 @@ export class Doubts {
    * failed. Our answers go where its packets come from until ours has answered. A bond of our own knows by itself.
    */
   diverted(peer: Peer, path: Path): void {
-    const { nowMs } = this.vl1;
     if (peer.bond || this.vl1.upstreams.isUpstream(peer.address)) return;
-    const best = peer.best(nowMs);
+    const best = peer.best(this.vl1.nowMs);
     if (!best || best.path === path || best.quietSinceMs === undefined) return;
-    if (best.probeSentMs !== undefined || nowMs - best.lastInMs < DOUBT_SILENT_MS) return;
-    const sinceMs = nowMs - peer.lastDoubtMs;
-    if (sinceMs < DOUBT_EVERY_MS) return;
-    peer.lastDoubtMs = nowMs;
-    this.node.contact.probe(peer, best.path);
-    if (sinceMs < DOUBT_REPEATED_MS) return;
+    if (!this.#ask(peer, best)) return;
     markSuspect(best);
     this.confirmed(peer);
+  }
+
+  /** Asks by a silent path whether it still works. @returns whether it is suspect until it answers */
+  #ask(peer: Peer, path: PeerPath): boolean {
+    const { nowMs } = this.vl1;
+    if (path.probeSentMs !== undefined || !isSilent(path, nowMs)) return false;
+    const sinceMs = nowMs - peer.lastDoubtMs;
+    if (sinceMs < DOUBT_EVERY_MS) return false;
+    peer.lastDoubtMs = nowMs;
+    this.node.contact.probe(peer, path.path);
+    return sinceMs >= DOUBT_REPEATED_MS;
   }
 
   /** What stopped one path may have stopped them all: or each would be found out only in its turn. */
   #checkPaths(peer: Peer): void {
     const { nowMs } = this.vl1;
     for (const path of peer.paths) {
-      const silent = nowMs - path.lastInMs >= DOUBT_SILENT_MS;
-      if (silent && !isSuspect(path) && path.probeSentMs === undefined) {
+      if (isSilent(path, nowMs) && !isSuspect(path) && path.probeSentMs === undefined) {
         this.node.contact.probe(peer, path.path);
       }
     }
@@ -77,14 +76,18 @@ export class Doubts {
       for (const other of this.vl1.upstreams.peers()) this.#checkPaths(other);
     }
     this.node.publisher.check(peer.address);
-    if (peer.best(this.vl1.nowMs) || !peer.isTrusted(this.vl1.nowMs)) return;
+    if (peer.best(nowMs) || !peer.isTrusted(nowMs)) return;
     const route = this.vl1.route(peer);
     if (!route?.relay) return;
     // All depends on the relay now: it must not take another second to find out that it is gone too.
-    if (route.via.probeSentMs === undefined && nowMs - route.via.lastInMs >= DOUBT_SILENT_MS) {
+    if (route.via.probeSentMs === undefined && isSilent(route.via, nowMs)) {
       this.node.contact.probe(route.relay, route.via.path);
     }
     peer.lastPushSentMs = -Infinity;
     this.node.directPaths.maybePush(peer, route.via.path, false);
   }
+}
+
+function isSilent(path: PeerPath, nowMs: number): boolean {
+  return nowMs - path.lastInMs >= DOUBT_SILENT_MS;
 }
