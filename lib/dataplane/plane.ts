@@ -455,7 +455,7 @@ export class Plane {
       return;
     }
     const id = at - FRAME_HEADER_LENGTH; // the packet's first bytes
-    if (this.#seen.isRepeatedId(view.getInt32(id), view.getInt32(id + 4))) {
+    if (this.#seen.isRepeatedId(view.getInt32(id), view.getInt32(id + 4), member.session)) {
       this.#setup.stats[Stat.DROPPED_DUPLICATE]++;
       return;
     }

@@ -135,6 +135,17 @@ Deno.test("a frame that comes twice is delivered once, bond or not", () => {
   equal(bob.stat(Stat.DROPPED_DUPLICATE), 1);
 });
 
+Deno.test("a member cannot have another's frame taken for a copy by sending one under the same id first", () => {
+  const alice = new Bench(ALICE, { seed: 1 }).meet(0, BOB).join().admit(0);
+  const carol = new Bench(CAROL, { seed: 1 }).meet(0, BOB).join().admit(0);
+  const bob = new Bench(BOB).meet(0, ALICE).meet(1, CAROL).join().admit(0).admit(1);
+  const [first] = carol.tap(addressed(frameOf(1), CAROL, BOB)).takeRuns();
+  const [second] = alice.tap(frameOf(1)).takeRuns();
+  deepEqual(first.bytes.subarray(0, 8), second.bytes.subarray(0, 8));
+  bob.udp(first.bytes).udp(second.bytes);
+  equal(bob.takeWritten().length, 2);
+});
+
 Deno.test("a flow the peer begins keeps to the path it came by; one we began does not follow the peer", () => {
   const { alice, bob } = bonded(BondMode.BALANCE_XOR);
   const fromBob = (flow: number) => {
