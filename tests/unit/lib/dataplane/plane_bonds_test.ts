@@ -6,7 +6,7 @@ import { pathTag } from "../../../../lib/dataplane/path_tag.ts";
 import { BondMode } from "../../../../lib/peer/bond_policy.ts";
 import { noise } from "../kernel/arena.ts";
 import { makeFrame } from "../kernel/frames.ts";
-import { addressed, ALICE, type Bench, BOB, CAROL, datagrams, pair } from "./rig.ts";
+import { addressed, ALICE, Bench, BOB, CAROL, datagrams, pair } from "./rig.ts";
 
 const route = (n: number, mtu = 1_432) => ({
   socket: n,
