@@ -128,7 +128,7 @@ export class ControllerAuthority implements Authority {
       this.networks.find(network)?.takeDictionary(encodeNetworkConfig(config), true);
       return;
     }
-    this.networks.authorized(network, to);
+    this.networks.verbs.authorized(network, to);
     const id = new Uint8Array(8);
     this.vl1.config.random(id);
     id[0] |= 1; // an update id is never 0

@@ -111,7 +111,7 @@ export class Node implements Machine {
     vl1.onSuspect = (peer) => this.doubts.confirmed(peer);
     vl1.onLearned = (peer) => this.#learned(peer);
     liveness.keeps = (address) => networks.keeps(address);
-    networks.redispatch = (received) => this.dispatch(received);
+    networks.verbs.redispatch = (received) => this.dispatch(received);
     networks.onRemembered = (member) => {
       const peer = vl1.peers.get(member);
       if (peer) this.memory.remember(peer);
@@ -246,7 +246,7 @@ export class Node implements Machine {
     this.vl1.flushQueue(peer);
     if (this.vl1.upstreams.isSeed(peer.address)) this.vl1.timers.set(peer, this.vl1.nowMs);
     this.#verbs.met(peer);
-    this.networks.met(peer);
+    this.networks.verbs.met(peer);
   }
 
   /**

@@ -60,7 +60,7 @@ export class VerbHandlers {
         this.node.bonds.negotiated(received);
         return "dropped";
       default:
-        return this.node.networks.handle(received);
+        return this.node.networks.verbs.handle(received);
     }
   }
 
@@ -76,7 +76,7 @@ export class VerbHandlers {
     if (ok.inReVerb === Verb.HELLO && !this.#okHello(received, ok)) return "dropped";
     if (ok.inReVerb === Verb.WHOIS) this.#okWhois(peer, ok);
     if (hops === 0) this.#provePath(peer, path, question);
-    return node.networks.handleOk(received, ok);
+    return node.networks.verbs.handleOk(received, ok);
   }
 
   /** An answer proves the path it was asked by; from anywhere else it only makes us ask there. */
@@ -146,7 +146,7 @@ export class VerbHandlers {
       if (matters) vl1.outbox.push({ kind: "event", event: { name: "identity-collision" } });
       return "received";
     }
-    networks.handleError(received, error);
+    networks.verbs.handleError(received, error);
     return "received";
   }
 

@@ -105,7 +105,7 @@ Deno.test("a member acknowledges what it was pushed, and the controller takes it
   encodeOkNetworkConfig({ networkId: NETWORK, updateId: 9n }, w);
   const received = { peer: bob, path: bob.paths[0].path, hops: 0, id: 1n } as Received;
   const ok = { inReVerb: Verb.ECHO, inRePacketId: 1n };
-  networks.handleOk(received, { ...ok, body: w.finish() });
-  networks.handleOk(received, { ...ok, body: new Uint8Array(0) });
+  networks.verbs.handleOk(received, { ...ok, body: w.finish() });
+  networks.verbs.handleOk(received, { ...ok, body: new Uint8Array(0) });
   assert.deepEqual(settled, [[NETWORK, BOB.address]]);
 });
