@@ -88,10 +88,14 @@ class HostileBench {
     // A newcomer has a Worker started that checks proofs of work, flood or not: that is no growth.
     const echoing = honest.run();
     await sleep(CALM_MS);
-    const beforeMb = victim.residentMb;
+    const beforeRssMb = victim.residentMb;
+    const beforeMb = victim.anonymousMb;
     const beforeMs = victim.cpuMs;
     let mostMb = beforeMb;
-    const timer = setInterval(() => mostMb = Math.max(mostMb, victim.residentMb), MEMORY_SAMPLE_MS);
+    const timer = setInterval(
+      () => mostMb = Math.max(mostMb, victim.anonymousMb),
+      MEMORY_SAMPLE_MS,
+    );
     const [flooded, { rttsMs, lost }, tookMs] = await Promise.all([
       flood.run(),
       echoing,
@@ -114,6 +118,8 @@ class HostileBench {
       MOST.newcomerMs,
     );
     this.#add(name("growthMb"), title("memory grew"), mostMb - beforeMb, "MB", MOST.growthMb);
+    const rssMb = victim.residentMb - beforeRssMb;
+    this.#add(name("rssMb"), title("RSS grew, program file included"), rssMb, "MB");
     if (attack === "strangersFlood") {
       const { excessBytes } = flooded;
       const what = title("most beyond what came from an address");

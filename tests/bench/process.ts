@@ -51,6 +51,12 @@ export function residentMb(pid: number): number {
   return Number(found?.[1] ?? 0) * 1_024 / 1e6;
 }
 
+/** The part of it that is the process's own data, without pages of its program file: in megabytes of 10^6 bytes. */
+export function anonymousMb(pid: number): number {
+  const found = /^RssAnon:\s+(\d+) kB$/m.exec(readTextFile(`/proc/${pid}/status`));
+  return Number(found?.[1] ?? 0) * 1_024 / 1e6;
+}
+
 /** Looks at the machine for a while. @returns the share of all processors that was busy, in percent */
 export async function busyPercent(timeMs: number): Promise<number> {
   const before = machineTicks();

@@ -10,7 +10,7 @@ import { formatAddress } from "../../../lib/base/ids.ts";
 import type { Identity } from "../../../lib/identity/identity.ts";
 import { encodeCachedPeer } from "../../../lib/node/peer_cache.ts";
 import { Prepared } from "../pair.ts";
-import { cpuNs, residentMb } from "../process.ts";
+import { anonymousMb, cpuNs, residentMb } from "../process.ts";
 import { ReadyChild } from "../ready_child.ts";
 import { CROWD_PREFIX, CROWD_ROUTE } from "./crowd.ts";
 import type { LoadTasks, Target } from "./tasks.ts";
@@ -68,6 +68,11 @@ export class Victim {
 
   get residentMb(): number {
     return residentMb(this.service.pid);
+  }
+
+  /** Its own data only: pages of the program file, which new work brings in, are no growth. */
+  get anonymousMb(): number {
+    return anonymousMb(this.service.pid);
   }
 
   /** Processor time it has used so far, in milliseconds. */
