@@ -51,7 +51,7 @@ const LAST_ANSWER_MS = 2_000; // the last probe's answer is waited for
 const IN_USE_MS = 60_000; // frames came from the peer as lately
 const INTRODUCTION_LIFE_MS = 120_000; // roots repeat them every 30 s while they relay
 const BUSY_RETRY_MS = 1_000; // another peer's attempt is going on
-const PROSPECTS_MAX = 256; // peers introduced and not reached directly; the oldest goes first
+const PROSPECTS_MAX = 256; // peers introduced and not reached directly; strangers and then the oldest make room
 const ATTEMPTS_MAX = 1_024; // attempts of the last ten minutes: when full, no more are begun
 const KNOWN_PORTS_MAX = 4; // ports of a peer's NAT remembered
 const REPORTS_MS = 150_000; // reports compared: the keepalive at roots, so that a renewed mapping does not look like two
@@ -232,13 +232,17 @@ export class PortProbing {
   #prospectOf(address: Address): Prospect {
     const known = this.#prospects.get(address);
     if (known) return known;
-    if (this.#prospects.size >= PROSPECTS_MAX) {
-      const oldest = this.#prospects.values().next();
-      if (!oldest.done) this.#forget(oldest.value);
-    }
+    if (this.#prospects.size >= PROSPECTS_MAX) this.#makeRoom();
     const prospect = { peer: address, firstMs: this.vl1.nowMs, known: [], frameMs: -Infinity };
     this.#prospects.set(address, prospect);
     return prospect;
+  }
+
+  /** The oldest goes, strangers before members: anybody can have himself introduced under many addresses. */
+  #makeRoom(): void {
+    const { nowMs, peers } = this.vl1;
+    const all = [...this.#prospects.values()];
+    this.#forget(all.find(({ peer }) => !peers.get(peer)?.isTrusted(nowMs)) ?? all[0]);
   }
 
   #forget(prospect: Prospect): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Endpoint, formatEndpoint, parseIp } from "../../../../lib/base/ip.ts";
+import { Identity } from "../../../../lib/identity/identity.ts";
 import { Contact } from "../../../../lib/node/contact.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
 import type { Action, NodeSettings } from "../../../../lib/node/machine.ts";
@@ -253,6 +254,17 @@ Deno.test("PortProbing works for one peer at a time, first for whom there is mos
   assert.equal(next.closed.length, 256);
   assert.equal(next.opened.length, 256);
   assert.ok(next.openers.every((opener) => opener.endsWith(" 44.3.3.3/7000")));
+});
+
+Deno.test("PortProbing forgets strangers before members when too many are introduced", () => {
+  const { vl1, introduce, run } = alice(SYMMETRIC);
+  introduce(SAME);
+  for (let i = 1; i <= 300; i++) {
+    const address = (BOB.address + i) as typeof BOB.address;
+    const stranger = new Identity({ address, publicKey: CAROL.publicKey });
+    introduce(SAME, vl1.addPeer(stranger)!, endpoint(`44.9.0.${i % 250}/7000`));
+  }
+  assert.equal(run(15_000).openers.length, 256);
 });
 
 Deno.test("PortProbing.learned() ends the attempt and keeps the socket of the path alone", () => {
