@@ -6,6 +6,7 @@
  * piped, as they are, through a listener on loopback that only we may use.
  * @module
  */
+import { concat } from "../../../lib/base/bytes.ts";
 import { messageOf, SystemError, WireError } from "../../../lib/base/errors.ts";
 import { type Endpoint, formatIp, parseIp } from "../../../lib/base/ip.ts";
 import { closeConn, ConnStream } from "./byte_stream.ts";
@@ -194,7 +195,7 @@ export class RelayListener {
     while (!head) {
       const length = await conn.read(buffer);
       if (length === null || bytes.length > HEAD_LENGTH_MAX) return this.#drop(conn);
-      bytes = Uint8Array.of(...bytes, ...buffer.subarray(0, length));
+      bytes = concat(bytes, buffer.subarray(0, length));
       head = parseHead(bytes);
     }
     const { accepted, answer } = answerUpgrade(head);
