@@ -189,7 +189,7 @@ export class RelayListener {
 
   /** @param first What was read of it before */
   async #upgrade(conn: Deno.Conn, remote: Endpoint, first: Uint8Array): Promise<void> {
-    let bytes = first.slice();
+    let bytes: Uint8Array = first.slice();
     let head = parseHead(bytes);
     const buffer = new Uint8Array(READ_BYTES);
     while (!head) {
