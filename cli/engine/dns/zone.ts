@@ -16,7 +16,7 @@ import {
   type NetworkId,
   parseNetworkId,
 } from "../../../lib/base/ids.ts";
-import { formatIp, type Prefix } from "../../../lib/base/ip.ts";
+import { contains, formatIp, type Ip, type Prefix, Scope, scopeOf } from "../../../lib/base/ip.ts";
 import type { MemberName, NameList } from "../../../lib/credential/member_names.ts";
 import {
   addressRecord,
@@ -33,6 +33,12 @@ import { leadsInto, parseReverse, reverseDomainOf } from "./reverse.ts";
 const TOP = "zt";
 const TTL_S = 15; // names change within seconds
 const NEGATIVE_TTL_S = 5; // a member that just joined is to be found soon
+const REACHABLE_SCOPES = new Set<Scope>([
+  Scope.PSEUDOPRIVATE,
+  Scope.GLOBAL,
+  Scope.SHARED,
+  Scope.PRIVATE,
+]);
 
 /** What a zone is made of. */
 export interface ZoneParts {
@@ -67,7 +73,7 @@ export class Zone {
     this.domains = zoneDomains(parts.network, parts.name);
     for (const member of parts.names.members ?? []) {
       this.#byLabel.set(member.label, member);
-      for (const ip of member.ips) this.#byIp.set(formatIp(ip), member);
+      for (const ip of member.ips) if (this.#isOurs(ip)) this.#byIp.set(formatIp(ip), member);
     }
     // Last, so that nobody's name stands in place of an address.
     for (const member of parts.names.members ?? []) {
@@ -75,6 +81,11 @@ export class Zone {
     }
     const own = formatAddress(parts.self);
     this.#ownLabel = this.#byLabel.get(own)?.label ?? own;
+  }
+
+  /** A resolver may ask us for every address there is: a controller must not name the internet's. */
+  #isOurs(ip: Ip): boolean {
+    return scopeOf(ip) !== Scope.GLOBAL || this.#parts.prefixes.some((one) => contains(one, ip));
   }
 
   /** @returns undefined when only the controller can know */
@@ -91,7 +102,7 @@ export class Zone {
     const label = query.name.slice(0, -domain.length - 1);
     const member = this.#byLabel.get(label);
     if (!member) return this.#missing(domain);
-    const records = member.ips.map((ip) => addressRecord(ip, TTL_S));
+    const records = member.ips.filter(isReachable).map((ip) => addressRecord(ip, TTL_S));
     return this.#found(query, domain, records);
   }
 
@@ -140,6 +151,11 @@ export class Zone {
     const data = soaData(this.#server, NEGATIVE_TTL_S);
     return { type: RecordType.SOA, ttlS: NEGATIVE_TTL_S, data };
   }
+}
+
+/** Whether an address may be another machine's: a controller must not lead browsers to this machine's own servers. */
+function isReachable(ip: Ip): boolean {
+  return REACHABLE_SCOPES.has(scopeOf(ip));
 }
 
 function error(code: ResponseCode): Answer {

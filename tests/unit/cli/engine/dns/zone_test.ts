@@ -106,6 +106,20 @@ Deno.test("Zone refuses everything else", () => {
   equal(ZONE.answer(decodeQuery(new Uint8Array(12)))!.code, ResponseCode.FORMERR);
 });
 
+Deno.test("Zone lets no controller name this machine's own addresses or the internet's", () => {
+  const ips = ["127.0.0.1", "::1", "0.0.0.0", "169.254.169.254", "::ffff:127.0.0.1", "8.8.8.8"];
+  const members = [{ address: NAS, label: "nas", ips: ips.map(ip) }];
+  const zone = zoneWith({ names: { hash: 1n, onDemand: false, members } });
+  deepEqual(addresses(ask("nas.the-office.zt", RecordType.ANY, zone)), ["8.8.8.8"]);
+  const reversed = "8.8.8.8.in-addr.arpa";
+  equal(ask(reversed, RecordType.PTR, zone)!.code, ResponseCode.REFUSED);
+  const inside = zoneWith({
+    names: { hash: 1n, onDemand: false, members },
+    prefixes: [parsePrefix("8.8.8.9/24")!],
+  });
+  equal(ask(reversed, RecordType.PTR, inside)!.answers.length, 1);
+});
+
 Deno.test("Zone of a large network leaves to the controller what it does not know", () => {
   const names = {
     hash: 1n,
