@@ -16,21 +16,11 @@ import {
   parseAddress,
   parseNetworkId,
 } from "../base/ids.ts";
-import { Reader } from "../base/bytes.ts";
 import { decodeRequestMetadata } from "../credential/request_metadata.ts";
 import type { Primitives, Random } from "../crypto/primitives.ts";
 import type { Identity } from "../identity/identity.ts";
-import {
-  type ApiReply,
-  type ApiTarget,
-  type ApiVerb,
-  catchTypeError,
-  errorReply,
-  NOT_FOUND,
-  readBody,
-  routeApi,
-} from "./api.ts";
-import { consequencesOf, memberOfKey, readApi, writeApi, type WriteTarget } from "./api_outcome.ts";
+import { ApiDesk } from "./api_desk.ts";
+import { consequencesOf, memberOfKey } from "./api_outcome.ts";
 import { type ConfigRequest, decideRequest, type Verdict } from "./decide_request.ts";
 import { type JsonObject, sameJson, toInteger } from "./json.ts";
 import { type Decision, type LaneHost, Lanes, type Task } from "./lanes.ts";
@@ -39,7 +29,6 @@ import type {
   ControllerAction,
   ControllerCounters,
   ControllerInput,
-  ControllerRead,
   ControllerTime,
 } from "./machine.ts";
 import { isAuthorized } from "./member_record.ts";
@@ -50,18 +39,7 @@ import { Presence, RequestTimes } from "./request_times.ts";
 import { Revocations } from "./revocations.ts";
 import { formatRecordKey, keyOfRecord, type RecordKey, type StoreWrite } from "./store.ts";
 
-const NUMBER_TRIALS_MAX = 100_000; // spec 05 section 9.1: then there is no free network number
 const METADATA_LENGTH_MAX = 1_024; // spec 04 section 4; more is not read
-/** What a request to the API looks for. */
-const READS: Partial<Record<ApiTarget["what"], ControllerRead>> = {
-  network: "network",
-  member: "member",
-  members: "members",
-  "all members": "members",
-  networks: "networks",
-  "all networks": "networks",
-};
-const BUSY = errorReply(503, "too much waits for the store");
 
 /** What a controller is made of; given once. */
 export interface ControllerConfig {
@@ -74,16 +52,16 @@ export interface ControllerConfig {
 export class Controller {
   readonly #config: ControllerConfig;
   readonly #networks = new Map<NetworkId, NetworkState>();
+  readonly #view: { isReady: boolean; readonly networks: ReadonlyMap<NetworkId, NetworkState> };
+  readonly #time = { nowMs: 0, wallMs: 0 }; // this step's clocks; refilled at each `handle()`
   readonly #lanes: Lanes;
+  readonly #desk: ApiDesk;
   readonly #requestTimes = new RequestTimes();
   readonly #presence = new Presence();
   readonly #revocations: Revocations;
   readonly #renewals = new NameRenewals();
   #actions: ControllerAction[] = [];
   #nextAction = 0;
-  #nowMs = 0;
-  #wallMs = 0;
-  #isReady = false;
   #loadedMs = -Infinity;
   readonly counters: ControllerCounters = {
     requests: 0,
@@ -116,11 +94,20 @@ export class Controller {
       idle: (network) => this.#nextPush(network),
     };
     this.#lanes = new Lanes(host);
+    this.#view = { isReady: false, networks: this.#networks };
+    this.#desk = new ApiDesk({
+      ...config,
+      view: this.#view,
+      time: this.#time,
+      lanes: this.#lanes,
+      reads: this.counters.reads,
+      reply: (ticket, reply) => this.#act({ kind: "apiReply", ticket, ...reply }),
+    });
   }
 
   /** Whether the store has been loaded. */
   get isReady(): boolean {
-    return this.#isReady;
+    return this.#view.isReady;
   }
 
   get networkCount(): number {
@@ -141,13 +128,13 @@ export class Controller {
 
   /** When to hand in a timeout; Infinity when nothing is due. */
   get deadlineMs(): number {
-    if (this.#lanes.isReady) return this.#nowMs;
+    if (this.#lanes.isReady) return this.#time.nowMs;
     return Math.min(this.#revocations.deadlineMs, this.#renewals.deadlineMs);
   }
 
   handle(input: ControllerInput, time: ControllerTime): void {
-    this.#nowMs = time.nowMs;
-    this.#wallMs = time.wallMs;
+    this.#time.nowMs = time.nowMs;
+    this.#time.wallMs = time.wallMs;
     switch (input.kind) {
       case "load":
         this.#load(input.networks, input.members);
@@ -156,7 +143,7 @@ export class Controller {
         this.#request(input);
         break;
       case "api":
-        this.#api(input);
+        this.#desk.handle(input);
         break;
       case "stored":
         if (input.result === "conflict") this.counters.storeConflicts++;
@@ -193,7 +180,7 @@ export class Controller {
   // Start
 
   #load(networks: JsonObject[], members: JsonObject[]): void {
-    assert(!this.#isReady, "the store is loaded once");
+    assert(!this.#view.isReady, "the store is loaded once");
     for (const record of networks) {
       const id = parseNetworkId(keyOfRecord({ ...record, objtype: "network" }).network);
       if (id === undefined) this.counters.recordsSkipped++;
@@ -208,8 +195,8 @@ export class Controller {
       if (!state || address === undefined) this.counters.recordsSkipped++;
       else this.#loadMember(state, address, record);
     }
-    this.#loadedMs = this.#nowMs;
-    this.#isReady = true;
+    this.#loadedMs = this.#time.nowMs;
+    this.#view.isReady = true;
   }
 
   #loadMember(state: NetworkState, address: Address, record: JsonObject): void {
@@ -225,8 +212,8 @@ export class Controller {
     this.counters.requests++;
     const isOurs = controllerOf(network) === this.#config.identity.address;
     const isTimely = requestId === undefined ||
-      this.#requestTimes.admit(network, from.address, this.#nowMs);
-    if (!this.#isReady || !isOurs || !isTimely) {
+      this.#requestTimes.admit(network, from.address, this.#time.nowMs);
+    if (!this.#view.isReady || !isOurs || !isTimely) {
       this.counters.requestsDropped++;
       return;
     }
@@ -246,7 +233,7 @@ export class Controller {
     const state = this.#networks.get(network);
     this.counters.reads.configRequest++;
     if (state && request.metadata.namesHeld !== undefined) state.names ??= this.#namesOf(state);
-    const verdict = decideRequest(state, request, { ...this.#config, wallMs: this.#wallMs });
+    const verdict = decideRequest(state, request, { ...this.#config, wallMs: this.#time.wallMs });
     this.counters.assignmentTrials += verdict.trials;
     return {
       write: state && this.#saveOf(state, request.from.address, verdict),
@@ -259,7 +246,10 @@ export class Controller {
   #tellWhoLeft(network: NetworkId, to: Address): void {
     const state = this.#networks.get(network);
     if (!state) return;
-    const revocations = this.#revocations.recent(network, this.#wallMs - state.compiled.windowMs);
+    const revocations = this.#revocations.recent(
+      network,
+      this.#time.wallMs - state.compiled.windowMs,
+    );
     if (revocations.length > 0) this.#act({ kind: "revoke", network, to: [to], revocations });
   }
 
@@ -301,7 +291,7 @@ export class Controller {
    * they ask again, up to 5 s later.
    */
   #remember(network: NetworkId, { from: identity, metadata }: ConfigRequest): void {
-    this.#presence.arrived(identity.address, this.#nowMs);
+    this.#presence.arrived(identity.address, this.#time.nowMs);
     this.#networks.get(network)?.remember(identity.address, { identity, metadata });
   }
 
@@ -324,100 +314,12 @@ export class Controller {
     });
   }
 
-  // Local API
-
-  #api(input: ControllerInput & { kind: "api" }): void {
-    const route = routeApi(input.method, input.path);
-    if (!route) return this.#reply(input.ticket, NOT_FOUND);
-    const { verb, target } = route;
-    this.#countRead(target);
-    if (verb === "get") {
-      if (!this.#isReady && target.what !== "controller") return this.#reply(input.ticket, BUSY);
-      return this.#reply(input.ticket, readApi(this.#view, target, this.#wallMs));
-    }
-    if (!this.#isReady) return this.#reply(input.ticket, BUSY);
-    const writable = this.#writable(target);
-    if ("status" in writable) return this.#reply(input.ticket, writable);
-    if (verb === "delete") {
-      return this.#apiWrite(input.ticket, { verb, target: writable, fields: {} });
-    }
-    const body = this.#bodyFor(writable, input.body);
-    if ("status" in body) return this.#reply(input.ticket, body);
-    this.#apiWrite(input.ticket, { verb, target: writable, fields: body.fields });
-  }
-
-  #countRead({ what }: ApiTarget): void {
-    const read = READS[what];
-    if (read) this.counters.reads[read]++;
-  }
-
-  get #view(): { isReady: boolean; networks: ReadonlyMap<NetworkId, NetworkState> } {
-    return { isReady: this.#isReady, networks: this.#networks };
-  }
-
-  /** The record a write is about; a new network gets its number here. */
-  #writable(target: ApiTarget): WriteTarget | ApiReply {
-    switch (target.what) {
-      case "network":
-      case "member":
-        return target;
-      case "new network":
-        if (target.controller !== formatAddress(this.#config.identity.address)) {
-          return { status: 400, json: undefined };
-        }
-        return this.#newNetwork();
-      case "networks":
-        return this.#newNetwork();
-      default:
-        return NOT_FOUND;
-    }
-  }
-
-  #newNetwork(): WriteTarget | ApiReply {
-    const bytes = new Uint8Array(4);
-    for (let trial = 0; trial < NUMBER_TRIALS_MAX; trial++) {
-      this.#config.random(bytes);
-      const number = new Reader(bytes, "random").u32() >>> 8;
-      const prefix = BigInt(this.#config.identity.address) << 24n;
-      const network = (prefix | BigInt(number)) as NetworkId;
-      if (number === 0 || this.#networks.has(network) || this.#lanes.isBusy(network)) continue;
-      return { what: "network", network };
-    }
-    return { status: 503, json: undefined };
-  }
-
-  #bodyFor(target: WriteTarget, body: string): { fields: JsonObject } | ApiReply {
-    if (target.what === "member" && !this.#networks.has(target.network)) return NOT_FOUND;
-    const read = readBody(body);
-    return "reply" in read ? read.reply : read;
-  }
-
-  #apiWrite(
-    ticket: number,
-    request: { verb: ApiVerb; target: WriteTarget; fields: JsonObject },
-  ): void {
-    const task: Task = {
-      decide: () => {
-        const outcome = catchTypeError(() => writeApi(this.#view, request, this.#wallMs));
-        if ("status" in outcome) return { then: () => this.#reply(ticket, outcome) };
-        return { write: outcome.write, then: () => this.#reply(ticket, outcome.reply) };
-      },
-      fail: ({ reason, message }) =>
-        this.#reply(ticket, errorReply(reason === "failed" ? 500 : 503, message)),
-    };
-    if (!this.#lanes.add(request.target.network, task)) this.#reply(ticket, BUSY);
-  }
-
-  #reply(ticket: number, reply: ApiReply): void {
-    this.#act({ kind: "apiReply", ticket, ...reply });
-  }
-
   // What the store holds now
 
   /** Somebody else's write reached us. */
   #changed(key: RecordKey, value: JsonObject | null): void {
     const id = parseNetworkId(key.network);
-    if (!this.#isReady || id === undefined) return;
+    if (!this.#view.isReady || id === undefined) return;
     this.#lanes.change(id, formatRecordKey(key), () => this.#applyChange(key, value));
   }
 
@@ -471,7 +373,7 @@ export class Controller {
 
   #endNetwork(state: NetworkState): void {
     const members = [...state.members()].map(([address]) => address);
-    this.#revocations.add(state.id, { members, wallMs: this.#wallMs }, this.#online(state));
+    this.#revocations.add(state.id, { members, wallMs: this.#time.wallMs }, this.#online(state));
     this.#revocations.forget(state.id);
   }
 
@@ -487,7 +389,7 @@ export class Controller {
     if (isAuthorized(before) && !isAuthorized(record)) this.counters.membersDeauthorized++;
     const { push, revoke } = consequencesOf(before, record, own);
     if (revoke) {
-      const ended = { members: [member], wallMs: this.#wallMs };
+      const ended = { members: [member], wallMs: this.#time.wallMs };
       this.#revocations.add(state.id, ended, this.#online(state));
     }
     if (isAuthorized(record)) this.#revocations.forget(state.id, member);
@@ -500,7 +402,7 @@ export class Controller {
   /** Members that can be reached, before whatever is about to change. */
   #online(state: NetworkState): Address[] {
     // Who just started has heard of nobody yet.
-    const isStarting = this.#nowMs - this.#loadedMs < ONLINE_MS;
+    const isStarting = this.#time.nowMs - this.#loadedMs < ONLINE_MS;
     const online: Address[] = [];
     for (const [address, { memory, record }] of state.members()) {
       const isKnown = memory && this.#isOnline(address);
@@ -511,7 +413,7 @@ export class Controller {
 
   #isOnline(address: Address): boolean {
     return address === this.#config.identity.address ||
-      this.#presence.isOnline(address, this.#nowMs);
+      this.#presence.isOnline(address, this.#time.nowMs);
   }
 
   // Pushes and revocations
@@ -532,7 +434,7 @@ export class Controller {
   /** Makes names anew where they changed and it is time, and tells those who want them. */
   #renewNames(): void {
     const countOf = (id: NetworkId) => this.#networks.get(id)?.authorizedCount ?? 0;
-    for (const id of this.#renewals.take(this.#nowMs, countOf)) {
+    for (const id of this.#renewals.take(this.#time.nowMs, countOf)) {
       const state = this.#networks.get(id);
       const before = state?.names;
       if (!state || !before) continue; // nobody has asked yet
@@ -567,7 +469,7 @@ export class Controller {
   }
 
   #sendRevocations(): void {
-    for (const batch of this.#revocations.take(this.#nowMs)) {
+    for (const batch of this.#revocations.take(this.#time.nowMs)) {
       this.counters.revocations += batch.revocations.length;
       this.#act({ kind: "revoke", ...batch });
     }
