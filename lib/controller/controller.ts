@@ -16,6 +16,7 @@ import {
   parseAddress,
   parseNetworkId,
 } from "../base/ids.ts";
+import { KeyedBudgets } from "../base/rate.ts";
 import { decodeRequestMetadata } from "../credential/request_metadata.ts";
 import type { Primitives, Random } from "../crypto/primitives.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -24,7 +25,7 @@ import { consequencesOf, memberOfKey } from "./api_outcome.ts";
 import { type ConfigRequest, decideRequest, type Verdict } from "./decide_request.ts";
 import { type JsonObject, sameJson, toInteger } from "./json.ts";
 import { type Decision, type LaneHost, Lanes, type Task } from "./lanes.ts";
-import { ONLINE_MS, TASKS_PER_STEP_MAX } from "./limits.ts";
+import { ONLINE_MS, OWED_NAMES, OWED_NAMES_MEMBERS_MAX, TASKS_PER_STEP_MAX } from "./limits.ts";
 import type {
   ControllerAction,
   ControllerCounters,
@@ -60,6 +61,7 @@ export class Controller {
   readonly #presence = new Presence();
   readonly #revocations: Revocations;
   readonly #renewals = new NameRenewals();
+  readonly #owedNames = new KeyedBudgets<string>(OWED_NAMES, OWED_NAMES_MEMBERS_MAX);
   #actions: ControllerAction[] = [];
   #nextAction = 0;
   #loadedMs = -Infinity;
@@ -278,7 +280,9 @@ export class Controller {
       this.#act({ kind: "config", to, network, requestId, config: answer.config });
       this.#tellWhoLeft(network, to);
       const isOwed = isOwedNames(answer.config.names, request.metadata.namesHeld);
-      if (isOwed) this.#push(this.#networks.get(network)!, to);
+      if (isOwed && this.#owedNames.of(`${network}|${to}`).take(this.#time.nowMs)) {
+        this.#push(this.#networks.get(network)!, to);
+      }
     } else if (!request.isPush) { // nobody asked for a push, so nobody hears that it was refused
       this.counters.refused++;
       this.#act({ kind: "refuse", to, network, requestId, code: answer.code });

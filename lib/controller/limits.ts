@@ -50,6 +50,10 @@ export const NAMED_MEMBERS_MAX = NAMES_MAX;
 export const LISTED_NAMES_MAX = 1_024;
 /** Ours: a longer list is not part of an answer, which somebody may be waiting for to join, but is sent after it. */
 export const ANSWERED_NAMES_MAX = 16;
+/** Ours: sent so often to one who asks for it anew each time: it may be signed in a hundred pieces, an answer in a few. */
+export const OWED_NAMES = { perSecond: 1 / 30, burst: 4 };
+/** Ours: memberships whose budget of such lists is remembered. */
+export const OWED_NAMES_MEMBERS_MAX = 16_384;
 /** Ours: bytes of one list: escaped, and with everything else, it must fit a configuration, whatever is in it. */
 export const NAMES_LENGTH_MAX = 131_072;
 /** Ours: changed names are told at most this often, and less often the more there are to tell. */

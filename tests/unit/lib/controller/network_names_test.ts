@@ -214,6 +214,23 @@ Deno.test("Controller sends a long list after the answer, and not again to whoev
   assert.equal(pushed(harness, ALICE), undefined);
 });
 
+Deno.test("Controller sends a long list a few times to who never says that it holds it, and then rarely", () => {
+  const crowd = Array.from({ length: ANSWERED_NAMES_MAX }, (_, i) => [`m ${i}`, 0x1000000000 + i]);
+  const harness = started(crowd as [string, number][]);
+  configOf(harness.request(NETWORK, ALICE, ASKING));
+  pass(harness);
+  harness.take("config");
+  const sent = Array.from({ length: 20 }, () => {
+    configOf(harness.request(NETWORK, ALICE, ASKING));
+    return pushed(harness, ALICE);
+  });
+  const count = sent.filter((list) => list !== undefined).length;
+  assert.ok(count >= 4 && count <= 6, `${count} in 40 s`);
+  harness.advance(30_000);
+  configOf(harness.request(NETWORK, ALICE, ASKING));
+  assert.ok(pushed(harness, ALICE));
+});
+
 Deno.test("Controller in a large network tells members where to ask, and all names to its own node", () => {
   const crowd = Array.from(
     { length: LISTED_NAMES_MAX },
