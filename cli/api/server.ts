@@ -83,6 +83,8 @@ function refusal(error: unknown, port: number): SystemError {
 interface Session {
   conn: Deno.TcpConn;
   trusted: boolean;
+  /** It has shown the token: it is not to make room for others. */
+  hasToken: boolean;
   /** Aborts when the client hangs up or the service ends. */
   hangup: AbortController;
   done: Promise<void>;
@@ -131,10 +133,9 @@ class Server implements ApiServer {
   #take(conn: Deno.TcpConn): void {
     const { allowManagementFrom } = this.#options.policy;
     const trusted = isManager(conn.remoteAddr.hostname, allowManagementFrom());
-    const alike = [...this.#sessions].filter((session) => session.trusted === trusted).length;
-    if (alike >= (trusted ? MANAGER_CONNECTIONS_MAX : STRANGER_CONNECTIONS_MAX)) return drop(conn);
+    if (!this.#makeRoom(trusted)) return drop(conn);
     const hangup = new AbortController();
-    const session: Session = { conn, trusted, hangup, done: Promise.resolve() };
+    const session: Session = { conn, trusted, hasToken: false, hangup, done: Promise.resolve() };
     this.#sessions.add(session);
     session.done = serve(session, this.#options)
       .catch(() => {}) // the connection broke
@@ -143,14 +144,31 @@ class Server implements ApiServer {
         this.#sessions.delete(session);
       });
   }
+
+  /**
+   * Whether one more may come. When all places are taken, the one that has been there for longest without showing the token
+   * gives up its own: any user of this machine could hold them all.
+   */
+  #makeRoom(trusted: boolean): boolean {
+    const alike = [...this.#sessions].filter((session) => session.trusted === trusted);
+    if (alike.length < (trusted ? MANAGER_CONNECTIONS_MAX : STRANGER_CONNECTIONS_MAX)) return true;
+    const leaving = alike.find(({ hasToken }) => !hasToken);
+    if (!leaving) return false;
+    this.#sessions.delete(leaving);
+    leaving.hangup.abort();
+    drop(leaving.conn);
+    return true;
+  }
 }
 
-async function serve({ conn, hangup }: Session, options: ApiServerOptions): Promise<void> {
+async function serve(session: Session, options: ApiServerOptions): Promise<void> {
+  const { conn, hangup } = session;
   let patience = dropAfter(conn, options.headMs ?? HEAD_MS);
   const request = await readRequest(conn, (head) => {
     patience.cancel();
     patience = dropAfter(conn, REQUEST_MS);
-    return mayBringBody(credentialsOf(head, conn), options.policy);
+    session.hasToken = mayBringBody(credentialsOf(head, conn), options.policy);
+    return session.hasToken;
   }).catch((error) => {
     if (error instanceof HttpRefusal) return error;
     throw error;

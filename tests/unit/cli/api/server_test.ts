@@ -119,6 +119,20 @@ Deno.test("openApiServer() bounds connections and serves again when they are gon
     await until(async () => (await client.send("GET", "/status")).status === 200);
   }));
 
+Deno.test("openApiServer() hears who has the token while others hold every connection", () =>
+  withServer(async (server, _service, client) => {
+    const sockets = Array.from(
+      { length: 128 },
+      () => connect(server.port, "127.0.0.1").on("error", () => {}),
+    );
+    await Promise.all(sockets.map((socket) => new Promise((done) => socket.once("connect", done))));
+    try {
+      assert.equal((await client.send("GET", "/status")).status, 200);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
+  }));
+
 Deno.test("openApiServer() says that a port is taken", () =>
   withServer((server, service) => {
     const policy = { authToken: TOKEN, metricsToken: "m", allowManagementFrom: () => [] };
