@@ -34,3 +34,14 @@ Deno.test("KeyedBudgets gives each key its own, and forgets the key seen first",
   assert.ok(!budgets.of("b").take(0), "kept: it came later");
   assert.ok(budgets.of("a").take(0), "forgotten when c came");
 });
+
+Deno.test("SharedBudget.give() gives a key its own back, and everybody theirs", () => {
+  const limits = { perSecond: 1, burst: 2 };
+  const budget = new SharedBudget<string>({ all: limits, each: limits, keysMax: 4 });
+  for (let i = 0; i < 10; i++) {
+    assert.ok(budget.take("a", 0));
+    budget.give("a");
+  }
+  assert.ok(budget.take("a", 0) && budget.take("b", 0));
+  assert.ok(!budget.take("b", 0), "all of it is spent");
+});
