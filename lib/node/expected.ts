@@ -6,7 +6,6 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import { dropOldest } from "../base/oldest.ts";
 import type { Verb } from "../wire/packet.ts";
 import type { Path } from "../peer/path.ts";
 
@@ -33,7 +32,11 @@ export class Expected {
 
   /** Remembers a question by its id on the wire: register after sealing. */
   add(id: bigint, question: Question): void {
-    if (this.#questions.size >= EXPECTED_MAX) dropOldest(this.#questions);
+    for (const [oldest, { sentMs }] of this.#questions) {
+      const isOver = question.sentMs - sentMs > EXPECTED_LIFE_MS;
+      if (!isOver && this.#questions.size < EXPECTED_MAX) break;
+      this.#questions.delete(oldest);
+    }
     this.#questions.set(id, question);
   }
 

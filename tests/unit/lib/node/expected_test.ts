@@ -40,3 +40,12 @@ Deno.test("Expected.add() holds 8192 questions, the latest", () => {
   assert.equal(expected.find(807n, ALICE.address, 0), undefined);
   assert.ok(expected.find(808n, ALICE.address, 0));
 });
+
+Deno.test("Expected.add() drops what is too old to be answered", () => {
+  const expected = new Expected();
+  for (let id = 1n; id <= 100n; id++) expected.add(id, question(0));
+  expected.add(101n, question(30_000));
+  assert.equal(expected.size, 101);
+  expected.add(102n, question(30_001));
+  assert.equal(expected.size, 2);
+});
