@@ -16,7 +16,7 @@ import {
   type NetworkId,
   parseNetworkId,
 } from "../../../lib/base/ids.ts";
-import { contains, formatIp, type Ip, type Prefix, Scope, scopeOf } from "../../../lib/base/ip.ts";
+import { contains, type Ip, type Prefix, sameIp, Scope, scopeOf } from "../../../lib/base/ip.ts";
 import type { MemberName, NameList } from "../../../lib/credential/member_names.ts";
 import {
   addressRecord,
@@ -65,7 +65,6 @@ export class Zone {
   /** The network's, the preferred one first. */
   readonly domains: readonly string[];
   readonly #byLabel = new Map<string, MemberName>();
-  readonly #byIp = new Map<string, MemberName>();
   readonly #ownLabel: string;
 
   constructor(parts: ZoneParts) {
@@ -73,7 +72,6 @@ export class Zone {
     this.domains = zoneDomains(parts.network, parts.name);
     for (const member of parts.names.members ?? []) {
       this.#byLabel.set(member.label, member);
-      for (const ip of member.ips) if (this.#isOurs(ip)) this.#byIp.set(formatIp(ip), member);
     }
     // Last, so that nobody's name stands in place of an address.
     for (const member of parts.names.members ?? []) {
@@ -81,6 +79,12 @@ export class Zone {
     }
     const own = formatAddress(parts.self);
     this.#ownLabel = this.#byLabel.get(own)?.label ?? own;
+  }
+
+  /** Looked for, not looked up: a controller may list 90,000, and a table of them takes a second to make. */
+  #byIp(ip: Ip): MemberName | undefined {
+    if (!this.#isOurs(ip)) return undefined;
+    return this.#parts.names.members?.find(({ ips }) => ips.some((one) => sameIp(one, ip)));
   }
 
   /** A resolver may ask us for every address there is: a controller must not name the internet's. */
@@ -120,7 +124,7 @@ export class Zone {
     const prefix = this.#parts.prefixes.find((one) => leadsInto(one, asked));
     const domain = prefix ? reverseDomainOf(prefix, asked.ip) : query.name;
     const isWhole = asked.bits === asked.ip.length * 8;
-    const member = isWhole ? this.#byIp.get(formatIp(asked.ip)) : undefined;
+    const member = isWhole ? this.#byIp(asked.ip) : undefined;
     if (member) {
       const data = encodeName(`${member.label}.${this.domains[0]}`);
       return this.#found(query, domain, [{ type: RecordType.PTR, ttlS: TTL_S, data }]);
