@@ -7,7 +7,11 @@ import { UsageError, WireError } from "../../lib/base/errors.ts";
 import { formatAddress } from "../../lib/base/ids.ts";
 import { Dictionary } from "../../lib/credential/dictionary.ts";
 import type { Primitives } from "../../lib/crypto/primitives.ts";
-import { deriveSessionKeys, type SessionKeys } from "../../lib/crypto/session_keys.ts";
+import {
+  deriveSessionKeys,
+  SESSION_KEY_BYTES,
+  type SessionKeys,
+} from "../../lib/crypto/session_keys.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import { agree } from "../../lib/identity/sign.ts";
 import type { PacketCipher } from "../../lib/kernel/twin.ts";
@@ -35,8 +39,6 @@ import {
   verbName,
   verbOf,
 } from "../../lib/wire/packet.ts";
-
-const SESSION_KEY_LENGTH = 48;
 
 /** What opens a packet: the two ends, one of them with its secret; or what they agreed on. */
 export type DecodeKeys =
@@ -143,8 +145,8 @@ function assemble(datagrams: readonly Uint8Array[]): Uint8Array {
 
 function sessionKeys(primitives: Primitives, keys: DecodeKeys): SessionKeys {
   if (keys.kind === "agreed") {
-    if (keys.key.length !== SESSION_KEY_LENGTH) {
-      throw new UsageError(`an agreed key has ${SESSION_KEY_LENGTH} bytes, not ${keys.key.length}`);
+    if (keys.key.length !== SESSION_KEY_BYTES) {
+      throw new UsageError(`an agreed key has ${SESSION_KEY_BYTES} bytes, not ${keys.key.length}`);
     }
     return deriveSessionKeys(primitives, keys.key);
   }

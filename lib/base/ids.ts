@@ -78,7 +78,7 @@ export function isMulticast(mac: Mac): boolean {
 }
 
 /** First octet of every derived MAC on a network; 0x52 is left to virtual machines. */
-export function networkOctet(id: NetworkId): number {
+function networkOctet(id: NetworkId): number {
   const octet = (Number(id & 0xfen)) | 0x02;
   return octet === 0x52 ? 0x32 : octet;
 }

@@ -215,9 +215,6 @@ function scopeOfIpv6(ip: Ip): Scope {
   return Scope.GLOBAL;
 }
 
-/** Most bytes an encoded endpoint takes: type, IPv6 address, port. */
-export const ENDPOINT_LENGTH_MAX = 19;
-
 /**
  * Encoded endpoint: type 0 (nobody), 4 or 6, address, port (in configs the port is a prefix length).
  * @param endpoint undefined writes the one-byte "nobody"

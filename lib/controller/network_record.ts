@@ -37,7 +37,7 @@ const NOT_STORED = [
 const V6_MODES = ["6plane", "rfc4193", "zt"];
 
 /** A network record with every field present. @param id 16 lower-case digits */
-export function completeNetwork(
+function completeNetwork(
   stored: JsonObject | undefined,
   id: string,
   wallMs: number,

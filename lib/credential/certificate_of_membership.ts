@@ -105,7 +105,7 @@ export function comIssuedTo(com: CertificateOfMembership): Address {
 }
 
 /** The four numbers a certificate binds an identity with: SHA-384 of address and public key, first 32 bytes. */
-export function identityQualifiers(primitives: Primitives, identity: Identity): bigint[] {
+function identityQualifiers(primitives: Primitives, identity: Identity): bigint[] {
   const r = new Reader(publicKeyHash(primitives, identity), "identity hash");
   return [r.u64(), r.u64(), r.u64(), r.u64()];
 }

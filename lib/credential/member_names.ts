@@ -31,7 +31,7 @@ const FLAG_ON_DEMAND = 1;
 /** Members in one list: bounds what a controller can make a member hold. */
 export const NAMES_MAX = 4_096;
 /** Addresses of one member in a list. */
-export const NAME_IPS_MAX = 32;
+const NAME_IPS_MAX = 32;
 
 /** One member and where it is. */
 export interface MemberName {

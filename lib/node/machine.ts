@@ -5,7 +5,7 @@
  * @module
  */
 import type { Endpoint, Prefix } from "../base/ip.ts";
-import type { Address, Mac, NetworkId } from "../base/ids.ts";
+import type { Address, NetworkId } from "../base/ids.ts";
 import type { MulticastGroup } from "../base/multicast_group.ts";
 import type { ControllerAction, ControllerInput, ControllerTime } from "../controller/machine.ts";
 import type { TableRecord } from "../dataplane/table_records.ts";
@@ -14,7 +14,6 @@ import type { Identity } from "../identity/identity.ts";
 import type { World } from "../identity/world.ts";
 import type { PacketKernel } from "../kernel/mod.ts";
 import type { PortConfig } from "../network/network.ts";
-
 import type { BondPolicy } from "../peer/bond_policy.ts";
 import type { LocalSocket, SocketId } from "../peer/path.ts";
 import type { IdBlock } from "./packet_ids.ts";
@@ -173,12 +172,4 @@ export interface Machine {
   poll(): Action | undefined;
   /** When to hand in a timeout; Infinity when nothing is due. */
   readonly deadlineMs: number;
-}
-
-/** A frame's parts as the rules and the wire see them. */
-export interface FrameParts {
-  readonly destination: Mac;
-  readonly source: Mac;
-  readonly etherType: number;
-  readonly payload: Uint8Array;
 }

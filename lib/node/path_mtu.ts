@@ -16,7 +16,7 @@ import { DEFAULT_PHYSICAL_MTU, HEADER_LENGTH, Verb } from "../wire/packet.ts";
 import type { Vl1 } from "./vl1.ts";
 
 /** UDP payload every path must carry: 1280 bytes less IPv6 and UDP headers. */
-export const SAFE_MTU = 1_232;
+const SAFE_MTU = 1_232;
 /** Lengths tried, longest first: plain Ethernet, tunnels of WireGuard and its like, double tunnels, the guarantee. */
 const LENGTHS = [DEFAULT_PHYSICAL_MTU, 1_392, 1_332, 1_272, SAFE_MTU];
 const TRIES = 3; // of each length; one in three may be lost without being too long

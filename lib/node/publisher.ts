@@ -18,7 +18,7 @@ import type { Bond } from "../peer/bond.ts";
 import { BondMode } from "../peer/bond_policy.ts";
 import { type Peer, VERSION_UNKNOWN } from "../peer/peer.ts";
 import { encodeNetworkCredentials } from "../wire/network_credentials.ts";
-import { HEADER_LENGTH, Verb } from "../wire/packet.ts";
+import { HEADER_LENGTH, PROTOCOL_VERSION_AES, Verb } from "../wire/packet.ts";
 import type { Input } from "./machine.ts";
 import type { Node } from "./node.ts";
 import type { Vl1 } from "./vl1.ts";
@@ -27,7 +27,6 @@ const SESSIONS_MAX = 4_096; // of the 16,384 the arena has: a leaf uses hundreds
 const MEMBERS_MAX = 16_384; // as the arena
 const NETWORKS_MAX = 1_024; // as many as can be joined
 const IDLE_MS = 60_000; // without traffic for this long a session is taken back
-const AES_PROTOCOL_MIN = 12; // who understands AES-GMAC-SIV
 const CHECK_MS = 5_000; // how often what is published is compared with what should be, without any event
 
 interface Session {
@@ -111,7 +110,8 @@ export class Publisher {
    */
   #needsAes({ version }: Peer): boolean {
     if (this.vl1.settings.cipher !== "aes") return false;
-    return version.protocol >= AES_PROTOCOL_MIN || version.protocol === VERSION_UNKNOWN.protocol;
+    const { protocol } = version;
+    return protocol >= PROTOCOL_VERSION_AES || protocol === VERSION_UNKNOWN.protocol;
   }
 
   #expectCheck(): void {

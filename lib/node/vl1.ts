@@ -32,6 +32,7 @@ import {
   FLAG_FRAGMENTED,
   HEADER_LENGTH,
   packetId,
+  PROTOCOL_VERSION_AES,
   Verb,
   VERB_COMPRESSED,
 } from "../wire/packet.ts";
@@ -446,7 +447,7 @@ export class Vl1 {
   #cipherFor(peer: Peer): Cipher {
     // Salsa20/12 measures four to five times as fast as AES here (numbers in `cli/engine/service.ts`), every peer must take it, and only
     // it is sealed in the data plane; AES only on request and when understood.
-    const aes = this.settings.cipher === "aes" && peer.version.protocol >= 12;
+    const aes = this.settings.cipher === "aes" && peer.version.protocol >= PROTOCOL_VERSION_AES;
     return aes ? Cipher.AES_GMAC_SIV : Cipher.POLY1305_SALSA2012;
   }
 

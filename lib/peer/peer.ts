@@ -19,9 +19,9 @@ import type { Bond } from "./bond.ts";
 import type { Path } from "./path.ts";
 
 /** A peer without traffic for this long is forgotten; reference PEER_ACTIVITY_TIMEOUT. */
-export const PEER_ACTIVITY_MS = 500_000;
+const PEER_ACTIVITY_MS = 500_000;
 /** A path silent for this long is gone; reference PATH_EXPIRATION. */
-export const PATH_EXPIRATION_MS = 243_000;
+const PATH_EXPIRATION_MS = 243_000;
 /** Trust lapses after this; reference TRUST_EXPIRATION. */
 export const TRUST_EXPIRATION_MS = 600_000;
 /** Sent something and heard nothing for this long: ask. Most conversations answer within it, so it costs nothing. */

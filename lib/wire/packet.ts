@@ -28,13 +28,12 @@ export const FRAGMENTS_MAX = 7;
 export const DEFAULT_PHYSICAL_MTU = 1432;
 /** A packet at this many hops is not forwarded again. */
 export const HOPS_MAX = 3;
-export const SIGNATURE_LENGTH = 96;
-export const SESSION_KEY_LENGTH = 48;
-/** What we implement; what we announce is a setting, see `Settings.cipher`. */
-export const PROTOCOL_VERSION = 12;
+/** Who speaks less is not talked to. */
 export const PROTOCOL_VERSION_MIN = 4;
+/** Who speaks this or more understands AES-GMAC-SIV. What we announce is a setting, see `Settings.cipher`. */
+export const PROTOCOL_VERSION_AES = 12;
 
-export const AT_ID = 0;
+const AT_ID = 0;
 export const AT_DESTINATION = 8;
 export const AT_SOURCE = 13;
 export const AT_FLAGS = 18;

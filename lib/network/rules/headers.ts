@@ -28,7 +28,7 @@ export function isIpv6(frame: Frame): boolean {
 }
 
 /** Length of the IPv4 header as it claims: 0 to 60, not checked. */
-export function ipv4HeaderLength(payload: Uint8Array): number {
+function ipv4HeaderLength(payload: Uint8Array): number {
   return 4 * (payload[0] & 0x0f);
 }
 
@@ -36,7 +36,7 @@ export function ipv4HeaderLength(payload: Uint8Array): number {
 const WALKED = new Set([0, 43, 60, 135]);
 
 /** @returns the header after the extension headers and where it begins; undefined when cut short */
-export function ipv6FinalHeader(payload: Uint8Array): { header: number; at: number } | undefined {
+function ipv6FinalHeader(payload: Uint8Array): { header: number; at: number } | undefined {
   if (payload.length < 40) return undefined;
   let at = 40;
   let header = payload[6];

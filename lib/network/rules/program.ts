@@ -78,7 +78,7 @@ export const Op = {
 } as const;
 
 /** Bits of the upper word of the characteristics. */
-export const CHARACTERISTIC_INBOUND = 0x8000_0000 | 0;
+const CHARACTERISTIC_INBOUND = 0x8000_0000 | 0;
 export const CHARACTERISTIC_MULTICAST = 0x4000_0000;
 export const CHARACTERISTIC_BROADCAST = 0x2000_0000;
 export const CHARACTERISTIC_IP_AUTHENTICATED = 0x1000_0000;
