@@ -6,9 +6,8 @@
  * @module
  */
 import { NO_FLOW } from "../peer/bond_flows.ts";
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "./ethernet.ts";
 
-const ETHERTYPE_IPV4 = 0x0800;
-const ETHERTYPE_IPV6 = 0x86dd;
 const IPV4_HEADER_MIN = 20;
 const IPV6_HEADER_LENGTH = 40;
 const TCP = 6;

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Mac } from "../../base/ids.ts";
-import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "./headers.ts";
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../ethernet.ts";
 
 const LOW_32 = 0x1_0000_0000; // divide a MAC or an address by it for the upper part
 const EMPTY = new Uint8Array(0);

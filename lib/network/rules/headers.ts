@@ -5,10 +5,7 @@
  * @module
  */
 import type { Mac } from "../../base/ids.ts";
-
-export const ETHERTYPE_IPV4 = 0x0800;
-export const ETHERTYPE_ARP = 0x0806;
-export const ETHERTYPE_IPV6 = 0x86dd;
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../ethernet.ts";
 
 /** An Ethernet frame. */
 export interface Frame {
