@@ -3,7 +3,7 @@
  * @module
  */
 import type { Ip } from "../../base/ip.ts";
-import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../../network/rules/headers.ts";
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../../network/ethernet.ts";
 
 /** What a frame carries. */
 export interface Traffic {
