@@ -4,11 +4,11 @@
  * Source: spec 05 sections 9.1 and 9.2.
  * @module
  */
-import { type Address, formatAddress, formatNetworkId, type NetworkId } from "../base/ids.ts";
+import { formatAddress, formatNetworkId, type NetworkId } from "../base/ids.ts";
 import { type ApiReply, type ApiTarget, type ApiVerb, NOT_FOUND } from "./api.ts";
 import { type JsonObject, type JsonValue, sameRecord, sortKeys, toInteger } from "./json.ts";
 import { API_VERSION } from "./limits.ts";
-import { isAuthorized, updateMember } from "./member_record.ts";
+import { updateMember } from "./member_record.ts";
 import { updateNetwork } from "./network_record.ts";
 import type { NetworkState } from "./network_state.ts";
 import type { StoreWrite } from "./store.ts";
@@ -139,29 +139,4 @@ function save(
   const expect = stored && toInteger(stored.revision, 0);
   const value = { ...record, revision: (expect ?? 0) + 1 };
   return { reply: ok(value), write: { key, expect, value, claims: [] } };
-}
-
-/** What memory must do about a record that changed: see spec 05 sections 5.2 and 5.3. */
-export interface Consequences {
-  /** Members whose config is another now. */
-  readonly push: "nobody" | "member" | "network";
-  /** Whether the member's membership ended. */
-  readonly revoke: boolean;
-}
-
-/** What a changed member record means for the network. @param own The member caused it by asking */
-export function consequencesOf(
-  before: JsonObject | undefined,
-  after: JsonObject | undefined,
-  own: boolean,
-): Consequences {
-  const revoke = isAuthorized(before) && !isAuthorized(after);
-  const bridged = (before?.activeBridge === true) !== (after?.activeBridge === true);
-  if (bridged) return { push: "network", revoke }; // every member's config lists the bridges
-  return { push: own || !after ? "nobody" : "member", revoke };
-}
-
-/** An address as the text a key holds. */
-export function memberOfKey(text: string): Address {
-  return parseInt(text, 16) as Address;
 }

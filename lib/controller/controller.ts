@@ -21,7 +21,7 @@ import { decodeRequestMetadata } from "../credential/request_metadata.ts";
 import type { Primitives, Random } from "../crypto/primitives.ts";
 import type { Identity } from "../identity/identity.ts";
 import { ApiDesk } from "./api_desk.ts";
-import { consequencesOf, memberOfKey } from "./api_outcome.ts";
+import { consequencesOf } from "./consequences.ts";
 import { type ConfigRequest, decideRequest, type Verdict } from "./decide_request.ts";
 import { type JsonObject, sameJson, toInteger } from "./json.ts";
 import { type Decision, type LaneHost, Lanes, type Task } from "./lanes.ts";
@@ -38,7 +38,13 @@ import { changesNames, isOwedNames, namesOf, type NetworkNames } from "./network
 import { NetworkState } from "./network_state.ts";
 import { Presence, RequestTimes } from "./request_times.ts";
 import { Revocations } from "./revocations.ts";
-import { formatRecordKey, keyOfRecord, type RecordKey, type StoreWrite } from "./store.ts";
+import {
+  formatRecordKey,
+  keyOfRecord,
+  memberOfKey,
+  type RecordKey,
+  type StoreWrite,
+} from "./store.ts";
 
 const METADATA_LENGTH_MAX = 1_024; // spec 04 section 4; more is not read
 

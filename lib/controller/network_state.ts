@@ -6,6 +6,7 @@
  * @module
  */
 import { type Address, formatNetworkId, type NetworkId } from "../base/ids.ts";
+import { dropOldest } from "../base/oldest.ts";
 import type { Identity } from "../identity/identity.ts";
 import { ConfigLimits } from "../credential/network_config_binary.ts";
 import type { RequestMetadata } from "../credential/request_metadata.ts";
@@ -136,9 +137,7 @@ export class NetworkState {
   /** The store says somebody we do not know holds these. */
   noteTaken(ips: readonly string[]): void {
     for (const ip of ips) {
-      if (this.#foreign.size === FOREIGN_MAX) {
-        this.#foreign.delete(this.#foreign.values().next().value!);
-      }
+      if (this.#foreign.size === FOREIGN_MAX) dropOldest(this.#foreign);
       this.#foreign.add(ip);
     }
   }

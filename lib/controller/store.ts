@@ -8,6 +8,7 @@
  * Source: DESIGN.md section 4; spec 05 sections 9.2 and 10.
  * @module
  */
+import type { Address } from "../base/ids.ts";
 import type { JsonObject } from "./json.ts";
 
 /** Which record: a network, or a member of one. Ids are lower-case hexadecimal, 16 and 10 digits. */
@@ -74,4 +75,9 @@ export function keyOfRecord(record: JsonObject): RecordKey {
       member: String(record.address ?? record.id).toLowerCase(),
     }
     : { network: String(record.id).toLowerCase() };
+}
+
+/** The address of a member, from the text in its key. */
+export function memberOfKey(text: string): Address {
+  return parseInt(text, 16) as Address;
 }
