@@ -7,7 +7,7 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import { type Endpoint, formatEndpoint, sameEndpoint } from "../base/ip.ts";
+import { type Endpoint, sameEndpoint } from "../base/ip.ts";
 import { dropOldest } from "../base/oldest.ts";
 import { KeyedBudgets } from "../base/rate.ts";
 import { Timers } from "../base/timers.ts";
@@ -137,7 +137,7 @@ export class Contact {
   /** An authenticated direct packet came by a path we do not know: ask there, beginning once a second at most. */
   confirm(peer: Peer, path: Path): void {
     if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return;
-    const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
+    const { key } = path;
     const { nowMs } = this.vl1;
     const probed = peer.probed ??= new Map();
     if (nowMs - (probed.get(key) ?? -Infinity) < RECONFIRM_MS) return;

@@ -8,7 +8,7 @@
  */
 import { Writer } from "../base/bytes.ts";
 import type { Address, NetworkId } from "../base/ids.ts";
-import { formatEndpoint, sameEndpoint } from "../base/ip.ts";
+import { sameEndpoint } from "../base/ip.ts";
 import { SLOT_REST_MS, Slots } from "../dataplane/slots.ts";
 import { routeBy, type TableRecord } from "../dataplane/table_records.ts";
 import type { Membership } from "../network/membership.ts";
@@ -129,7 +129,7 @@ export class Publisher {
     // The data plane knows sockets only: what goes by TCP passes through here.
     const path = way?.via.path.isTunnel ? undefined : way?.via.path;
     if (way && path) this.node.pathMtu.use(way.relay ?? session.peer, path);
-    const route = path ? `${path.socket}|${formatEndpoint(path.endpoint)}|${path.mtu}` : "";
+    const route = path ? `${path.key}|${path.mtu}` : "";
     if (route !== session.route) {
       session.route = route;
       if (path) this.#publish({ kind: "route", session: session.slot, route: routeBy(path) });

@@ -7,7 +7,7 @@
  */
 import { WireError } from "../base/errors.ts";
 import type { Address } from "../base/ids.ts";
-import { type Endpoint, formatEndpoint } from "../base/ip.ts";
+import type { Endpoint } from "../base/ip.ts";
 import { SharedBudget } from "../base/rate.ts";
 import { Waiting } from "../base/waiting.ts";
 import type { Path, SocketId } from "../peer/path.ts";
@@ -106,7 +106,7 @@ export class Receiver {
 
   /** A head or a fragment; the packet counts as coming the way its head came. */
   #piece(bytes: Uint8Array, path: Path): void {
-    const key = `${path.socket}|${formatEndpoint(path.endpoint)}`;
+    const { key } = path;
     if (this.#pieceOrigins.size >= PIECE_ORIGINS_MAX) this.#pieceOrigins.clear();
     this.#pieceOrigins.set(key, path);
     const share = this.vl1.isProved(path) ? key : UNPROVEN_SHARE;

@@ -42,7 +42,7 @@ export class Surface {
   ): boolean {
     const scope = scopeOf(surface.ip);
     if (scope !== path.scope || scope <= Scope.LOOPBACK) return false;
-    const key = `${reporter}|${path.socket}|${formatEndpoint(path.endpoint)}|${scope}`;
+    const key = `${reporter}|${path.key}|${scope}`;
     const previous = this.#reports.get(key);
     this.#reports.delete(key);
     if (this.#reports.size >= REPORTS_MAX) dropOldest(this.#reports);

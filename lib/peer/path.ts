@@ -97,6 +97,11 @@ export class Path {
     this.#endpoint = { ip: slabs.copy(ip), port };
   }
 
+  /** Socket and endpoint as a map key. */
+  get key(): string {
+    return pathKey(this.socket, this.#endpoint);
+  }
+
   get isIpv4(): boolean {
     return this.endpoint.ip.length === 4;
   }
@@ -147,7 +152,7 @@ export class Paths {
   /** The known path, or a fresh one nobody remembers until {@linkcode keep} or {@linkcode hear}: strangers cost nothing. */
   get(socket: SocketId, endpoint: Endpoint): Path {
     return this.#bySocket.get(socket)?.get(endpointKey(endpoint)) ??
-      this.#unproven.get(unprovenKey(socket, endpoint)) ?? new Path(socket, endpoint);
+      this.#unproven.get(pathKey(socket, endpoint)) ?? new Path(socket, endpoint);
   }
 
   /**
@@ -171,7 +176,7 @@ export class Paths {
 
   #remember(path: Path): Path {
     if (path.isTunnel) return path;
-    const key = unprovenKey(path.socket, path.endpoint);
+    const key = path.key;
     this.#unproven.delete(key);
     if (this.#unproven.size >= UNPROVEN_MAX) dropOldest(this.#unproven);
     this.#unproven.set(key, path);
@@ -201,7 +206,7 @@ export class Paths {
     if (this.#size >= PATHS_MAX) return false;
     path.isProved = true;
     path.settle(this.#slabs);
-    this.#unproven.delete(unprovenKey(path.socket, path.endpoint));
+    this.#unproven.delete(path.key);
     if (!paths.has(key)) this.#size++;
     paths.set(key, path);
     return true;
@@ -230,6 +235,6 @@ export class Paths {
   }
 }
 
-function unprovenKey(socket: SocketId, endpoint: Endpoint): string {
+function pathKey(socket: SocketId, endpoint: Endpoint): string {
   return `${socket}|${endpointKey(endpoint)}`;
 }

@@ -9,7 +9,6 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import { formatEndpoint } from "../base/ip.ts";
 import { RELAYS_MAX } from "../dataplane/relays.ts";
 import { SLOT_REST_MS, Slots } from "../dataplane/slots.ts";
 import { routeBy, type TableRecord } from "../dataplane/table_records.ts";
@@ -80,7 +79,7 @@ export class RelayFlows {
   forwarded(path: Path, source: Address, destination: Address, next: NextHop): void {
     // The data plane knows sockets only; fragments name no sender, so only a proved path may bring them.
     if (path.isTunnel || next.via.path.isTunnel || !path.isProved) return;
-    const key = `${path.socket}|${formatEndpoint(path.endpoint)}|${destination}`;
+    const key = `${path.key}|${destination}`;
     if (this.#flows.has(key) || !this.#isWorthIt(key)) return;
     const { nowMs } = this.vl1;
     const slot = this.#slots.take(nowMs);
@@ -120,7 +119,7 @@ export class RelayFlows {
   }
 
   #publish(flow: Flow, { via: { path } }: NextHop): void {
-    const route = `${path.socket}|${formatEndpoint(path.endpoint)}`;
+    const route = path.key;
     if (route === flow.route) return;
     flow.route = route;
     const { slot, source, destination } = flow;
