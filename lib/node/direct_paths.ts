@@ -27,7 +27,6 @@ const LOW_BANDWIDTH_FACTOR = 16; // of that spacing, in low bandwidth mode; as t
 const PUSH_BURST_MS = [0, 1_000, 3_000, 6_000]; // spacing of the first pushes while relayed...
 const PUSH_RELAYED_MS = 31_000; // ...and of all later ones: more than 30 s reopens the reference's gate
 const ADDRESSES_MAX = 30; // in one packet of at most 1200 bytes
-const PREDICTING_MS = 150_000; // reports the next ports are guessed from: the keepalive at roots
 const PER_SCOPE_MAX = 8; // probed from one packet, per scope and family; as the reference does
 
 export class DirectPaths {
@@ -108,7 +107,7 @@ export class DirectPaths {
       .map(({ ip, port }) => ({ ip, port }));
     const { nowMs } = this.vl1;
     const confirmed = this.surface.confirmed(nowMs);
-    const predicted = predictSurfaces(this.surface.reportsSince(nowMs - PREDICTING_MS));
+    const predicted = predictSurfaces(this.surface.latelyReported(nowMs));
     for (const endpoint of [...this.mapped, ...confirmed, ...predicted, ...local]) {
       const scope = scopeOf(endpoint.ip);
       if (scope === Scope.GLOBAL || scope === Scope.PRIVATE || scope === Scope.PSEUDOPRIVATE) {

@@ -103,7 +103,7 @@ export type NodeEvent =
   | { name: "online" }
   | { name: "offline" }
   | { name: "identity-collision" }
-  | { name: "upstream"; peer: Address } // it began or stopped to answer, by one of its paths
+  | { name: "upstream"; peer: Address } // it began or stopped answering, by one of its paths
   | { name: "network"; network: NetworkId }
   | { name: "direct"; peer: Address }
   | { name: "relayed"; peer: Address };

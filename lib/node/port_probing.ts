@@ -54,7 +54,6 @@ const BUSY_RETRY_MS = 1_000; // another peer's attempt is going on
 const PROSPECTS_MAX = 256; // peers introduced and not reached directly; strangers and then the oldest make room
 const ATTEMPTS_MAX = 1_024; // attempts of the last ten minutes: when full, no more are begun
 const KNOWN_PORTS_MAX = 4; // ports of a peer's NAT remembered
-const REPORTS_MS = 150_000; // reports compared: the keepalive at roots, so that a renewed mapping does not look like two
 
 /** What a peer knows of its own NAT; "silent": it pushes addresses without notes, as the reference does. */
 type Ports = "unknown" | "same" | "different" | "silent";
@@ -130,7 +129,7 @@ export class PortProbing {
   get note(): PortNote {
     const { nowMs, sockets } = this.vl1;
     const udp = sockets.filter(({ id }) => !isTunnel(id));
-    const { kind } = natView(this.surface.reportsSince(nowMs - REPORTS_MS), udp, 4);
+    const { kind } = natView(this.surface.latelyReported(nowMs), udp, 4);
     if (kind === "symmetric") return PortNote.DIFFERENT;
     return kind === "none" || kind === "endpoint-independent" ? PortNote.SAME : PortNote.UNKNOWN;
   }

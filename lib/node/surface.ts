@@ -11,6 +11,8 @@ import { dropOldest } from "../base/oldest.ts";
 import type { Path, SocketId } from "../peer/path.ts";
 
 const SURFACE_LIFE_MS = 600_000; // reference ZT_SELFAWARENESS_ENTRY_TIMEOUT
+/** Reports that tell how our NAT maps ports now: roots are greeted every 120 s, and a mapping renewed before must not look like two. */
+const LATELY_MS = 150_000;
 const REPORTS_MAX = 512; // bounds memory: peers report as they like; the oldest goes first
 
 /** How one peer sees one of our sockets. */
@@ -87,7 +89,12 @@ export class Surface {
     );
   }
 
-  /** Every report no older than this, whoever made it: for a diagnosis, which nobody is misled by but the user. */
+  /** Every report made since the last time all roots were greeted, whoever made it: what kind of NAT there is. */
+  latelyReported(nowMs: number): SurfaceReport[] {
+    return this.reportsSince(nowMs - LATELY_MS);
+  }
+
+  /** Every report no older than this, whoever made it. */
   reportsSince(atMs: number): SurfaceReport[] {
     return [...this.#reports.values()].filter((report) => report.atMs >= atMs);
   }

@@ -119,7 +119,7 @@ export class Upstreams {
     return best ?? this.peers().find((peer) => peer.address !== except && peer.paths.length > 0);
   }
 
-  /** One upstream stopped to answer: those not heard from now on may be gone as well. */
+  /** One upstream stopped answering: those not heard from now on may be gone as well. */
   doubt(): void {
     this.#doubtMs = this.vl1.nowMs;
   }

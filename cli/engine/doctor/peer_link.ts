@@ -10,9 +10,6 @@ import { isTunnel } from "../../../lib/peer/path.ts";
 import { isSuspect, lossFraction, type Peer } from "../../../lib/peer/peer.ts";
 import { type RelayFacts, relayReason } from "./relay_reason.ts";
 
-/** Reports this far apart are compared: the keepalive at roots, so that a renewed mapping does not look like two. */
-const REPORTS_MS = 150_000;
-
 /** How a peer is reached. Spans are in milliseconds. */
 export type PeerLink = {
   kind: "direct" | "tunneled" | "relayed";
@@ -45,7 +42,7 @@ export interface LinkContext {
 /** Makes the context, once for all peers. */
 export function linkContext(node: Node, nowMs: number, isUdpForbidden: boolean): LinkContext {
   const sockets = node.vl1.sockets.filter(({ id }) => !isTunnel(id));
-  const { kind } = natView(node.surface.reportsSince(nowMs - REPORTS_MS), sockets, 4);
+  const { kind } = natView(node.surface.latelyReported(nowMs), sockets, 4);
   return { node, nowMs, isUdpForbidden, nat: kind };
 }
 

@@ -127,7 +127,7 @@ export class TcpTunnels {
     this.#decide();
   }
 
-  /** A root began or stopped to answer. */
+  /** A root began or stopped answering. */
   check(): void {
     this.#decide();
   }
