@@ -65,9 +65,7 @@ export class Beacons {
     if (!this.#isUseful()) return;
     this.#call();
     const delayMs = DELAYS_MS[Math.min(this.#sent++, DELAYS_MS.length - 1)];
-    const byte = new Uint8Array(1);
-    this.vl1.config.random(byte);
-    this.#dueMs = nowMs + delayMs * (1 + byte[0] / 512);
+    this.#dueMs = nowMs + delayMs * (1 + this.vl1.random(1)[0] / 512);
   }
 
   /** Once from each address, whatever number of ports it has. */
@@ -77,10 +75,8 @@ export class Beacons {
       const from = ip.join(".");
       if (called.has(from)) continue;
       called.add(from);
-      const random = new Uint8Array(8);
-      this.vl1.config.random(random);
       const w = new Writer(BEACON_LENGTH);
-      encodeBeacon(this.vl1.address, random, w);
+      encodeBeacon(this.vl1.address, this.vl1.random(8), w);
       this.vl1.datagram(new Path(id, { ip: LIMITED_BROADCAST, port: BEACON_PORT }), w.finish());
     }
   }

@@ -42,7 +42,11 @@ const HINT_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000];
 const CHECK_SILENT_MS = 50; // other paths quieter than this are checked when a new one is learned: a peer that roamed left them
 const TARGET_PROBES = { perSecond: 1, burst: 16 }; // of one address, whoever names it: it may be a third party's
 const TARGETS_MAX = 1_024; // addresses with such a budget
-const NAT_OPENER_TTL = 2; // passes our own NAT, not the other side's; reference sends the same
+/**
+ * Passes our own NAT, not the other side's; reference sends the same. Were it to arrive there, a Linux router without a filter
+ * would note it as a connection of its own, and give the other's probe to that very port another source port.
+ */
+const NAT_OPENER_TTL = 2;
 
 /** An address somebody named, probed a few times. */
 interface Punch {
@@ -230,15 +234,16 @@ export class Contact {
     const path = this.vl1.paths.get(socket ?? first.id, endpoint);
     if (!this.vl1.mayUse(peer.address, path) || this.#punches.size >= PUNCHES_MAX) return;
     if (peer.find(path) && !isSuspect(peer.find(path)!)) return;
-    if (isMutual) {
-      const junk = new Uint8Array(4);
-      this.vl1.config.random(junk);
-      this.vl1.datagram(path, junk, { ttl: NAT_OPENER_TTL });
-    }
+    if (isMutual) this.openNat(path);
     const { nowMs } = this.vl1;
     const punch = { peer: peer.address, endpoint, socket, isMutual, startMs: nowMs, tries: 0 };
     this.#punches.set(punch, nowMs);
     this.handleTimeout();
+  }
+
+  /** Sends something that makes our own NAT expect the other side, and goes no further. */
+  openNat(path: Path): void {
+    this.vl1.datagram(path, this.vl1.random(4), { ttl: NAT_OPENER_TTL });
   }
 
   /** Works off what is due: repeated probes. */

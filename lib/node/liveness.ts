@@ -127,9 +127,7 @@ export class Liveness {
 
   /** Three to five quarters of a delay: what starts together must not come back together. */
   #scattered(delayMs: number): number {
-    const byte = new Uint8Array(1);
-    this.vl1.config.random(byte);
-    return delayMs * (0.75 + byte[0] / 512);
+    return delayMs * (0.75 + this.vl1.random(1)[0] / 512);
   }
 
   #tendPath(peer: Peer, path: PeerPath, wanted: boolean, isUpstream: boolean): number {

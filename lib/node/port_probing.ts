@@ -36,14 +36,12 @@ const IDLE_TICK_MS = 500; // while there is nothing to send
 const AGAIN_MS = 600_000; // between two attempts with one peer
 const PATIENCE_MS = 1_000; // ordinary probes after an introduction are answered by then, if ever
 
-/** A NAT keeps a port open for 30 s at least (RFC 4787 asks for 120); trying all takes the other 10 s. */
+/** Ports stay open so long: to try all takes the other 10 s, and a NAT keeps one for 30 s at least (RFC 4787 asks for 120). */
 const OPEN_MS = 15_000;
 /**
- * The first packet only has to pass our own NAT. Were it to arrive at the other's, a Linux router without a filter would
- * note it as a connection of its own, and give the other's probe to that very port another source port.
+ * The first packet only has to pass our own NAT, which may be further off than that one gets: once more, all the way. By now
+ * most of the other's probes are under way.
  */
-const OPENER_TTL = 2;
-/** Then once more all the way: our NAT may be further off. By now most of the other's probes are under way. */
 const OPEN_FAR_MS = 7_500;
 const INVITE_MS = [0, 1_000, 3_000]; // after the start: relayed packets get lost
 const INVITATION_LIFE_MS = 5_000; // later too few of the open ports' time is left
@@ -401,9 +399,7 @@ export class PortProbing {
     vl1.outbox.push({ kind: "open-socket", socket, beside: opening.beside });
     const path = vl1.paths.get(socket, attempt.endpoint);
     vl1.paths.invite(path);
-    const junk = new Uint8Array(4);
-    vl1.config.random(junk);
-    vl1.datagram(path, junk, { ttl: OPENER_TTL });
+    this.contact.openNat(path);
     opening.doors.push(path);
   }
 

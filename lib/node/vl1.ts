@@ -165,6 +165,13 @@ export class Vl1 {
     return this.identity.address;
   }
 
+  /** That many bytes nobody can foresee. */
+  random(lengthBytes: number): Uint8Array {
+    const bytes = new Uint8Array(lengthBytes);
+    this.config.random(bytes);
+    return bytes;
+  }
+
   /** Eight bytes fit for a packet's id. */
   newPacketId(): Uint8Array {
     return this.#ids.next();

@@ -123,12 +123,11 @@ export class Relay {
     this.#united.delete(key);
     if (this.#united.size >= UNITED_MAX) dropOldest(this.#united);
     this.#united.set(key, vl1.nowMs);
-    const coin = new Uint8Array(1);
-    vl1.config.random(coin);
+    const [coin] = vl1.random(1);
     for (const [pathA, pathB] of pairs) {
       const tellA = () => this.#tell(a, pathA, b, pathB);
       const tellB = () => this.#tell(b, pathB, a, pathA);
-      for (const tell of coin[0] & 1 ? [tellB, tellA] : [tellA, tellB]) tell();
+      for (const tell of coin & 1 ? [tellB, tellA] : [tellA, tellB]) tell();
     }
   }
 
