@@ -36,7 +36,10 @@ endToEndTest(
     );
     const other = await stage.node("a", "other").say("doctor");
     equal(other.code, 1);
-    match(other.out, /^PROBLEM +service +none has run on .*\n +-> start it with: zt service\n/);
+    match(
+      other.out,
+      /^PROBLEM +service +none has run on .*\n +-> start it with: zt service --background\n/,
+    );
     await stage.lab.end();
   },
 );
