@@ -33,17 +33,22 @@ export class Urgency {
     this.#isAllowed = setNiceness(URGENT_NICENESS);
   }
 
+  /** Whether only single packets come: no stream. */
+  get isUrgent(): boolean {
+    return this.#isUrgent;
+  }
+
   /** A turn moved so much, in either direction. */
   moved(bytes: number, packets: number, nowMs: number): void {
     this.#bytes += bytes + packets * PACKET_BYTES;
     const elapsedMs = nowMs - this.#sinceMs;
-    if (elapsedMs < WINDOW_MS || !this.#isAllowed) return;
+    if (elapsedMs < WINDOW_MS) return;
     if (this.#bytes >= STREAM_BYTES_PER_MS * elapsedMs) this.#streamUntilMs = nowMs + CALM_MS;
     this.#sinceMs = nowMs;
     this.#bytes = 0;
     const isUrgent = nowMs >= this.#streamUntilMs;
     if (isUrgent === this.#isUrgent) return;
     this.#isUrgent = isUrgent;
-    this.#setNiceness(isUrgent ? URGENT_NICENESS : this.#ordinary);
+    if (this.#isAllowed) this.#setNiceness(isUrgent ? URGENT_NICENESS : this.#ordinary);
   }
 }

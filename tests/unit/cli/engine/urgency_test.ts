@@ -20,7 +20,7 @@ Deno.test("Urgency stands back in a stream, and goes first again when it is over
   const { asked, urgency: of } = urgency();
   of.moved(0, 0, 1_000);
   for (let nowMs = 1_001; nowMs < 1_020; nowMs++) of.moved(60_000, 2, nowMs);
-  deepEqual(asked, [-10, 3]);
+  deepEqual([asked, of.isUrgent], [[-10, 3], false]);
   of.moved(1_500, 1, 1_040); // a pause in it
   deepEqual(asked, [-10, 3]);
   of.moved(1_500, 1, 2_000);
@@ -38,6 +38,7 @@ Deno.test("Urgency asks once where it is not allowed", () => {
   const { asked, urgency: of } = urgency(false);
   of.moved(0, 0, 1_000);
   for (let nowMs = 1_001; nowMs < 1_200; nowMs++) of.moved(60_000, 2, nowMs);
+  deepEqual([asked, of.isUrgent], [[-10], false]);
   of.moved(1_500, 1, 5_000);
-  deepEqual(asked, [-10]);
+  deepEqual([asked, of.isUrgent], [[-10], true]);
 });
