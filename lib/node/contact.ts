@@ -138,23 +138,31 @@ export class Contact {
     this.probeFrom(peer, endpoint, socket);
   }
 
-  /** An authenticated direct packet came by a path we do not know: ask there, beginning once a second at most. */
-  confirm(peer: Peer, path: Path): void {
-    if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return;
+  /**
+   * An authenticated direct packet came by a path we do not know: ask there, beginning once a second at most.
+   * @returns whether it was asked
+   */
+  confirm(peer: Peer, path: Path): boolean {
+    if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return false;
     const { key } = path;
     const { nowMs } = this.vl1;
     const probed = peer.probed ??= new Map();
-    if (nowMs - (probed.get(key) ?? -Infinity) < RECONFIRM_MS) return;
+    if (nowMs - (probed.get(key) ?? -Infinity) < RECONFIRM_MS) return false;
     probed.delete(key);
     if (probed.size >= PROBED_MAX) dropOldest(probed);
     // Most are at one place, few at more than a handful: who comes from a thousand is not there.
     const isFirst = peer.paths.length + probed.size === 0;
-    if (!isFirst && !peer.budgets.places.take(nowMs)) return this.vl1.counters.drop("rate");
+    if (!isFirst && !peer.budgets.places.take(nowMs)) {
+      this.vl1.counters.drop("rate");
+      return false;
+    }
     probed.set(key, nowMs);
     this.#ask(peer, path);
-    if (this.#confirmations.size >= CONFIRMATIONS_MAX) return;
-    const confirmation = { peer: peer.address, path, startMs: nowMs, tries: 1 };
-    this.#confirmations.set(confirmation, nowMs + CONFIRM_DELAYS_MS[1]);
+    if (this.#confirmations.size < CONFIRMATIONS_MAX) {
+      const confirmation = { peer: peer.address, path, startMs: nowMs, tries: 1 };
+      this.#confirmations.set(confirmation, nowMs + CONFIRM_DELAYS_MS[1]);
+    }
+    return true;
   }
 
   /** Forgets what was probed for a peer, when none of it is too early to be probed again. */

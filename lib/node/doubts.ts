@@ -10,19 +10,35 @@ import type { Vl1 } from "./vl1.ts";
 /** A direct path quieter than this is asked when the peer's frames come by relay... */
 const DOUBT_SILENT_MS = 50;
 const DOUBT_EVERY_MS = 1_000; // ...so often at most: some peers reach us by relay only, and for good
-const DOUBT_REPEATED_MS = 10_000; // ...which the path answered if it was asked so lately
+const DOUBT_REPEATED_MS = 10_000; // ...and is not left meanwhile if it has answered such a question so lately
 
 export class Doubts {
   constructor(readonly node: Node, readonly vl1: Vl1) {}
 
   /** What comes by relay from a peer we reach directly shows that it does not reach us so any more: it may have moved. */
   raise(peer: Peer): void {
-    const { nowMs } = this.vl1;
-    const best = peer.best(nowMs);
+    const best = peer.best(this.vl1.nowMs);
     if (!best || !this.#ask(peer, best)) return;
     // It may have started anew elsewhere: our answer goes the way its packet came until a path has answered.
+    this.#leaveSilent(peer);
+  }
+
+  /**
+   * A HELLO from a place unknown to us is what somebody sends who does not know us, as after a new start: the ports it had may be
+   * gone with the frame it asks us for next. How often is bounded where the place is asked whether the peer is there.
+   */
+  greeted(peer: Peer): void {
+    if (peer.bond || this.vl1.upstreams.isUpstream(peer.address)) return;
+    const best = peer.best(this.vl1.nowMs);
+    if (best && isSilent(best, this.vl1.nowMs)) this.#leaveSilent(peer);
+  }
+
+  /** Asks by every silent path whether it still works, and uses none of them until it has answered. */
+  #leaveSilent(peer: Peer): void {
+    const { nowMs } = this.vl1;
     for (const path of peer.paths) {
       if (!isSilent(path, nowMs)) continue;
+      path.doubtedMs = nowMs;
       if (path.probeSentMs === undefined) this.node.contact.probe(peer, path.path);
       markSuspect(path);
     }
@@ -46,9 +62,9 @@ export class Doubts {
   #ask(peer: Peer, path: PeerPath): boolean {
     const { nowMs } = this.vl1;
     if (path.probeSentMs !== undefined || !isSilent(path, nowMs)) return false;
-    const sinceMs = nowMs - peer.lastDoubtMs;
+    const sinceMs = nowMs - path.doubtedMs;
     if (sinceMs < DOUBT_EVERY_MS) return false;
-    peer.lastDoubtMs = nowMs;
+    path.doubtedMs = nowMs;
     this.node.contact.probe(peer, path.path);
     return sinceMs >= DOUBT_REPEATED_MS;
   }

@@ -213,7 +213,9 @@ export class Node implements Machine {
       const known = peer.find(path);
       if (known && ASKS.has(verb)) known.lastInMs = nowMs;
       else if (known) heard(known, nowMs);
-      else if (verb !== Verb.OK) this.contact.confirm(peer, path);
+      else if (verb !== Verb.OK && this.contact.confirm(peer, path) && verb === Verb.HELLO) {
+        this.doubts.greeted(peer);
+      }
       if (wasQuiet && this.vl1.upstreams.isUpstream(peer.address)) this.#heardUpstream(peer);
     }
     const relay = hops > 0 ? this.vl1.upstreams.at(path) : undefined;

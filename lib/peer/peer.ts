@@ -52,6 +52,8 @@ export interface PeerPath {
   /** Last probe sent; undefined when it was answered. */
   probeSentMs: number | undefined;
   probesLost: number;
+  /** Last time packets of the peer that came another way made us ask whether this one still works. */
+  doubtedMs: number;
   /** When it was proved. */
   readonly sinceMs: number;
   /** Whether an upstream was asked once more some time after that. */
@@ -85,8 +87,6 @@ export class Peer {
   relayedSinceMs = -Infinity;
   /** When each upstream last showed that it reaches this peer; as many as there are upstreams at most. */
   shownBy: Map<Address, number> | undefined;
-  /** Last time its packets coming by relay made us ask whether its direct path still works. */
-  lastDoubtMs = -Infinity;
   /** Addresses recently probed for this peer, by path key, with the time: bounds probes of one address. */
   probed: Map<string, number> | undefined;
   #budgets: PeerBudgets | undefined;
@@ -217,6 +217,7 @@ export class Peer {
       quietSinceMs: undefined,
       probeSentMs: undefined,
       probesLost: 0,
+      doubtedMs: -Infinity,
       sinceMs: nowMs,
       isSettled: false,
       probeLosses: 0,
