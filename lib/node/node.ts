@@ -14,6 +14,7 @@ import { Verb } from "../wire/packet.ts";
 import { ControllerAuthority } from "./authority.ts";
 import { Beacons } from "./beacons.ts";
 import { Bonds } from "./bonds.ts";
+import { Claims } from "./claims.ts";
 import { Contact } from "./contact.ts";
 import { DirectPaths } from "./direct_paths.ts";
 import { Doubts } from "./doubts.ts";
@@ -31,7 +32,6 @@ import { VerbHandlers } from "./verbs.ts";
 import { Whois } from "./whois.ts";
 
 const HOUSEKEEPING_MS = 30_000; // reference ZT_HOUSEKEEPING_PERIOD
-const PRESENT_FROM_MS = 60; // round trip to the root that relays, from which on a HELLO goes before the first packet
 const OFFLINE_AFTER_MS = 60_000; // no upstream heard for this long: keepalive is 20 s, so three were missed
 
 /** An authenticated, decompressed packet and how it came. */
@@ -52,6 +52,7 @@ export class Node implements Machine {
   readonly vl1: Vl1;
   readonly whois: Whois;
   readonly greeter: Greeter;
+  readonly claims: Claims;
   readonly contact: Contact;
   readonly bonds: Bonds;
   readonly liveness: Liveness;
@@ -75,6 +76,7 @@ export class Node implements Machine {
     const vl1 = this.vl1 = new Vl1(config);
     this.whois = new Whois(vl1);
     this.greeter = new Greeter(vl1, (greeting) => this.#verbs.greeted(greeting));
+    this.claims = new Claims(vl1, this.whois, this.greeter.strangers);
     this.contact = new Contact(vl1, this.greeter);
     this.bonds = new Bonds(vl1, this.contact);
     this.liveness = new Liveness(vl1, this.contact, this.bonds);
@@ -110,6 +112,8 @@ export class Node implements Machine {
     vl1.onRelayed = (peer) => this.#relayed(peer);
     vl1.onSuspect = (peer) => this.doubts.confirmed(peer);
     vl1.onLearned = (peer) => this.#learned(peer);
+    // While its proof of work is checked here, it can check ours.
+    this.claims.onClaimed = (peer) => this.#presentTo(peer);
     liveness.keeps = (address) => networks.keeps(address);
     networks.verbs.redispatch = (received) => this.dispatch(received);
     networks.onRemembered = (member) => {
@@ -147,7 +151,8 @@ export class Node implements Machine {
       case "command":
         return this.#command(input.command);
       case "validated": {
-        const peer = this.greeter.validated(input.ticket, input.valid);
+        const { ticket, valid } = input;
+        const peer = this.greeter.validated(ticket, valid) ?? this.claims.validated(ticket, valid);
         if (!peer) return;
         this.met(peer);
         // A root's nodes return all at once when it restarts, and their proofs would take it minutes.
@@ -244,7 +249,7 @@ export class Node implements Machine {
     this.whois.resolved(peer.address);
     this.receiver.met(peer);
     this.greeter.met(peer);
-    this.#presentTo(peer);
+    if (peer.lastHelloSentMs === -Infinity) this.#presentTo(peer);
     this.vl1.flushQueue(peer);
     if (this.vl1.upstreams.isSeed(peer.address)) this.vl1.timers.set(peer, this.vl1.nowMs);
     this.#verbs.met(peer);
@@ -252,14 +257,13 @@ export class Node implements Machine {
   }
 
   /**
-   * Something is about to go by relay to a peer who may not know us. With our HELLO before it, it need not ask a root who we are,
-   * which where roots are far takes longer than the check of our identity.
+   * Something is about to go by relay to a peer who may not know us. With our HELLO before it, it need not ask a root who we are
+   * before it checks our identity.
    */
   #presentTo(peer: Peer): void {
     if (!this.vl1.queue.has(peer.address)) return;
     const route = this.vl1.route(peer);
-    if (!route?.relay || (route.via.path.latencyMs ?? 0) < PRESENT_FROM_MS) return;
-    this.greeter.hello(peer, route.via.path, { relayed: true });
+    if (route?.relay) this.greeter.hello(peer, route.via.path, { relayed: true });
   }
 
   #learned(peer: Peer): void {

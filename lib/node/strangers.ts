@@ -48,7 +48,6 @@ export class Strangers {
   readonly #tickets = new Map<Address, number>();
   readonly #counts = new Map<number, number>(); // by prefix
   readonly #unasked = new TokenBucket(UNASKED.perSecond, UNASKED.burst);
-  #nextTicket = 1;
 
   constructor(readonly vl1: Vl1, readonly limits = LIMITS) {}
 
@@ -60,6 +59,12 @@ export class Strangers {
     return this.#tickets.has(address);
   }
 
+  /** Whether the proof of work of that very identity is being checked. */
+  isChecking(identity: Identity): boolean {
+    const stranger = this.#find(identity.address);
+    return stranger !== undefined && stranger.isChecking && stranger.peer.identity.equals(identity);
+  }
+
   /**
    * Somebody who owns the key of its identity.
    * @param packet Its HELLO, opened; copied
@@ -67,7 +72,7 @@ export class Strangers {
    */
   add(peer: Peer, prefix: number, packet: Uint8Array, path: Path): boolean {
     if (!this.#makeRoom(prefix)) return false;
-    const ticket = this.#nextTicket++;
+    const ticket = this.vl1.newTicket();
     const heard = this.vl1.paths.hear(path, packet.length);
     const packets = [{ packet: packet.slice(), path: heard }];
     const isPresent = this.#unasked.take(this.vl1.nowMs);

@@ -126,14 +126,9 @@ export class VerbHandlers {
   }
 
   #okWhois(peer: Peer, ok: Ok): void {
-    const { vl1 } = this.node;
+    const { vl1, claims } = this.node;
     if (!vl1.upstreams.isUpstream(peer.address)) return;
-    for (const identity of decodeOkWhois(ok.body).items) {
-      // Only what we asked for: the reference takes the first identity, whoever it is.
-      if (!this.node.whois.isPending(identity.address)) continue;
-      const met = vl1.addPeer(identity);
-      if (met) this.node.met(met);
-    }
+    for (const identity of decodeOkWhois(ok.body).items) claims.take(identity, peer.address);
   }
 
   #error(received: Received): Outcome {

@@ -141,6 +141,7 @@ export class Vl1 {
   /** A path to a peer stopped answering. */
   onSuspect: (peer: Peer) => void = () => {};
   readonly #ids: PacketIds;
+  #tickets = 0;
   readonly #slabs = new Slabs();
 
   constructor(readonly config: NodeConfig) {
@@ -175,6 +176,11 @@ export class Vl1 {
   /** Eight bytes fit for a packet's id. */
   newPacketId(): Uint8Array {
     return this.#ids.next();
+  }
+
+  /** Names a proof of work that is to be checked. */
+  newTicket(): number {
+    return ++this.#tickets;
   }
 
   /**
@@ -377,7 +383,8 @@ export class Vl1 {
     if (options.expect || options.probe) {
       const asked = options.probe ? path : undefined;
       const { mtuProbe } = options;
-      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked, mtuProbe });
+      const isUnproven = asked !== undefined && !options.unasked && !this.isProved(asked);
+      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked, mtuProbe }, isUnproven);
     }
     const mtu = options.mtuProbe ?? options.mtu ?? path.mtu;
     const whole = options.mtuProbe !== undefined;
@@ -452,8 +459,8 @@ export class Vl1 {
   }
 
   #cipherFor(peer: Peer): Cipher {
-    // Salsa20/12 measures four to five times as fast as AES here (numbers in `cli/engine/service.ts`), every peer must take it, and only
-    // it is sealed in the data plane; AES only on request and when understood.
+    // What goes out here is mostly short, and this thread has no fast AES: only on request and when understood. Long frames are the
+    // data plane's, which has its own say (`publisher.ts`).
     const aes = this.settings.cipher === "aes" && peer.version.protocol >= PROTOCOL_VERSION_AES;
     return aes ? Cipher.AES_GMAC_SIV : Cipher.POLY1305_SALSA2012;
   }

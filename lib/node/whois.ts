@@ -23,6 +23,10 @@ const ANSWERS_MAX = 12; // identities in one OK(WHOIS): fits a datagram; more ar
 interface Asked {
   readonly firstMs: number;
   tries: number;
+  /** An answer is being checked: nobody is asked meanwhile. */
+  isClaimed: boolean;
+  /** Upstreams that gave a false answer; as many as there are upstreams. */
+  liars?: Set<Address>;
 }
 
 export class Whois {
@@ -41,7 +45,7 @@ export class Whois {
     if (address === this.vl1.address || isReservedAddress(address)) return false;
     if (this.#pending.has(address)) return true;
     if (this.#pending.size >= PENDING_MAX) return false;
-    const asked = { firstMs: this.vl1.nowMs, tries: 0 };
+    const asked = { firstMs: this.vl1.nowMs, tries: 0, isClaimed: false };
     this.#pending.set(address, asked);
     this.#retries.set(address, this.vl1.nowMs + RETRY_MS);
     this.#put(address, asked);
@@ -57,6 +61,25 @@ export class Whois {
 
   isPending(address: Address): boolean {
     return this.#pending.has(address);
+  }
+
+  /**
+   * An upstream answered, and its answer is about to be checked.
+   * @returns false when it is not to be heard: nobody asked, or its answer was false before
+   */
+  claimed(address: Address, by: Address): boolean {
+    const asked = this.#pending.get(address);
+    if (!asked || asked.liars?.has(by)) return false;
+    return asked.isClaimed = true;
+  }
+
+  /** What an upstream answered is false: another one is asked at once. */
+  refuted(address: Address, by: Address): void {
+    const asked = this.#pending.get(address);
+    if (!asked) return;
+    (asked.liars ??= new Set()).add(by);
+    asked.isClaimed = false;
+    this.#put(address, asked);
   }
 
   handleTimeout(): void {
@@ -80,16 +103,19 @@ export class Whois {
     this.#retries.delete(address);
   }
 
-  /** Sends the question: first to the best upstream, then around the others. */
+  /** Sends the question: first to the best upstream, then around the others; to none who answered falsely. */
   #put(address: Address, asked: Asked): void {
+    if (asked.isClaimed) return;
     const { upstreams, nowMs } = this.vl1;
     const best = upstreams.best(address);
     if (!best) return;
     const others = upstreams.peers().filter((peer) =>
       peer !== best && peer.address !== address && peer.paths.length > 0
     );
-    const turn = asked.tries++ % (others.length + 1);
-    const upstream = turn === 0 ? best : others[turn - 1];
+    const { liars } = asked;
+    const honest = [best, ...others].filter((peer) => !liars?.has(peer.address));
+    if (honest.length === 0) return;
+    const upstream = honest[asked.tries++ % honest.length];
     const path = upstream.best(nowMs) ?? upstream.anyPath();
     if (!path) return;
     const w = new Writer();

@@ -6,9 +6,11 @@
 import assert from "node:assert/strict";
 import { Writer } from "../../lib/base/bytes.ts";
 import type { Address } from "../../lib/base/ids.ts";
+import { Identity } from "../../lib/identity/identity.ts";
 import { encodeOkHello } from "../../lib/wire/hello.ts";
 import { encodeInRe } from "../../lib/wire/ok.ts";
 import {
+  AT_PAYLOAD,
   Cipher,
   destinationOf,
   HEADER_LENGTH,
@@ -19,6 +21,7 @@ import {
 } from "../../lib/wire/packet.ts";
 import { encodePushDirectPaths } from "../../lib/wire/push_direct_paths.ts";
 import { encodeRendezvous } from "../../lib/wire/rendezvous.ts";
+import { decodeWhois, encodeOkWhois } from "../../lib/wire/whois.ts";
 import { Attacker } from "./attacker.ts";
 import type { SimHost } from "./host.ts";
 import type { Datagram } from "./internet.ts";
@@ -28,15 +31,15 @@ import type { World } from "./world.ts";
 
 /**
  * In the place of a root: near, always there, and false. It answers who asks whether it lives, sees everybody at another address each
- * time, introduces a victim as everybody, and passes nothing on.
+ * time, introduces a victim as everybody, says of everybody that it has a key of its own making, and passes nothing on.
  */
 class LyingRoot {
   readonly #attacker: Attacker;
-  readonly #byAddress: Map<Address, SimHost>;
+  /** False keys it was asked for and gave. */
+  falseKeys = 0;
 
   constructor(readonly world: World, readonly root: SimHost, readonly victim: Attacker) {
     this.#attacker = new Attacker(world, "liar", root.config.identity);
-    this.#byAddress = new Map(world.hosts.map((host) => [host.address, host]));
     const link = world.link({ latencyMs: 0 });
     const [{ ip }] = root.endpoints;
     world.internet.attach(ip, { link, receive: (datagram) => this.#receive(datagram) });
@@ -44,15 +47,16 @@ class LyingRoot {
 
   #receive({ bytes, from }: Datagram): void {
     if (bytes.length < HEADER_LENGTH || destinationOf(bytes) !== this.root.address) return;
-    const host = this.#byAddress.get(sourceOf(bytes));
+    const host = this.world.hosts.find(({ address }) => address === sourceOf(bytes));
     const packet = host && this.#attacker.opened(host, bytes);
     if (!host || !packet) return;
     const say = (datagram: Uint8Array) =>
       this.#attacker.send(datagram, from, this.root.endpoints[0]);
     if (verbOf(packet) === Verb.ECHO) say(this.#attacker.echoed(host, packet));
+    if (verbOf(packet) === Verb.WHOIS) say(this.#okWhois(host, packet));
     if (verbOf(packet) === Verb.HELLO) {
       say(this.#okHello(host, packetId(packet)));
-      for (const other of this.#byAddress.values()) say(this.#rendezvous(host, other));
+      for (const other of this.world.hosts) say(this.#rendezvous(host, other));
     }
   }
 
@@ -67,6 +71,15 @@ class LyingRoot {
       surface: { ip, port: 1 + this.#attacker.rng.below(60_000) },
       worlds: new Uint8Array(0),
     }, w);
+    return this.#attacker.sealed(host, Verb.OK, w.finish(), Cipher.POLY1305_SALSA2012);
+  }
+
+  #okWhois(host: SimHost, question: Uint8Array): Uint8Array {
+    const [address] = decodeWhois(question.subarray(AT_PAYLOAD));
+    const { publicKey } = this.world.makeIdentity(this.#attacker.rng.fork(this.falseKeys++));
+    const w = new Writer();
+    encodeInRe({ inReVerb: Verb.WHOIS, inRePacketId: packetId(question) }, w);
+    encodeOkWhois([new Identity({ address, publicKey })], w);
     return this.#attacker.sealed(host, Verb.OK, w.finish(), Cipher.POLY1305_SALSA2012);
   }
 
@@ -90,7 +103,7 @@ simTest("a root that lies costs seconds, whatever it says and keeps to itself", 
   world.joinAll(network, nodes);
   world.run(1_000);
   roots[0].stop();
-  new LyingRoot(world, roots[0], victim);
+  const liar = new LyingRoot(world, roots[0], victim);
   world.run(30_000);
   const [a, b, c, d] = nodes;
   let slowestMs = 0;
@@ -109,9 +122,42 @@ simTest("a root that lies costs seconds, whatever it says and keeps to itself", 
   world.run(1_000);
   world.joinAll(network, [late]);
   connect(world, late, a);
+  assert.ok(liar.falseKeys > 0, "it is asked who somebody is");
+  for (const host of [...nodes, late, controller]) assert.deepEqual(impostors(world, host), []);
   const perMinute = victim.bytesIn / (world.nowMs / 60_000);
   measured("bytes a minute that a bystander gets for it", perMinute, "");
   assert.ok(perMinute < 60_000);
+});
+
+/** Addresses a node takes somebody else for. */
+function impostors(world: World, { node }: SimHost): Address[] {
+  return [...node.vl1.peers.values()].map((peer) => peer.identity)
+    .filter((identity) => !world.isGenuine(identity)).map(({ address }) => address);
+}
+
+simTest("an only root that gives false keys keeps people apart, and is nobody else to anyone", {
+  seeds: [1, 2],
+}, (world) => {
+  const { nodes: [a, b, c], network } = lab(world, [{}, {}, { place: "sym" }]);
+  connect(world, a, b);
+  goDirect(world, a, b);
+  const [root] = world.roots;
+  root.stop();
+  const liar = new LyingRoot(world, root, new Attacker(world, "victim"));
+  const pinger = new Pinger(world, a, b);
+  const sinceMs = world.nowMs;
+  const pings = Array.from({ length: 20 }, () => {
+    world.run(1_000);
+    return c.ping(a);
+  });
+  const late = world.addNode();
+  late.join(network);
+  world.run(20_000);
+  assert.ok(liar.falseKeys > 0, "it is asked who somebody is");
+  for (const host of [a, b, c, late]) assert.deepEqual(impostors(world, host), []);
+  assert.ok(!late.isOn(network), "nobody but the controller can let it in");
+  assert.ok(pings.every((ping) => ping.receivedMs === undefined), "nothing is passed on");
+  assert.equal(pinger.lossFraction(sinceMs), 0, "who knows each other stays together");
 });
 
 simTest("an attacker with 300 genuine identities keeps nobody out", { seeds: [1, 2] }, (world) => {
