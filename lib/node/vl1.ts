@@ -383,8 +383,7 @@ export class Vl1 {
     if (options.expect || options.probe) {
       const asked = options.probe ? path : undefined;
       const { mtuProbe } = options;
-      const isUnproven = asked !== undefined && !options.unasked && !this.isProved(asked);
-      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked, mtuProbe }, isUnproven);
+      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked, mtuProbe });
     }
     const mtu = options.mtuProbe ?? options.mtu ?? path.mtu;
     const whole = options.mtuProbe !== undefined;
@@ -459,8 +458,8 @@ export class Vl1 {
   }
 
   #cipherFor(peer: Peer): Cipher {
-    // What goes out here is mostly short, and this thread has no fast AES: only on request and when understood. Long frames are the
-    // data plane's, which has its own say (`publisher.ts`).
+    // Salsa20/12 measures four to five times as fast as AES here (numbers in `cli/engine/service.ts`), every peer must take it, and only
+    // it is sealed in the data plane; AES only on request and when understood.
     const aes = this.settings.cipher === "aes" && peer.version.protocol >= PROTOCOL_VERSION_AES;
     return aes ? Cipher.AES_GMAC_SIV : Cipher.POLY1305_SALSA2012;
   }
