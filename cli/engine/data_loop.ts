@@ -11,6 +11,7 @@
 import { Block } from "../../ffi/linux/block.ts";
 import { EAGAIN, EINTR, errno } from "../../ffi/linux/errno.ts";
 import { libc } from "../../ffi/linux/libc.ts";
+import { LibcryptoAes } from "../../ffi/linux/libcrypto.ts";
 import { BATCH_COUNT, ReceiveBatch, SendBatch } from "../../ffi/linux/mmsg.ts";
 import { bootTimeMs, EventFd, POLLIN, POLLNVAL, PollSet } from "../../ffi/linux/system.ts";
 import { assert } from "../../lib/base/errors.ts";
@@ -59,6 +60,8 @@ export interface DataSetup {
   readonly self: number;
   /** Key and counter of the packet ids, see the kernel: 116 bytes. */
   readonly ids: Uint8Array;
+  /** Whether AES-GMAC-SIV is the system's library's to do. */
+  readonly fastAes: boolean;
 }
 
 /** Longest wait: how often an idle Worker shows that it lives. */
@@ -154,6 +157,7 @@ export class DataLoop implements Output {
       self: setup.self as Address,
       ids: setup.ids,
       random: randomWord,
+      aes: setup.fastAes ? LibcryptoAes.open(this.#arena) : undefined,
       escape: new RingEscape({
         arena: this.#arena,
         ring: this.#toControl,

@@ -86,6 +86,8 @@ export interface DataPlaneOptions {
   /** Whether to use what the kernel offers; all on unless given. */
   readonly gso?: boolean;
   readonly gro?: boolean;
+  /** Whether AES-GMAC-SIV is the system's library's to do, see {@linkcode hasFastAes}; not unless given. */
+  readonly fastAes?: boolean;
 }
 
 function commandOf(kind: RecordKind, bytes: Uint8Array): Uint8Array {
@@ -309,7 +311,7 @@ export class DataPlane implements PacketMover {
     this.#backlog.length = 0;
     this.#unchanged = 0;
     current.events.sleep(); // empty: from here on the Worker's first record wakes us
-    const { self, takeIds } = this.#options;
+    const { self, takeIds, fastAes = false } = this.#options;
     this.#idsFrom = this.stats[Stat.PACKETS_SEALED];
     const setup: DataSetup = {
       toWorker,
@@ -318,6 +320,7 @@ export class DataPlane implements PacketMover {
       wakeFd: wake.fd,
       self,
       ids: packetIdState(takeIds()),
+      fastAes,
     };
     worker.postMessage(setup);
     for (const [kind, table] of this.#added) {

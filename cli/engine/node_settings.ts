@@ -12,18 +12,21 @@ import { bondPolicyFor } from "./bond_settings.ts";
 import { physicalFor, type Settings } from "./settings.ts";
 import { ANNOUNCED_VERSION } from "./version.ts";
 
-/** @param current The settings in force */
-export function nodeSettings(current: () => Settings): Partial<NodeSettings> {
+/**
+ * @param current The settings in force
+ * @param fastAes Whether the data Worker has AES that is faster than Salsa20/12
+ */
+export function nodeSettings(current: () => Settings, fastAes: boolean): Partial<NodeSettings> {
   const { major, minor, revision } = ANNOUNCED_VERSION;
   const { cipher, relayBytesPerSecond, bonds } = current();
   return {
     cipher,
     relayBytesPerSecond,
-    // 11 makes the reference seal with Salsa20/12, and we send that too unless told otherwise (`#cipherFor()` in `lib/node/vl1.ts`).
-    // Measured by `deno task bench --crypto`, packets of 1427 and 2827 bytes: AES-GMAC-SIV in our WebAssembly 220 to 310 MB/s,
-    // Salsa20/12 and Poly1305 1,050 to 1,320: without AES instructions, which WebAssembly has not, it takes four to five times as long,
-    // and only Salsa20/12 is opened in the data Worker.
-    announceProtocol: cipher === "aes" ? 12 : 11,
+    // 12 makes the reference, and other nodes of ours, seal with AES-GMAC-SIV what is for us; 11 gives Salsa20/12. Whichever is opened
+    // faster here: measured by `deno task bench --crypto`, packets of 1427 and 2827 bytes, MB/s, Salsa20/12 in WebAssembly 1,050 to
+    // 1,320, AES in WebAssembly 200 to 310 (it has no AES instructions), by libcrypto 1,600 to 2,600. With 12 the reference also spends
+    // less on what it sends us: it has AES instructions, and is slower with Salsa20/12.
+    announceProtocol: cipher === "aes" || (cipher === "auto" && fastAes) ? 12 : 11,
     announceVersion: [major, minor, revision],
     platform: `linux/${Deno.build.arch === "aarch64" ? "arm64" : "x86_64"}`,
     isForbidden: (endpoint, peer) => isForbidden(current(), endpoint, peer),

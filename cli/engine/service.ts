@@ -12,6 +12,7 @@ import type {
   NetworkSettings as MachineNetwork,
   NetworkWatch,
 } from "../../ffi/mod.ts";
+import { hasFastAes } from "../../ffi/linux/libcrypto.ts";
 import { releaseStartMemory } from "../../ffi/linux/memory.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
@@ -114,6 +115,7 @@ export class Service {
   readonly #machine: Machine;
   readonly #network: MachineNetwork;
   readonly #watch: NetworkWatch;
+  readonly #fastAes: boolean; // see nodeSettings()
   readonly #mover: DataPlane;
   readonly #runner: NodeRunner;
   readonly #files: NodeHome;
@@ -152,6 +154,7 @@ export class Service {
       sha512: machinePrimitives.sha512,
       wallS: () => Date.now() / 1000,
     });
+    this.#fastAes = parts.settings.current.dataPlane.aes && hasFastAes();
     this.#mover = new DataPlane({
       onDatagram: (socket, from, bytes) =>
         this.input({ kind: "datagram", socket, from, bytes, whole: true }),
@@ -169,6 +172,7 @@ export class Service {
       self: parts.identity.address,
       takeIds: () => ids.take(),
       ...parts.settings.current.dataPlane,
+      fastAes: this.#fastAes,
     });
     this.#mover.start();
     this.sockets = new Sockets({
@@ -212,7 +216,7 @@ export class Service {
       planet: this.#files.planet(machinePrimitives),
       primitives: machinePrimitives,
       kernel: new PacketKernel(),
-      settings: nodeSettings(() => parts.settings.current),
+      settings: nodeSettings(() => parts.settings.current, this.#fastAes),
       controller: this.#controller,
       recall: (address) => this.#files.recall(address),
       takeIds: () => ids.take(),
@@ -571,13 +575,14 @@ export class Service {
     return { uses: this.offloads, statistics: Object.fromEntries(statistics) };
   }
 
-  /** Which of the system's ways to take many packets at once are in use. */
+  /** What of the system's help with many packets at once, and with AES, is in use. */
   get offloads(): string[] {
     const frames = { none: [], checksum: [], tcp: ["TSO"], udp: ["TSO", "USO"] };
     return [
       ...this.#mover.cuts ? ["GSO"] : [],
       ...this.#mover.joins ? ["GRO"] : [],
       ...frames[this.ports.offload ?? "none"],
+      ...this.#fastAes ? ["AES"] : [],
     ];
   }
 

@@ -318,10 +318,15 @@ export class EngineView implements ServiceView {
       relayedPackets: counters.relayedPackets,
       relayedBytes: counters.relayedBytes,
       ciphers: {
-        sent: byCipher(counters.sentByCipher, service.dataCount(Stat.PACKETS_SEALED)),
+        sent: byCipher(
+          counters.sentByCipher,
+          service.dataCount(Stat.PACKETS_SEALED),
+          service.dataCount(Stat.AES_SEALED),
+        ),
         received: byCipher(
           counters.receivedByCipher,
-          service.dataCount(Stat.PACKETS_OPENED) - counters.openedElsewhere,
+          service.dataCount(Stat.PACKETS_OPENED),
+          service.dataCount(Stat.AES_OPENED),
         ),
       },
       tcp: {
@@ -409,12 +414,12 @@ export class EngineView implements ServiceView {
 
 /**
  * Packets of peers by the cipher they are sealed with, except HELLO, which is not encrypted.
- * @param byWorker Those the data Worker opened or sealed by itself: Salsa20/12
+ * @param byWorker Those the data Worker opened or sealed by itself, and of them those under AES
  */
-function byCipher(counts: Float64Array, byWorker: number): JsonObject {
+function byCipher(counts: Float64Array, byWorker: number, aesByWorker: number): JsonObject {
   return {
-    salsa: counts[Cipher.POLY1305_SALSA2012] + byWorker,
-    aes: counts[Cipher.AES_GMAC_SIV],
+    salsa: counts[Cipher.POLY1305_SALSA2012] + byWorker - aesByWorker,
+    aes: counts[Cipher.AES_GMAC_SIV] + aesByWorker,
     none: counts[Cipher.POLY1305_NONE] + counts[Cipher.TRUSTED_PATH],
   };
 }

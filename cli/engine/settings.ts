@@ -51,6 +51,8 @@ export interface DataPlaneSettings {
   gro: boolean;
   /** Super-frames and unfinished checksums between the system and our interfaces. */
   offload: boolean;
+  /** AES by the system's libcrypto. */
+  aes: boolean;
 }
 
 /** Everything `local.conf` says, with defaults for what it does not. */
@@ -154,7 +156,7 @@ function parseDataPlane(value: Json | undefined): DataPlaneSettings {
   const fields = value ?? {};
   if (!isObject(fields)) throw new HomeError("local.conf: settings.dataPlane must be an object");
   const flag = (key: string) => new Value(`settings.dataPlane.${key}`, fields[key]).flag(true);
-  return { gso: flag("gso"), gro: flag("gro"), offload: flag("offload") };
+  return { gso: flag("gso"), gro: flag("gro"), offload: flag("offload"), aes: flag("aes") };
 }
 
 function parsePhysical(key: string, value: JsonObject): PhysicalSettings {

@@ -3,6 +3,7 @@
  * writes it, and JavaScript keeps its tables there; it is never grown.
  * @module
  */
+import { AES_PAIR_BYTES } from "../kernel/aes_kernel.ts";
 import { KERNEL_BYTES } from "../kernel/mod.ts";
 import {
   IDS_BYTES,
@@ -17,6 +18,8 @@ import {
 
 /** Peers with a session at a time: a leaf talks to hundreds, a root relays to many more; the idlest goes first. */
 export const SESSIONS_MAX = 16_384;
+/** Sessions, from the first, that may have AES keys: as many as control publishes. */
+export const AES_SESSIONS_MAX = 4_096;
 /** Entries of the session index: twice as many as sessions, so that probing stays short. */
 export const INDEX_SIZE = 32_768;
 /** Members of all networks frames are exchanged with at a time. */
@@ -55,6 +58,7 @@ export const IDS_AT = area(IDS_BYTES);
 export const SCRATCH_AT = area(SCRATCH_BYTES);
 export const SESSIONS_AT = area(SESSIONS_MAX * SESSION_BYTES);
 export const INDEX_AT = area(INDEX_SIZE * 4);
+export const AES_PAIRS_AT = area(AES_SESSIONS_MAX * AES_PAIR_BYTES);
 export const REASSEMBLY_AT = area(REASSEMBLY_BYTES);
 export const MEMBERS_AT = area(MEMBERS_MAX * MEMBER_BYTES);
 export const RESULTS_AT = area(RESULTS_MAX * RESULT_BYTES);

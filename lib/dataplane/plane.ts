@@ -19,6 +19,7 @@ import {
   RESULT_BYTES,
   ResultKind,
 } from "../kernel/data_kernel.ts";
+import type { PacketAes } from "../kernel/mod.ts";
 import { flowOf } from "../network/flow_id.ts";
 import { Verdict } from "../network/rules/mod.ts";
 import { NO_FLOW } from "../peer/bond_flows.ts";
@@ -50,6 +51,7 @@ import {
   WRITES_MAX,
 } from "./arena.ts";
 import type { PlaneMember, PlaneNetwork } from "./members.ts";
+import { KernelAes, type PlaneAes } from "./plane_aes.ts";
 import { PlaneTables } from "./plane_tables.ts";
 import { PACKET_ROOM } from "./records.ts";
 import { RelayRuns } from "./relay_runs.ts";
@@ -115,6 +117,8 @@ export interface PlaneSetup {
   /** Fills the packet ids' key and counter: 116 bytes, see `ids` of the kernel. */
   readonly ids: Uint8Array;
   readonly random: () => number;
+  /** {@linkcode KernelAes} when absent. */
+  readonly aes?: PlaneAes;
   readonly escape: Escape;
   readonly output: Output;
   /** Page it counts in, indexed by {@linkcode Stat}. */
@@ -143,11 +147,12 @@ export class Plane {
     const { buffer } = setup.memory;
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
-    this.#tables = new PlaneTables(buffer, setup.self, setup.random);
+    const aes = setup.aes ?? new KernelAes(setup.memory);
+    this.#tables = new PlaneTables(buffer, setup.self, setup.random, aes);
     this.sessions = this.#tables.sessions;
     this.relays = this.#tables.relays;
     this.#relayRuns = new RelayRuns(this.relays, setup.output, setup.stats);
-    this.#kernel = dataExports(setup.memory);
+    this.#kernel = dataExports(setup.memory, countingAes(aes, setup.stats));
     this.setIds(setup.ids);
     this.#kernel.setup(
       Math.floor(setup.self / 0x1_0000_0000),
@@ -295,7 +300,7 @@ export class Plane {
   #transmit(at: number, length: number, vnet: number, member: PlaneMember): void {
     const { session } = member;
     const template = MEMBERS_AT + member.slot * MEMBER_BYTES;
-    const key = Sessions.keyAt(session);
+    const entry = Sessions.at(session);
     let { mtu } = this.#tables.routes[session]!;
     let tag = session;
     const { bond } = this.#tables.routes[session]!;
@@ -307,10 +312,10 @@ export class Plane {
       mtu = bond.broadcasts ? bond.mtu : bond.routes[path].mtu;
       tag = bond.firstTag + path;
     }
-    let made = this.#kernel.transmit(at, length, vnet, template, key, mtu, tag);
+    let made = this.#kernel.transmit(at, length, vnet, template, entry, mtu, tag);
     if (made === FULL) {
       this.#flushDatagrams();
-      made = this.#kernel.transmit(at, length, vnet, template, key, mtu, tag);
+      made = this.#kernel.transmit(at, length, vnet, template, entry, mtu, tag);
     }
     if (made < 0) {
       this.#setup.stats[Stat.DROPPED_LENGTH]++;
@@ -496,4 +501,19 @@ export class Plane {
     const count = this.#kernel.rxFramesEnd();
     if (count > 0) this.#setup.output.frames(count);
   }
+}
+
+/** What it does is counted. */
+function countingAes(aes: PlaneAes, stats: Float64Array): PacketAes {
+  return {
+    seal(packet, length, session) {
+      stats[Stat.AES_SEALED]++;
+      aes.seal(packet, length, session);
+    },
+    open(packet, length, session) {
+      const authentic = aes.open(packet, length, session);
+      stats[Stat.AES_OPENED] += authentic;
+      return authentic;
+    },
+  };
 }

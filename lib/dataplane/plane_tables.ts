@@ -5,14 +5,7 @@
  */
 import { assert } from "../base/errors.ts";
 import type { Address } from "../base/ids.ts";
-import {
-  AT_DESTINATION,
-  AT_FLAGS,
-  AT_SOURCE,
-  AT_VERB,
-  FLAG_ENCRYPTED,
-  Verb,
-} from "../wire/packet.ts";
+import { AT_DESTINATION, AT_SOURCE, AT_VERB, Verb } from "../wire/packet.ts";
 import { MEMBER_BYTES, MEMBER_MACS_AT, MEMBERS_AT, SESSIONS_MAX } from "./arena.ts";
 import {
   Members,
@@ -24,9 +17,8 @@ import {
 import { type PlaneBond, PlaneBonds } from "./plane_bonds.ts";
 import { Relays } from "./relays.ts";
 import { Sessions } from "./sessions.ts";
+import type { PlaneAes } from "./plane_aes.ts";
 import type { BondRoutes, Route, TableRecord } from "./table_records.ts";
-
-const SALSA_FLAGS = FLAG_ENCRYPTED | (1 << 3);
 
 /** Where a session's frames go; `bond` where they go by several paths. */
 export interface PlaneRoute extends Route {
@@ -42,6 +34,7 @@ export class PlaneTables {
   readonly routes: (PlaneRoute | undefined)[] = [];
   readonly #self: Address;
   readonly #random: () => number;
+  readonly #aes: PlaneAes;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #networks: (PlaneNetwork | undefined)[] = [];
@@ -54,9 +47,10 @@ export class PlaneTables {
    * @param memory The arena
    * @param random 32 random bits, for rules that let chance decide
    */
-  constructor(memory: ArrayBufferLike, self: Address, random: () => number) {
+  constructor(memory: ArrayBufferLike, self: Address, random: () => number, aes: PlaneAes) {
     this.#self = self;
     this.#random = random;
+    this.#aes = aes;
     this.#bytes = new Uint8Array(memory);
     this.#view = new DataView(memory);
     this.sessions = new Sessions(memory);
@@ -67,11 +61,10 @@ export class PlaneTables {
   apply(record: TableRecord): void {
     switch (record.kind) {
       case "session":
-        this.sessions.set(record.slot, record.address, record.key);
-        this.#addresses[record.slot] = record.address;
-        return;
+        return this.#setSession(record);
       case "no-session":
         this.sessions.remove(record.slot);
+        this.#aes.removeKeys(record.slot);
         this.#addresses[record.slot] = undefined;
         return this.#removeRoute(record.slot);
       case "route": {
@@ -98,6 +91,13 @@ export class PlaneTables {
       case "no-relay":
         return this.relays.remove(record.slot);
     }
+  }
+
+  #setSession({ slot, address, key, aes }: TableRecord & { kind: "session" }): void {
+    if (aes) this.#aes.setKeys(slot, aes.k0, aes.k1);
+    else this.#aes.removeKeys(slot);
+    this.sessions.set(slot, address, key, aes?.from ?? 0);
+    this.#addresses[slot] = address;
   }
 
   #removeRoute(session: number): void {
@@ -150,7 +150,6 @@ export class PlaneTables {
     this.#bytes.fill(0, at, at + MEMBER_BYTES);
     this.#putAddress(at + AT_DESTINATION, address);
     this.#putAddress(at + AT_SOURCE, this.#self);
-    view.setUint8(at + AT_FLAGS, SALSA_FLAGS);
     view.setUint8(at + AT_VERB, Verb.FRAME);
     view.setInt32(at + AT_VERB + 1, network.idHigh);
     view.setInt32(at + AT_VERB + 5, network.idLow);

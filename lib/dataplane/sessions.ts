@@ -4,7 +4,13 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import { Session, SESSION_BYTES, SESSION_OPENS, sessionHash } from "../kernel/data_kernel.ts";
+import {
+  Session,
+  SESSION_BYTES,
+  SESSION_OPENS,
+  SESSION_OPENS_AES,
+  sessionHash,
+} from "../kernel/data_kernel.ts";
 import { INDEX_AT, INDEX_SIZE, SESSIONS_AT } from "./arena.ts";
 
 const AT_ADDRESS_LOW = Session.ADDRESS;
@@ -27,12 +33,11 @@ export class Sessions {
     return SESSIONS_AT + slot * SESSION_BYTES;
   }
 
-  /** Where a session's key is in the arena. */
-  static keyAt(slot: number): number {
-    return Sessions.at(slot) + Session.KEY;
-  }
-
-  set(slot: number, address: Address, key: Uint8Array): void {
+  /**
+   * @param key Salsa20, 32 bytes
+   * @param aesFrom Length from which on packets to it are sealed with AES-GMAC-SIV; 0 when there are no keys for that
+   */
+  set(slot: number, address: Address, key: Uint8Array, aesFrom = 0): void {
     this.remove(slot);
     const at = Sessions.at(slot);
     this.#bytes.fill(0, at, at + SESSION_BYTES);
@@ -41,7 +46,9 @@ export class Sessions {
     this.#view.setUint32(at + AT_ADDRESS_LOW, low, true);
     this.#view.setUint32(at + AT_ADDRESS_HIGH, high, true);
     this.#bytes.set(key, at + Session.KEY);
-    this.#view.setUint32(at + Session.FLAGS, SESSION_OPENS, true);
+    const flags = aesFrom > 0 ? SESSION_OPENS | SESSION_OPENS_AES : SESSION_OPENS;
+    this.#view.setUint32(at + Session.FLAGS, flags, true);
+    this.#view.setUint32(at + Session.AES_FROM, aesFrom, true);
     this.#enter(high, low, slot);
   }
 

@@ -28,9 +28,9 @@ export const Stat = {
   DROPPED_RULES: 12,
   /** Not sealed with the key of whom it claims to be from. */
   DROPPED_UNAUTHENTIC: 13,
-  /** Packets sealed here, with Salsa20/12: others are control's. */
+  /** Packets sealed here: others are control's. */
   PACKETS_SEALED: 14,
-  /** Packets opened here, with Salsa20/12: others are control's. */
+  /** Packets opened here: others are control's. */
   PACKETS_OPENED: 15,
   /** Datagrams of others passed on here: more are control's. */
   RELAYED: 16,
@@ -38,10 +38,13 @@ export const Stat = {
   DROPPED_RATE: 17,
   /** Came once more: by another path of a bond, or replayed. */
   DROPPED_DUPLICATE: 18,
+  /** Of the packets sealed here, and of those opened, those under AES-GMAC-SIV; the others are under Salsa20/12. */
+  AES_SEALED: 19,
+  AES_OPENED: 20,
 } as const;
 export type Stat = typeof Stat[keyof typeof Stat];
 
-const STAT_COUNT = 19;
+const STAT_COUNT = 21;
 
 /** Shared memory for a page of statistics. */
 export function statsMemory(): SharedArrayBuffer {

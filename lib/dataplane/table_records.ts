@@ -43,6 +43,15 @@ export interface BondRoutes {
   readonly groups: Uint8Array;
 }
 
+/** AES-GMAC-SIV for a session. */
+export interface SessionAes {
+  /** 32 bytes each: K0, which authenticates, and K1, which encrypts. */
+  readonly k0: Uint8Array;
+  readonly k1: Uint8Array;
+  /** Length of a packet from which on it is used to seal, 1 to 65,535; received it is always. */
+  readonly from: number;
+}
+
 /** One change of the tables. */
 export type TableRecord =
   /** A peer whose packets may be opened and sealed here. */
@@ -52,6 +61,8 @@ export type TableRecord =
     readonly address: Address;
     /** 32 bytes, Salsa20 */
     readonly key: Uint8Array;
+    /** None: sealed and opened with Salsa20/12 alone. */
+    readonly aes?: SessionAes;
   }
   | { readonly kind: "no-session"; readonly slot: number }
   | { readonly kind: "route"; readonly session: number; readonly route: Route }
@@ -107,7 +118,8 @@ export function encodeTableRecord(record: TableRecord): Uint8Array {
   w.u8(KINDS.indexOf(record.kind));
   switch (record.kind) {
     case "session":
-      w.u32(record.slot).address(record.address).raw(record.key);
+      w.u32(record.slot).address(record.address).raw(record.key).u16(record.aes?.from ?? 0);
+      if (record.aes) w.raw(record.aes.k0).raw(record.aes.k1);
       break;
     case "route":
       w.u32(record.session);
@@ -160,8 +172,12 @@ export function decodeTableRecord(bytes: Uint8Array): TableRecord {
   const kind = KINDS[r.u8()];
   assert(kind !== undefined, "control writes only table records the data plane knows");
   switch (kind) {
-    case "session":
-      return { kind, slot: r.u32(), address: r.address(), key: r.copy(32) };
+    case "session": {
+      const session = { kind, slot: r.u32(), address: r.address(), key: r.copy(32) };
+      const from = r.u16();
+      const aes = from === 0 ? undefined : { k0: r.copy(32), k1: r.copy(32), from };
+      return { ...session, aes };
+    }
     case "route":
       return { kind, session: r.u32(), route: readRoute(r) };
     case "relay": {

@@ -12,7 +12,7 @@ import { compileKernel, KERNEL_BYTES } from "./mod.ts";
 
 /** The AES module's functions. Lengths are in bytes, everything else is an address in the memory it was given. */
 export interface AesExports {
-  /** Bytes of a pair of expanded keys. */
+  /** {@linkcode AES_PAIR_BYTES} */
   readonly PAIR_BYTES: WebAssembly.Global;
   /** Fills the module's own tables; to be called first, once. */
   setup(): void;
@@ -29,6 +29,8 @@ export interface AesExports {
   ctr(data: number, length: number, counter: number, pair: number): void;
 }
 
+/** Bytes of a pair of expanded keys. */
+export const AES_PAIR_BYTES = 2_896;
 const KEY_BYTES = 32;
 const BLOCK_BYTES = 16;
 const NONCE_BYTES = 12;

@@ -10,7 +10,7 @@
  * Source: spec 07 sections 1, 2 and 5.
  * @module
  */
-import { type PacketExports, packetExports } from "./mod.ts";
+import { type PacketAes, type PacketExports, packetExports } from "./mod.ts";
 
 /** Bytes of the reassembly area: 64 packets. */
 export const REASSEMBLY_BYTES = 659_968;
@@ -93,9 +93,13 @@ export const Session = {
   RELAYED_TICK: 68,
   /** u32, written by the kernel: path tag of the last packet with hops 0 */
   DIRECT_PATH: 72,
+  /** u32: length from which on packets to it are sealed with AES-GMAC-SIV, shorter ones with Salsa20/12; 0 for none */
+  AES_FROM: 76,
 } as const;
-/** Flag of a session whose packets the kernel may open. */
+/** Flag of a session whose packets the kernel may open, under Salsa20/12. */
 export const SESSION_OPENS = 1;
+/** Flag of one whose packets it may open under AES-GMAC-SIV too: its {@linkcode PacketAes} has the keys. */
+export const SESSION_OPENS_AES = 2;
 
 /** No room left: take what there is, begin again, repeat the call. */
 export const FULL = -1;
@@ -130,7 +134,8 @@ export interface DataKernel extends PacketExports {
   /**
    * Seals a frame or super-frame (cut into segments) and appends its datagrams.
    * @param frame Virtio header of `vnet` bytes (0 or 10) and Ethernet frame; only read
-   * @param template {@linkcode TEMPLATE_BYTES} bytes: destination, source, flags without 0x40, verb and network id set
+   * @param template {@linkcode TEMPLATE_BYTES} bytes: destination, source, verb and network id set, flags 0
+   * @param session Its entry, {@linkcode SESSION_BYTES} long
    * @returns packets made, 0 for a frame without payload, {@linkcode FULL} (nothing was written) or {@linkcode MALFORMED}
    */
   transmit(
@@ -138,7 +143,7 @@ export interface DataKernel extends PacketExports {
     length: number,
     vnet: number,
     template: number,
-    key: number,
+    session: number,
     mtu: number,
     pathTag: number,
   ): number;
@@ -208,9 +213,10 @@ export interface DataKernel extends PacketExports {
 /**
  * The kernel over a memory of the caller's.
  * @param memory Never grown; its first `KERNEL_BYTES` are the kernel's
+ * @param aes For sessions with {@linkcode Session.AES_FROM} or {@linkcode SESSION_OPENS_AES}
  */
-export function dataExports(memory: WebAssembly.Memory): DataKernel {
-  return packetExports(memory) as DataKernel;
+export function dataExports(memory: WebAssembly.Memory, aes?: PacketAes): DataKernel {
+  return packetExports(memory, aes) as DataKernel;
 }
 
 /**

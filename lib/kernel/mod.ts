@@ -37,13 +37,31 @@ export function compileKernel(base64: string): WebAssembly.Module {
   return new WebAssembly.Module(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
 }
 
+/** AES-GMAC-SIV on packets where they lie in a kernel's memory, under the keys of a session. Neither allocates nor throws. */
+export interface PacketAes {
+  /** Encrypts from the verb on and writes the tag; the rest of the header must be final. */
+  seal(packet: number, length: number, session: number): void;
+  /** @returns 1 when authentic, then decrypted; else 0 and the packet is as it was */
+  open(packet: number, length: number, session: number): number;
+}
+
+/** For kernels whose sessions have no AES keys. */
+const NO_AES: PacketAes = { seal: () => {}, open: () => 0 };
+
 /**
  * The packet kernel over a memory of the caller's: packets are sealed and opened where they lie.
  * @param memory One page or more, never grown; its first {@linkcode KERNEL_BYTES} are the kernel's
+ * @param aes For sessions that have keys for it
  */
-export function packetExports(memory: WebAssembly.Memory): PacketExports {
+export function packetExports(memory: WebAssembly.Memory, aes = NO_AES): PacketExports {
   packetModule ??= compileKernel(PACKET_WASM);
-  const instance = new WebAssembly.Instance(packetModule, { env: { memory } });
+  const instance = new WebAssembly.Instance(packetModule, {
+    env: { memory },
+    aes_calls: {
+      aesSeal: (packet: number, length: number, slot: number) => aes.seal(packet, length, slot),
+      aesOpen: (packet: number, length: number, slot: number) => aes.open(packet, length, slot),
+    },
+  });
   return instance.exports as unknown as PacketExports;
 }
 

@@ -22,7 +22,7 @@ export type DropReason =
 export class Counters {
   readonly received = new Float64Array(32); // packets opened, by verb
   readonly sent = new Float64Array(32); // packets sealed, by verb
-  readonly receivedByCipher = new Float64Array(8); // packets opened, by the cipher they were sealed with
+  readonly receivedByCipher = new Float64Array(8); // packets opened here, by the cipher they were sealed with
   readonly sentByCipher = new Float64Array(8); // packets sealed, by cipher
   readonly errorsReceived = new Float64Array(256); // ERRORs that came, by code
   readonly errorsSent = new Float64Array(256); // ERRORs sent, by code

@@ -110,9 +110,12 @@ export type NodeEvent =
 
 /** What may be set differently from node to node. */
 export interface NodeSettings {
-  /** What we seal with: "auto" is Salsa20/12, the fastest here; "aes" uses it only with peers that understand it. */
+  /**
+   * What we seal with. "auto" is the faster: Salsa20/12, but for long frames when we announce AES. "aes" is that for everything, "salsa"
+   * for nothing; with peers that do not understand it, it is always Salsa20/12.
+   */
   cipher: "auto" | "salsa" | "aes";
-  /** Protocol version announced; decides what the reference seals with: 11 gives Salsa20/12, 12 AES-GMAC-SIV. */
+  /** Protocol version announced; decides what we are sent: 11 gives Salsa20/12, 12 AES-GMAC-SIV. */
   announceProtocol: number;
   /** Software version announced: major, minor, revision. */
   announceVersion: readonly [number, number, number];

@@ -143,6 +143,7 @@ export class Receiver {
       peer.packetErrors++;
       return vl1.counters.drop("unauthentic");
     }
+    vl1.counters.receivedByCipher[cipher]++;
     this.#handle(peer, packet, path);
   }
 
@@ -164,7 +165,6 @@ export class Receiver {
     // Pieces may have come from elsewhere: only the least a head has is counted for its source.
     const isWhole = (packet[AT_FLAGS] & FLAG_FRAGMENTED) === 0;
     path = vl1.paths.hear(path, isWhole ? packet.length : HEADER_LENGTH);
-    vl1.counters.receivedByCipher[cipherOf(packet)]++;
     let payload: Uint8Array | undefined = packet.subarray(AT_PAYLOAD);
     if ((packet[AT_VERB] & VERB_COMPRESSED) !== 0 && payload.length > 0) {
       payload = decompress(payload, PAYLOAD_LENGTH_MAX);

@@ -458,8 +458,8 @@ export class Vl1 {
   }
 
   #cipherFor(peer: Peer): Cipher {
-    // Salsa20/12 measures four to five times as fast as AES here (numbers in `cli/engine/service.ts`), every peer must take it, and only
-    // it is sealed in the data plane; AES only on request and when understood.
+    // What goes out here is mostly short, and this thread has no fast AES: only on request and when understood. Long frames are the
+    // data plane's, which has its own say (`publisher.ts`).
     const aes = this.settings.cipher === "aes" && peer.version.protocol >= PROTOCOL_VERSION_AES;
     return aes ? Cipher.AES_GMAC_SIV : Cipher.POLY1305_SALSA2012;
   }

@@ -8,10 +8,12 @@
  *
  * @module
  */
+import { Block } from "../../ffi/linux/block.ts";
+import { hasFastAes, LibcryptoAes } from "../../ffi/linux/libcrypto.ts";
 import { noblePrimitives } from "../../lib/crypto/noble.ts";
 import type { AesPair } from "../../lib/crypto/primitives.ts";
 import { AesKernel } from "../../lib/kernel/aes_kernel.ts";
-import { PacketKernel, WorkKernel } from "../../lib/kernel/mod.ts";
+import { KERNEL_BYTES, packetExports, PacketKernel, WorkKernel } from "../../lib/kernel/mod.ts";
 import { type PacketCipher, PacketTwin, workTwin } from "../../lib/kernel/twin.ts";
 import { machinePrimitives } from "../../cli/engine/primitives.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -66,8 +68,7 @@ function benchPackets(): void {
   }
 }
 
-/** Each round timed alone, best and median told: other load on the machine lengthens some rounds, and shortens none. */
-/** AES-GMAC-SIV beside Salsa20/12 and Poly1305 in the same run: what `cipher: auto` rests on, see `cli/engine/service.ts`. */
+/** AES-GMAC-SIV beside Salsa20/12 and Poly1305 in the same run: what `cipher: auto` rests on, see `cli/engine/node_settings.ts`. */
 function benchAes(): void {
   const [k0, k1] = [0, 1].map(() => crypto.getRandomValues(new Uint8Array(32)));
   const fast = new AesKernel(k0, k1);
@@ -97,6 +98,32 @@ function aesPackets(aes: AesPair, lengthBytes: number, measure: typeof rate) {
   return { seal, open };
 }
 
+/** AES by the system's library beside Salsa20/12, both where the packet lies: what `AES_FROM_BYTES` of `lib/node/publisher.ts` rests on. */
+function benchLibrary(): void {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+  const aes = hasFastAes() ? LibcryptoAes.open(new Block(memory.buffer)) : undefined;
+  if (!aes) return console.log("libcrypto: none, or no AES instructions");
+  const [key, at, slot] = [KERNEL_BYTES, KERNEL_BYTES + 64, 0];
+  aes.setKeys(slot, new Uint8Array(32), new Uint8Array(32));
+  const salsa = packetExports(memory);
+  for (const length of [91, 400, 700, 1_427, 2_827]) {
+    const speeds = [
+      () => aes.seal(at, length, slot),
+      () => void (aes.seal(at, length, slot), aes.open(at, length, slot)),
+      () => salsa.seal(at, length, key, 1),
+      () => void (salsa.seal(at, length, key, 1), salsa.open(at, length, key, 1)),
+    ].map(rateOfShort).map((perSecond) => 1e6 / perSecond);
+    const text = [0, 2].map((i) => {
+      const [sealUs, bothUs] = speeds.slice(i);
+      const openUs = bothUs - sealUs;
+      return `seal ${sealUs.toFixed(2)} us (${(length / sealUs).toFixed(0)} MB/s), ` +
+        `open ${openUs.toFixed(2)} us (${(length / openUs).toFixed(0)} MB/s)`;
+    });
+    console.log(`${length} B in place: AES by libcrypto ${text[0]}; Salsa20/12 ${text[1]}`);
+  }
+}
+
+/** Each round timed alone, best and median told: other load on the machine lengthens some rounds, and shortens none. */
 function benchPipeline(): void {
   const pipeline = new Pipeline();
   const transmitMs: number[] = [];
@@ -148,6 +175,7 @@ async function benchReference(program: string, identities: number): Promise<void
 
 benchPackets();
 benchAes();
+benchLibrary();
 benchPipeline();
 benchWork();
 const reference = Deno.env.get("ZT_REFERENCE");

@@ -48,7 +48,7 @@ export class Pipeline {
   transmit(): number {
     const { kernel, at } = this.#arena;
     this.#arena.txBegin();
-    kernel.transmit(at.frame, this.#frameBytes, VNET_BYTES, at.template, at.key, MTU, 1);
+    kernel.transmit(at.frame, this.#frameBytes, VNET_BYTES, at.template, at.session, MTU, 1);
     return kernel.txEnd();
   }
 

@@ -1,5 +1,6 @@
 /** Both ciphers in both directions between the programs, and fragments of equal size. @module */
 import assert from "node:assert/strict";
+import { hasFastAes } from "../../ffi/linux/libcrypto.ts";
 import { interopTest } from "./reference.ts";
 import { Scene } from "./scene.ts";
 import type { PacketCounts } from "./station.ts";
@@ -26,8 +27,8 @@ function grown(before: PacketCounts, after: PacketCounts) {
 
 for (const root of ["reference", "zt"] as const) {
   for (const setting of ["auto", "salsa", "aes"] as const) {
-    const used = setting === "aes" ? "aes" : "salsa";
-    const unused = setting === "aes" ? "salsa" : "aes";
+    const isAes = setting === "aes" || (setting === "auto" && hasFastAes());
+    const [used, unused] = isAes ? ["aes", "salsa"] as const : ["salsa", "aes"] as const;
     interopTest(`(d) cipher "${setting}": ${used} both ways, ${root} as root`, async () => {
       const nodes = ["zt", "reference"] as const;
       await using scene = await Scene.start({ root, nodes, settings: { cipher: setting } });
@@ -51,6 +52,8 @@ for (const root of ["reference", "zt"] as const) {
       for (const way of ["sent", "received"] as const) {
         const all = JSON.stringify(seen);
         assert(seen[way][used] > 4 * PINGS, `${way} with ${used}: ${all}`);
+        // Left to choose, we seal what is short with Salsa20/12: acknowledgements of a stream.
+        if (setting === "auto" && way === "sent") continue;
         assert(seen[way][unused] <= STRAY_PACKETS_MAX, `${way} with ${unused}: ${all}`);
       }
       assert.equal(seen.unauthentic, 0);

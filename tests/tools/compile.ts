@@ -10,6 +10,7 @@
  */
 import { V8_FLAGS } from "../../cli/engine/self_command.ts";
 import { LIBC_PATHS } from "../../ffi/linux/libc.ts";
+import { LIBCRYPTO_PATHS } from "../../ffi/linux/libcrypto.ts";
 
 const TARGETS = ["x86_64", "aarch64"];
 const TARGET = targetOf(Deno.args);
@@ -20,7 +21,7 @@ const WORKERS = ["cli/engine/data_worker.ts", "cli/engine/validate_worker.ts"];
 /** What the program may do: see DESIGN.md, "Permissions". The sandbox proper is the systemd unit. */
 const PERMISSIONS = [
   "--no-prompt",
-  `--allow-ffi=${LIBC_PATHS.join(",")}`,
+  `--allow-ffi=${[...LIBC_PATHS, ...LIBCRYPTO_PATHS].join(",")}`,
   "--allow-net",
   "--allow-read",
   "--allow-write",

@@ -32,8 +32,11 @@ export const HEADER_BYTES: i32 = 28;
 /** Header of a FRAME packet: up to and with the EtherType. */
 export const FRAME_HEADER_BYTES: i32 = 38;
 export const FLAG_FRAGMENTED: u8 = 0x40;
+/** Set with Salsa20/12 alone, as everybody does. */
+export const FLAG_ENCRYPTED: u8 = 0x80;
 export const MASK_CIPHER: u8 = 0x38;
 export const CIPHER_SALSA: u8 = 0x08;
+export const CIPHER_AES: u8 = 0x18;
 export const MASK_HOPS: u8 = 0x07;
 export const VERB_FRAME: u8 = 0x06;
 

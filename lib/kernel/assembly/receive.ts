@@ -16,6 +16,7 @@
  *
  * Source: spec 02 sections 2.5, 3.3 and 4.
  */
+import { aesOpen } from "./aes_calls";
 import { open } from "./armor";
 import {
   AT_DESTINATION,
@@ -24,6 +25,7 @@ import {
   AT_NUMBERS,
   AT_SOURCE,
   AT_VERB,
+  CIPHER_AES,
   CIPHER_SALSA,
   FLAG_FRAGMENTED,
   FRAGMENT_HEADER_BYTES,
@@ -44,7 +46,15 @@ import {
   mustDrain,
   takeBack,
 } from "./reassembly";
-import { findSession, NO_SLOT, noteFailed, noteOpened, opensHere, sessionKey } from "./sessions";
+import {
+  findSession,
+  NO_SLOT,
+  noteFailed,
+  noteOpened,
+  opensAes,
+  opensHere,
+  sessionKey,
+} from "./sessions";
 
 const RESULT_BYTES: usize = 32;
 const FRAME: u8 = 1;
@@ -203,11 +213,15 @@ function handlePacket(at: usize, length: i32, path: u32): void {
   const hops = flags & MASK_HOPS;
   const source = at + AT_SOURCE;
   const slot = findSession(<u32> load<u8>(source), bswap<u32>(load<u32>(source, 1)));
-  if (slot == NO_SLOT || (flags & MASK_CIPHER) != CIPHER_SALSA || !opensHere(slot)) {
+  const cipher = flags & MASK_CIPHER;
+  if (slot == NO_SLOT || !opens(slot, cipher)) {
     result(SEALED, load<u8>(at, AT_VERB), hops, at, length, slot, path);
     return;
   }
-  if (!open(at, length, sessionKey(slot), true)) {
+  const authentic = cipher == CIPHER_AES
+    ? aesOpen(at, length, slot)
+    : open(at, length, sessionKey(slot), true);
+  if (!authentic) {
     noteFailed(slot);
     result(FAILED, 0, hops, at, length, slot, path);
     return;
@@ -223,6 +237,12 @@ function handlePacket(at: usize, length: i32, path: u32): void {
     store<u32>(entry, bswap<u32>(load<u32>(at, 32)), 24);
     store<u32>(entry, <u32> bswap<u16>(load<u16>(at, 36)), 28);
   }
+}
+
+/** Whether packets of a session under this cipher are opened here. */
+function opens(slot: u32, cipher: u8): bool {
+  if (cipher == CIPHER_AES) return opensAes(slot);
+  return cipher == CIPHER_SALSA && opensHere(slot);
 }
 
 /** Appends a result. @returns where it is */

@@ -4,7 +4,7 @@
  *     offset  bytes  field of an entry
  *     0       8      address of the peer, 0 when free
  *     8       32     Salsa20 key
- *     40      4      flags: bit 0, packets from it may be opened here
+ *     40      4      flags: bit 0, packets from it may be opened here; bit 1, AES-GMAC-SIV too
  *     44      4      not ours
  *     48      4      packets opened
  *     52      4      packets that failed authentication
@@ -12,6 +12,7 @@
  *     64      4      tick of the last packet that came directly
  *     68      4      tick of the last one that came through a relay
  *     72      4      tag of the path the last direct one came by
+ *     76      4      length from which on packets to it are sealed with AES-GMAC-SIV, 0 for none
  *
  * The index is open addressing with linear probing, an entry being slot + 1, or 0 for none.
  */
@@ -25,7 +26,9 @@ const AT_BYTES: usize = 56;
 const AT_DIRECT: usize = 64;
 const AT_RELAYED: usize = 68;
 const AT_PATH: usize = 72;
+const AT_AES_FROM: usize = 76;
 const OPEN_HERE: u32 = 1;
+const OPEN_AES: u32 = 2;
 export const NO_SLOT: u32 = 0xffffffff;
 
 let sessions: usize = 0;
@@ -61,9 +64,30 @@ export function sessionKey(slot: u32): usize {
   return sessions + <usize> slot * SESSION_BYTES + AT_KEY;
 }
 
+/** Key of an entry given by its address. */
+export function keyOf(session: usize): usize {
+  return session + AT_KEY;
+}
+
+/** Slot of an entry given by its address. */
+export function slotOf(session: usize): u32 {
+  return <u32> ((session - sessions) / SESSION_BYTES);
+}
+
+/** Whether a packet of this length to an entry, given by its address, is sealed with AES-GMAC-SIV. */
+export function sealsAes(session: usize, length: i32): bool {
+  const from = load<u32>(session, AT_AES_FROM);
+  return from != 0 && <u32> length >= from;
+}
+
 /** Whether packets of this session are opened here rather than by the control plane. */
 export function opensHere(slot: u32): bool {
   return (load<u32>(sessions + <usize> slot * SESSION_BYTES, AT_FLAGS) & OPEN_HERE) != 0;
+}
+
+/** Whether that goes for those under AES-GMAC-SIV too. */
+export function opensAes(slot: u32): bool {
+  return (load<u32>(sessions + <usize> slot * SESSION_BYTES, AT_FLAGS) & OPEN_AES) != 0;
 }
 
 export function noteFailed(slot: u32): void {

@@ -11,23 +11,26 @@
  * Source: spec 02 sections 2 and 3, spec 07 sections 2.1 and 2.2; slow twins `lib/wire/fragment.ts` and
  * `lib/kernel/data_twin.ts`.
  */
+import { aesSeal } from "./aes_calls";
 import { nextId } from "./ids";
 import {
   AT_FLAGS,
   AT_NUMBERS,
   AT_SOURCE,
+  CIPHER_AES,
   CIPHER_SALSA,
   ETHERNET_BYTES,
+  FLAG_ENCRYPTED,
   FLAG_FRAGMENTED,
   FRAGMENT_HEADER_BYTES,
   FRAGMENT_MARKER,
   FRAGMENTS_MAX,
   FRAME_HEADER_BYTES,
-  MASK_CIPHER,
   PACKET_BYTES_MAX,
 } from "./layout";
 import { seal } from "./armor";
 import { bodyBytes, bodyMax, headerBytes, isStream, parseFrame, writeSegment } from "./segment";
+import { keyOf, sealsAes, slotOf } from "./sessions";
 
 const RUN_BYTES: usize = 16;
 /** The system's own bound on the datagrams of one send. */
@@ -98,7 +101,8 @@ function evenBody(limit: i32, mtu: i32): i32 {
 /**
  * Turns one frame into FRAME packets, seals them and cuts them into datagrams.
  * @param frame Virtio header, if any, then the frame; only read
- * @param template First 36 bytes of the packet: id and MAC are filled in, flag 0x40 set where needed
+ * @param template First 36 bytes of the packet: id, MAC and cipher are filled in, flag 0x40 set where needed
+ * @param session Address of its entry
  * @param mtu Longest datagram of the path
  * @returns packets made; -1 when there is no room left for all of them, -2 when the frame is malformed or does not
  * fit however much room there is
@@ -108,7 +112,7 @@ export function transmit(
   length: i32,
   vnet: i32,
   template: usize,
-  key: usize,
+  session: usize,
   mtu: i32,
   pathTag: u32,
 ): i32 {
@@ -133,9 +137,9 @@ export function transmit(
   }
   let from = 0;
   for (let i = 1; i < count; i++, from += body) {
-    makePacket(i - 1, from, body, pieces, template, key, etherType, pathTag);
+    makePacket(i - 1, from, body, pieces, template, session, etherType, pathTag);
   }
-  makePacket(count - 1, from, lastBody, lastPieces, template, key, etherType, pathTag);
+  makePacket(count - 1, from, lastBody, lastPieces, template, session, etherType, pathTag);
   return count;
 }
 
@@ -154,7 +158,7 @@ function makePacket(
   body: i32,
   pieces: i32,
   template: usize,
-  key: usize,
+  session: usize,
   etherType: u16,
   pathTag: u32,
 ): void {
@@ -164,11 +168,14 @@ function makePacket(
   v128.store(packet, v128.load(template, 16), 16);
   store<u32>(packet, load<u32>(template, TEMPLATE_BYTES - 4), TEMPLATE_BYTES - 4);
   nextId(packet);
-  const flags = load<u8>(packet, AT_FLAGS);
-  if (pieces > 1) store<u8>(packet, flags | FLAG_FRAGMENTED, AT_FLAGS);
+  const aes = sealsAes(session, length);
+  let flags = load<u8>(packet, AT_FLAGS) | (aes ? CIPHER_AES : FLAG_ENCRYPTED | CIPHER_SALSA);
+  if (pieces > 1) flags |= FLAG_FRAGMENTED;
+  store<u8>(packet, flags, AT_FLAGS);
   store<u16>(packet, etherType, TEMPLATE_BYTES);
   writeSegment(packet + <usize> FRAME_HEADER_BYTES, from, body, number);
-  seal(packet, length, key, (flags & MASK_CIPHER) == CIPHER_SALSA);
+  if (aes) aesSeal(packet, length, slotOf(session));
+  else seal(packet, length, keyOf(session), true);
   const size = datagramBytes(length, pieces);
   if (pieces > 1) cut(packet, length, pieces, size);
   const bytes = wireBytes(length, pieces);

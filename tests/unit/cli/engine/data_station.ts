@@ -8,6 +8,7 @@ import { Block } from "../../../../ffi/linux/block.ts";
 import { BATCH_COUNT, ReceiveBatch } from "../../../../ffi/linux/mmsg.ts";
 import { linux } from "../../../../ffi/linux/mod.ts";
 import { Namespace } from "../../../../ffi/linux/namespace.ts";
+import { hasFastAes } from "../../../../ffi/linux/libcrypto.ts";
 import { LinuxSettings } from "../../../../ffi/linux/settings.ts";
 import type { Tap, UdpSocket } from "../../../../ffi/machine.ts";
 import { type Address, macOf } from "../../../../lib/base/ids.ts";
@@ -18,6 +19,7 @@ import { dictionary, keyOf, NETWORK, noCredentials } from "../../lib/dataplane/r
 const SOCKET = 1;
 const TAP = 4;
 const SLOT_BYTES = 2_048;
+const AES_FROM_BYTES = 700; // so that both ciphers are used
 
 /** A datagram that a program on a station got. */
 export interface Got {
@@ -67,6 +69,7 @@ export class Station {
       onFailed: (error) => this.failures.push(error),
     }, {
       self: address,
+      fastAes: hasFastAes(),
       takeIds: () =>
         randomIdBlock((bytes) => {
           crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
@@ -97,12 +100,9 @@ export class Station {
     const mac = macOf(address, NETWORK);
     plane.apply({ kind: "network", slot: 0, id: NETWORK, port: TAP, mac, config: dictionary() });
     this.#others.forEach((other, slot) => {
-      plane.apply({
-        kind: "session",
-        slot,
-        address: other.address,
-        key: keyOf(address, other.address),
-      });
+      const key = keyOf(address, other.address);
+      const aes = { k0: key, k1: key, from: AES_FROM_BYTES };
+      plane.apply({ kind: "session", slot, address: other.address, key, aes });
       const { ip, port } = other.socket;
       plane.apply({
         kind: "route",

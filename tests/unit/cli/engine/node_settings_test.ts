@@ -16,7 +16,7 @@ Deno.test("nodeSettings() keeps from networks and peers what local.conf forbids"
     },
     virtual: { "8056c2e21c": { blacklist: ["203.0.113.0/24"] } },
   });
-  const { isForbidden, trustedPathId, pathMtu } = nodeSettings(() => settings);
+  const { isForbidden, trustedPathId, pathMtu } = nodeSettings(() => settings, false);
   assert.equal(isForbidden!(endpoint("10.1.2.3/9993"), OTHER), true);
   assert.equal(isForbidden!(endpoint("203.0.113.1/9993"), PEER), true);
   assert.equal(isForbidden!(endpoint("203.0.113.1/9993"), OTHER), false);
@@ -30,7 +30,7 @@ Deno.test("nodeSettings() keeps from networks and peers what local.conf forbids"
 
 Deno.test("nodeSettings() looks at the settings in force each time, and announces what fits the cipher", () => {
   let settings = parseSettings({ settings: { cipher: "aes" } });
-  const { announceProtocol, isLowBandwidth, isForbidden } = nodeSettings(() => settings);
+  const { announceProtocol, isLowBandwidth, isForbidden } = nodeSettings(() => settings, false);
   assert.equal(announceProtocol, 12);
   assert.equal(isLowBandwidth!(), false);
   settings = parseSettings({
@@ -39,5 +39,6 @@ Deno.test("nodeSettings() looks at the settings in force each time, and announce
   });
   assert.equal(isLowBandwidth!(), true);
   assert.equal(isForbidden!(endpoint("10.1.2.3/9993"), PEER), true);
-  assert.equal(nodeSettings(() => settings).announceProtocol, 11);
+  assert.equal(nodeSettings(() => settings, false).announceProtocol, 11);
+  assert.equal(nodeSettings(() => settings, true).announceProtocol, 12);
 });

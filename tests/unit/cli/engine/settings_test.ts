@@ -32,7 +32,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     controllerDbPath: undefined,
     resolvConf: undefined,
     cipher: "auto",
-    dataPlane: { gso: true, gro: true, offload: true },
+    dataPlane: { gso: true, gro: true, offload: true, aes: true },
     tcpRelay: true,
     tcpRelayPort: 443,
     relayBytesPerSecond: 256 * 1024 * 1024,
@@ -146,7 +146,7 @@ Deno.test("LiveSettings.refresh() takes a changed file and keeps the old setting
 
 Deno.test("parseSettings() lets parts of the data plane be switched off, and names what is wrong", () => {
   const { dataPlane } = parseSetting('{"dataPlane":{"gso":false,"gro":"false","other":1}}');
-  assert.deepEqual(dataPlane, { gso: false, gro: false, offload: true });
+  assert.deepEqual(dataPlane, { gso: false, gro: false, offload: true, aes: true });
   assert.deepEqual(parseSetting('{"dataPlane":null}').dataPlane.offload, true);
   const cases: [string, RegExp][] = [
     ['{"dataPlane":false}', /^local\.conf: settings\.dataPlane must be an object$/],

@@ -1,6 +1,7 @@
 import { equal, match } from "node:assert/strict";
 import { Block } from "../../../../ffi/linux/block.ts";
 import { addressOf, libc, LIBC_PATHS } from "../../../../ffi/linux/libc.ts";
+import { LIBCRYPTO_PATHS } from "../../../../ffi/linux/libcrypto.ts";
 
 libc(); // before the first test: Deno 2.4 counts a library opened in one as leaked
 
@@ -26,7 +27,7 @@ Deno.test("the FFI works with exactly the scoped permissions the program ships w
       "run",
       "--no-prompt",
       "--quiet",
-      `--allow-ffi=${LIBC_PATHS.join(",")}`,
+      `--allow-ffi=${[...LIBC_PATHS, ...LIBCRYPTO_PATHS].join(",")}`,
       "--allow-read",
       new URL("./scoped_smoke.ts", import.meta.url).pathname,
     ],
@@ -34,6 +35,6 @@ Deno.test("the FFI works with exactly the scoped permissions the program ships w
     stderr: "piped",
   }).output();
   equal(new TextDecoder().decode(child.stderr), "");
-  match(new TextDecoder().decode(child.stdout), /^echoed 100 bytes, errno EADDRINUSE\n$/);
+  match(new TextDecoder().decode(child.stdout), /^echoed 100 bytes, errno EADDRINUSE, AES true\n$/);
   equal(child.code, 0);
 });

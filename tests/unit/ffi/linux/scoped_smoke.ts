@@ -1,9 +1,11 @@
 /**
  * Run by `libc_test.ts` in a process of its own with scoped permissions: a datagram from a socket through both rings
- * and the Worker and back, and an error with its errno.
+ * and the Worker and back, an error with its errno, and libcrypto if there is one.
  * @module
  */
 import { DataPlane } from "../../../../cli/engine/data_plane.ts";
+import { Block } from "../../../../ffi/linux/block.ts";
+import { hasFastAes, LibcryptoAes } from "../../../../ffi/linux/libcrypto.ts";
 import { readTextFile } from "../../../../ffi/linux/system.ts";
 import { thisMachine } from "../../../../ffi/mod.ts";
 import { randomIdBlock } from "../../../../lib/node/packet_ids.ts";
@@ -40,4 +42,5 @@ try {
 }
 await plane.stop();
 socket.close();
-console.log(`echoed ${length} bytes, errno ${code}`);
+const aes = hasFastAes() ? LibcryptoAes.open(new Block(64)) !== undefined : true;
+console.log(`echoed ${length} bytes, errno ${code}, AES ${aes}`);

@@ -32,7 +32,13 @@ const STRETCH = 4_000;
 const BYTES_MAX = 2;
 
 /** A plane whose output is only counted. */
-function quietPlane(self: Address, other: Address, vnet: number, rules: readonly Rule[]) {
+function quietPlane(
+  self: Address,
+  other: Address,
+  vnet: number,
+  rules: readonly Rule[],
+  aesFrom = 0,
+) {
   const memory = new WebAssembly.Memory({ initial: ARENA_PAGES, maximum: ARENA_PAGES });
   const counts = { runs: 0, frames: 0, relayed: 0 };
   const escaped = () => {
@@ -52,7 +58,9 @@ function quietPlane(self: Address, other: Address, vnet: number, rules: readonly
     stats: new Float64Array(statsMemory()),
   });
   plane.setPort(PORT, vnet);
-  plane.apply({ kind: "session", slot: 0, address: other, key: keyOf(self, other) });
+  const key = keyOf(self, other);
+  const aes = aesFrom > 0 ? { k0: key, k1: key, from: aesFrom } : undefined;
+  plane.apply({ kind: "session", slot: 0, address: other, key, aes });
   const route = { socket: 3, ip: Uint8Array.of(10, 0, 0, 1), port: 9993, mtu: 1_432 };
   plane.apply({ kind: "route", session: 0, route });
   const mac = macOf(self, NETWORK);
@@ -89,15 +97,16 @@ const portRule = (port: number) =>
   }) as unknown as Rule;
 
 for (
-  const [name, rules] of [
-    ["rules that let all pass", [ACCEPT]],
-    ["rules that look at ports", [portRule(1), DROP, portRule(2), DROP, ACCEPT]],
+  const [name, rules, aesFrom] of [
+    ["rules that let all pass", [ACCEPT], 0],
+    ["AES-GMAC-SIV", [ACCEPT], 1],
+    ["rules that look at ports", [portRule(1), DROP, portRule(2), DROP, ACCEPT], 0],
   ] as const
 ) {
   for (const vnet of [0, 10]) {
     const what = `with ${name} and ${vnet} bytes of virtio header`;
-    const alice = quietPlane(ALICE, BOB, vnet, rules);
-    const bob = quietPlane(BOB, ALICE, vnet, rules);
+    const alice = quietPlane(ALICE, BOB, vnet, rules, aesFrom);
+    const bob = quietPlane(BOB, ALICE, vnet, rules, aesFrom);
     const plain = addressed(makeFrame({ body: noise(100, 1) }), ALICE, BOB);
     const frame = vnet > 0 ? withVnet(plain, NO_VNET) : plain;
     alice.bytes.set(frame, TAP_IN_AT);

@@ -8,6 +8,7 @@ import { PACKET_ROOM } from "../../../../lib/dataplane/records.ts";
 import { Stat } from "../../../../lib/dataplane/stats.ts";
 import { splitTwin } from "../../../../lib/kernel/data_twin.ts";
 import { PacketIds, packetIdState } from "../../../../lib/node/packet_ids.ts";
+import { Cipher, cipherOf } from "../../../../lib/wire/packet.ts";
 import { noise } from "../kernel/arena.ts";
 import { makeFrame, NO_VNET, PSH, superHeader, UDP, withVnet } from "../kernel/frames.ts";
 import {
@@ -30,6 +31,11 @@ const rule = (type: number, fields: Record<string, unknown>) =>
   ({ type, not: false, or: false, ...fields }) as unknown as Rule;
 const destinationPort = (port: number) =>
   rule(T.MATCH_IP_DEST_PORT_RANGE, { kind: "range", start: port, end: port });
+const CIPHERS: Record<number, string> = {
+  0: "under Salsa20/12",
+  1: "under AES-GMAC-SIV",
+  300: "long ones under AES-GMAC-SIV",
+};
 const frameOf = (length: number, seed = 1) =>
   addressed(makeFrame({ body: noise(length, seed) }), ALICE, BOB);
 
@@ -56,21 +62,48 @@ Deno.test("Plane.fromTap() lets out frames that have a header, of a port without
   deepEqual([bench.stat(Stat.FRAMES_IN), bench.stat(Stat.DROPPED_LENGTH)], [4, 2]);
 });
 
-Deno.test("a frame into one plane comes out of another unchanged, whatever its length and the path's MTU", () => {
-  const lengths = fc.integer({ min: 0, max: 2_746 });
-  const mtus = fc.constantFrom(1_232, 1_280, 1_332, 1_432, 9_000);
-  fc.assert(
-    fc.property(fc.array(lengths, { minLength: 1, maxLength: 12 }), mtus, (list, mtu) => {
-      const [alice, bob] = pair({ mtu });
-      const frames = list.map((length, i) => frameOf(length, i));
-      const runs = alice.tap(...frames).takeRuns();
-      for (const bytes of datagrams(runs)) ok(bytes.length <= mtu, `${bytes.length} over ${mtu}`);
-      for (const run of runs) bob.udp(run.bytes, run.segment);
-      deepEqual(bob.takeWritten(), frames.map((bytes) => ({ port: PORT, bytes })));
-      equal(alice.takeEscaped().length + bob.takeEscaped().length, 0);
-    }),
-    { numRuns: 40 },
+for (const aesFrom of [0, 1, 300]) {
+  Deno.test(`a frame into one plane comes out of another unchanged, whatever its length and the path's MTU, ${CIPHERS[aesFrom]}`, () => {
+    const lengths = fc.integer({ min: 0, max: 2_746 });
+    const mtus = fc.constantFrom(1_232, 1_280, 1_332, 1_432, 9_000);
+    fc.assert(
+      fc.property(fc.array(lengths, { minLength: 1, maxLength: 12 }), mtus, (list, mtu) => {
+        const [alice, bob] = pair({ mtu, aesFrom });
+        const frames = list.map((length, i) => frameOf(length, i));
+        const runs = alice.tap(...frames).takeRuns();
+        for (const bytes of datagrams(runs)) ok(bytes.length <= mtu, `${bytes.length} over ${mtu}`);
+        for (const run of runs) bob.udp(run.bytes, run.segment);
+        deepEqual(bob.takeWritten(), frames.map((bytes) => ({ port: PORT, bytes })));
+        equal(alice.takeEscaped().length + bob.takeEscaped().length, 0);
+      }),
+      { numRuns: 40 },
+    );
+  });
+}
+
+Deno.test("Plane seals packets of a session's length and longer with AES-GMAC-SIV, shorter ones with Salsa20/12", () => {
+  const [alice, bob] = pair({ aesFrom: 300 });
+  const cipherOfLength = (length: number) => {
+    const [run] = alice.tap(frameOf(length)).takeRuns();
+    bob.udp(run.bytes, run.segment);
+    return [run.bytes.length, cipherOf(run.bytes)];
+  };
+  const overhead = cipherOfLength(0)[0] as number;
+  deepEqual(cipherOfLength(299 - overhead), [299, Cipher.POLY1305_SALSA2012]);
+  deepEqual(cipherOfLength(300 - overhead), [300, Cipher.AES_GMAC_SIV]);
+  equal(bob.takeWritten().length, 3);
+  const counts = [alice, bob].map((bench) =>
+    [Stat.PACKETS_SEALED, Stat.AES_SEALED, Stat.PACKETS_OPENED, Stat.AES_OPENED]
+      .map((stat) => bench.stat(stat))
   );
+  deepEqual(counts, [[3, 1, 0, 0], [0, 0, 3, 1]]);
+});
+
+Deno.test("Plane leaves packets under AES-GMAC-SIV to control when the session has no keys for it", () => {
+  const [alice, bob] = pair({ aesFrom: 1 });
+  bob.meet(0, ALICE);
+  bob.udp(alice.tap(frameOf(100)).takeRuns()[0].bytes);
+  deepEqual(bob.takeEscaped().map(({ how }) => how), ["sealed"]);
 });
 
 Deno.test("datagrams of one packet find together in any order, from different receives", () => {
@@ -253,24 +286,28 @@ Deno.test("only admitted members' frames are delivered: others' go to control, o
   equal(bob.takeWritten().length, 0);
 });
 
-Deno.test("nothing sealed with another key is delivered or given to control as opened", () => {
-  const [alice, bob] = pair();
-  const [run] = alice.tap(frameOf(100)).takeRuns();
-  for (let at = 0; at < run.bytes.length; at++) {
-    const bent = run.bytes.slice();
-    bent[at] ^= 1;
-    bob.udp(bent);
-    const escaped = bob.takeEscaped();
-    ok(escaped.every(({ how }) => how === "sealed"), `byte ${at}`);
-    // Hops are not authenticated: they change on the way.
-    const isHops = at === 18;
-    equal(bob.takeWritten().length, isHops ? 1 : 0, `byte ${at}`);
-  }
-  bob.apply({ kind: "session", slot: 0, address: ALICE, key: noise(32, 99) });
-  bob.udp(run.bytes);
-  deepEqual([bob.takeWritten().length, bob.takeEscaped().length], [0, 0]);
-  ok(bob.stat(Stat.DROPPED_UNAUTHENTIC) > 0);
-});
+for (const aesFrom of [0, 1]) {
+  Deno.test(`nothing sealed with another key is delivered or given to control as opened, ${CIPHERS[aesFrom]}`, () => {
+    const [alice, bob] = pair({ aesFrom });
+    const [run] = alice.tap(frameOf(100)).takeRuns();
+    for (let at = 0; at < run.bytes.length; at++) {
+      const bent = run.bytes.slice();
+      bent[at] ^= 1;
+      bob.udp(bent);
+      const escaped = bob.takeEscaped();
+      ok(escaped.every(({ how }) => how === "sealed"), `byte ${at}`);
+      // Hops are not authenticated: they change on the way.
+      const isHops = at === 18;
+      equal(bob.takeWritten().length, isHops ? 1 : 0, `byte ${at}`);
+    }
+    const other = noise(32, 99);
+    const aes = aesFrom > 0 ? { k0: other, k1: other, from: aesFrom } : undefined;
+    bob.apply({ kind: "session", slot: 0, address: ALICE, key: other, aes });
+    bob.udp(run.bytes);
+    deepEqual([bob.takeWritten().length, bob.takeEscaped().length], [0, 0]);
+    ok(bob.stat(Stat.DROPPED_UNAUTHENTIC) > 0);
+  });
+}
 
 Deno.test("a packet from one member cannot speak for another, nor for a network its sender is not on", () => {
   const bob = new Bench(BOB).meet(0, ALICE).meet(1, CAROL).join().admit(0);

@@ -172,10 +172,12 @@ export class Bench {
     return this;
   }
 
-  /** A session with a route in one slot. */
-  meet(slot: number, address: Address, mtu = 1_432): this {
+  /** A session with a route in one slot. @param aesFrom Length of packets sealed with AES-GMAC-SIV, 0 for none */
+  meet(slot: number, address: Address, mtu = 1_432, aesFrom = 0): this {
+    const key = keyOf(this.self, address);
+    const aes = aesFrom > 0 ? { k0: key, k1: key.toReversed(), from: aesFrom } : undefined;
     return this.apply(
-      { kind: "session", slot, address, key: keyOf(this.self, address) },
+      { kind: "session", slot, address, key, aes },
       {
         kind: "route",
         session: slot,
@@ -249,12 +251,13 @@ export function pair(
     rules?: readonly Rule[];
     config?: Partial<NetworkConfig>;
     mtu?: number;
+    aesFrom?: number;
   } = {},
 ): [alice: Bench, bob: Bench] {
   const benches: [Bench, Bench] = [new Bench(ALICE, options), new Bench(BOB, options)];
   const [alice, bob] = benches;
-  alice.meet(0, BOB, options.mtu);
-  bob.meet(0, ALICE, options.mtu);
+  alice.meet(0, BOB, options.mtu, options.aesFrom);
+  bob.meet(0, ALICE, options.mtu, options.aesFrom);
   for (const bench of benches) {
     bench.join(dictionary(options.rules, options.config)).admit(0);
   }

@@ -59,7 +59,6 @@ Deno.test("Sessions.set() writes an entry as the kernel reads it, Sessions.remov
   const entry = () => new Uint8Array(buffer).slice(Sessions.at(5), Sessions.at(5) + SESSION_BYTES);
   deepEqual([...entry().subarray(0, 8)], [0xe5, 0xee, 0x2c, 0xe9, 0x89, 0, 0, 0]);
   deepEqual(entry().subarray(Session.KEY, Session.KEY + 32), key);
-  equal(Sessions.keyAt(5), Sessions.at(5) + Session.KEY);
   equal(new DataView(buffer).getUint32(Sessions.at(5) + Session.FLAGS, true), SESSION_OPENS);
   sessions.remove(5);
   deepEqual(entry(), new Uint8Array(SESSION_BYTES)); // the key above all

@@ -24,7 +24,16 @@ const route = fc.record({
 const kind = <K extends TableRecord["kind"]>(name: K) => fc.constant(name);
 
 const records: Record<TableRecord["kind"], fc.Arbitrary<TableRecord>> = {
-  "session": fc.record({ kind: kind("session"), slot, address, key: exactly(32) }),
+  "session": fc.record({
+    kind: kind("session"),
+    slot,
+    address,
+    key: exactly(32),
+    aes: fc.option(
+      fc.record({ k0: exactly(32), k1: exactly(32), from: fc.integer({ min: 1, max: 65_535 }) }),
+      { nil: undefined },
+    ),
+  }),
   "no-session": fc.record({ kind: kind("no-session"), slot }),
   "route": fc.record({
     kind: kind("route"),

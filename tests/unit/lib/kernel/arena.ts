@@ -39,7 +39,7 @@ const AREAS = {
   slots: REASSEMBLY_BYTES,
   scratch: SCRATCH_BYTES,
   template: TEMPLATE_BYTES,
-  key: 32,
+  session: SESSION_BYTES,
   macs: 12,
   frame: 66_000,
   out: 200_000,
@@ -107,8 +107,8 @@ export class Arena {
     this.bytes = new Uint8Array(memory.buffer).fill(CANARY);
     this.view = new DataView(memory.buffer);
     this.kernel = dataExports(memory);
-    for (const name of ["ids", "sessions", "index"] as const) this.clear(name);
-    this.bytes.set(this.key, this.at.key);
+    for (const name of ["ids", "sessions", "index", "session"] as const) this.clear(name);
+    this.bytes.set(this.key, this.at.session + Session.KEY);
     this.setIds(1);
     this.setup();
   }

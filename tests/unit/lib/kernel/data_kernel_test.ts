@@ -36,10 +36,10 @@ function pair(): { from: Arena; to: Arena } {
 }
 
 function transmit(from: Arena, bytes: Uint8Array, vnet: number, mtu: number): Run[] {
-  const { frame, template, key } = from.at;
+  const { frame, template, session } = from.at;
   from.put("frame", bytes);
   from.txBegin();
-  assert.ok(from.kernel.transmit(frame, bytes.length, vnet, template, key, mtu, 1) > 0);
+  assert.ok(from.kernel.transmit(frame, bytes.length, vnet, template, session, mtu, 1) > 0);
   return from.runs(from.kernel.txEnd());
 }
 
@@ -186,7 +186,7 @@ Deno.test("transmit() and splitFrame() survive hostile frames: random bytes, lyi
     const vnet = [10, 10, 10, 0, 12][roll(5)];
     from.txBegin();
     const mtu = [0, 17, 100, 1_280, 1_432][roll(5)];
-    const made = kernel.transmit(where, bytes.length, vnet, at.template, at.key, mtu, 1);
+    const made = kernel.transmit(where, bytes.length, vnet, at.template, at.session, mtu, 1);
     assert.ok(made >= MALFORMED);
     const split = kernel.splitFrame(where, bytes.length, vnet, at.out, 100_000, at.list, 200);
     assert.ok(split >= MALFORMED && split <= 200);
@@ -211,7 +211,15 @@ Deno.test("transmit() reads nothing outside the frame: bytes around it change no
       from.put("frame", cut, 1_000);
       from.txBegin();
       const { kernel, at } = from;
-      const made = kernel.transmit(at.frame + 1_000, cut.length, 10, at.template, at.key, 1_432, 1);
+      const made = kernel.transmit(
+        at.frame + 1_000,
+        cut.length,
+        10,
+        at.template,
+        at.session,
+        1_432,
+        1,
+      );
       const runs = from.runs(kernel.txEnd()).map(({ bytes }) => toHex(bytes)).join();
       const key = `${made} ${runs}`;
       if (fill === 0x00) outputs.push(key);

@@ -78,9 +78,9 @@ function prepare(): Arena {
 }
 
 function transmit(arena: Arena, bytes: Uint8Array, vnet: number, mtu = 1_432, offset = 0): number {
-  const { template, key } = arena.at;
+  const { template, session } = arena.at;
   const at = arena.put("frame", bytes, offset);
-  return arena.kernel.transmit(at, bytes.length, vnet, template, key, mtu, PATH);
+  return arena.kernel.transmit(at, bytes.length, vnet, template, session, mtu, PATH);
 }
 
 function assertSameDatagrams(actual: Uint8Array[], expected: Uint8Array[], what: string): void {
@@ -179,10 +179,10 @@ Deno.test("transmit() gives a bulk transfer to the system in few calls, packets 
 Deno.test("transmit() joins runs over frames while size and path stay the same", () => {
   const arena = prepare();
   arena.txBegin();
-  const { template, key } = arena.at;
+  const { template, session } = arena.at;
   const send = (length: number, path: number) => {
     const at = arena.put("frame", noise(length, 1));
-    assert.equal(arena.kernel.transmit(at, length, 0, template, key, 1_432, path), 1);
+    assert.equal(arena.kernel.transmit(at, length, 0, template, session, 1_432, path), 1);
   };
   for (const length of [300, 300, 300, 200, 200, 300, 300, 1_500, 1_500, 1_501, 1_501, 300]) {
     send(length, 1);

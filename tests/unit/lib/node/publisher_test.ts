@@ -372,10 +372,23 @@ Deno.test("what the data plane opened is handled as if it had come here sealed",
   equal(scene.alice.vl1.counters.drops.get("unknown-sender"), 1);
 });
 
-Deno.test("Publisher leaves peers to the slow path that AES is to be used with, as soon as it is known", () => {
+Deno.test("Publisher gives keys for AES-GMAC-SIV where both sides announce it, and publishes anew when a peer is updated", () => {
   const version = (protocol: number) => ({ protocol, major: 1, minor: 14, revision: 1 });
-  for (const [protocol, isPublished] of [[0, false], [11, true], [12, false]] as const) {
-    const scene = new Scene({ cipher: "aes" });
+  const aes = { cipher: "aes", announceProtocol: 12 } as const;
+  const auto = { cipher: "auto", announceProtocol: 12 } as const;
+  const salsa = { cipher: "salsa", announceProtocol: 11 } as const;
+  /** With what length it begins: none for Salsa20/12 alone, undefined when it is left to the slow path. */
+  const cases: [Partial<NodeSettings>, number, number | "none" | undefined][] = [
+    [aes, 0, undefined],
+    [aes, 11, "none"],
+    [aes, 12, 1],
+    [auto, 0, "none"],
+    [auto, 11, "none"],
+    [auto, 12, 700],
+    [salsa, 12, "none"],
+  ];
+  for (const [settings, protocol, expected] of cases) {
+    const scene = new Scene(settings);
     scene.exchange();
     const peer = scene.alice.vl1.peers.get(BOB.address)!;
     peer.version = version(protocol);
@@ -383,11 +396,16 @@ Deno.test("Publisher leaves peers to the slow path that AES is to be used with, 
     scene.published();
     peer.version = version(protocol);
     scene.send(scene.alice, scene.bob);
-    equal(scene.kinds().includes("session"), isPublished, `protocol ${protocol}`);
-    if (!isPublished) continue;
-    peer.version = version(12);
+    const session = scene.published().find((record) => record.kind === "session");
+    const what = `${settings.cipher}, protocol ${protocol}`;
+    equal(session && (session.aes?.from ?? "none"), expected, what);
+    if (!session || protocol === 0) continue; // who it is unknown of says so soon
+    const { k0, k1 } = peer.keys;
+    if (session.aes) deepEqual([session.aes.k0, session.aes.k1], [k0, k1]);
+    const other = protocol < 12 ? 12 : 11;
+    peer.version = version(other);
     scene.bench.run(5_000);
-    ok(scene.kinds().includes("no-session"), "its peer was updated meanwhile");
+    equal(scene.kinds().includes("no-session"), settings !== salsa, `${what}, updated meanwhile`);
   }
 });
 
