@@ -105,6 +105,8 @@ export class Network {
   requestDueMs: number;
   /** When to tell upstreams and controller of our groups next. */
   likeDueMs = Infinity;
+  /** What they were told of lately and are told of again, when next, and how often they were; as many as there are groups at most. */
+  readonly again = { groups: new Map<string, MulticastGroup>(), dueMs: Infinity, tries: 0 };
   /** Whether this network's own controller answers without packets; set by the node. */
   #requests = 0;
   readonly #assembler = new ConfigAssembler();
@@ -236,9 +238,10 @@ export class Network {
       vl1.outbox.push({ kind: "configure", network: this.id, port: this.port() });
       this.#notify();
     }
-    const added = this.groups().filter((group) => !known.has(groupKey(group)));
+    const isFirst = this.likeDueMs === Infinity;
+    const added = this.groups().filter((group) => isFirst || !known.has(groupKey(group)));
     if (added.length > 0) this.onGroups(added);
-    if (this.likeDueMs === Infinity) this.likeDueMs = vl1.nowMs;
+    if (isFirst) this.likeDueMs = vl1.nowMs;
     this.onChange();
   }
 

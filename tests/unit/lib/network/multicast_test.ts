@@ -87,6 +87,33 @@ function heardBy(bench: Bench, node: Node): Mac[] {
 
 const copier = (address: Address): Specialist => ({ address, roles: COPIER });
 
+Deno.test("what is new is announced to the root at once, a second and five seconds later, then every minute", () => {
+  const { bench, alice } = village([]);
+  const root = bench.nodes.get(ROOT.address)!;
+  const heard = () => root.vl1.counters.received[Verb.MULTICAST_LIKE];
+  bench.run(60_000 - bench.nowMs % 60_000 + 20_000); // nobody's minute is over now
+  const startMs = bench.nowMs;
+  const times: number[] = [];
+  const watch = (durationMs: number) => {
+    for (const endMs = bench.nowMs + durationMs; bench.nowMs < endMs;) {
+      const before = heard();
+      bench.run(100);
+      if (heard() > before) times.push(bench.nowMs - startMs);
+    }
+  };
+  const subscribe = (...macs: number[]) => {
+    const groups = macs.map((mac) => ({ mac: mac as Mac, adi: 0 }));
+    bench.hand(alice, { kind: "groups", network: NETWORK, groups });
+  };
+  const before = heard();
+  subscribe(0x01005e000005);
+  assert.equal(heard() - before, 1, "at once");
+  watch(2_000);
+  subscribe(0x01005e000005, 0x01005e000006); // told of again with what waits already
+  watch(10_000);
+  assert.deepEqual(times, [1_000, 5_000]);
+});
+
 Deno.test("a sender makes the copies itself where there is no replicator", () => {
   const { bench, alice, bob, dave } = village([]);
   assert.equal(shout(bench, alice), 2);
