@@ -34,6 +34,8 @@ export type StatusInfo = {
   ztVersion?: string;
   /** Which of GSO, GRO, TSO and USO the data plane uses, e.g. "GSO GRO TSO"; absent in the reference. */
   ztDataPlane?: string;
+  /** The HTTP proxy for tunnels over TCP, and how it does, in words; absent without one, and in the reference. */
+  ztHttpProxy?: string;
 };
 
 /** Why a network is or is not usable. */

@@ -5,6 +5,7 @@
  * @module
  */
 import type { NetworkInfo, PathInfo, PeerInfo, StatusInfo } from "../api/view.ts";
+import { redactedConfText } from "../engine/conf_secrets.ts";
 import { isObject, type Json, JsonNumber, type JsonObject } from "../engine/json.ts";
 
 /** `info` and `status`. */
@@ -214,7 +215,8 @@ export function dumpText(parts: DumpParts): string {
   });
   return `platform: Linux\nzerotier version: ${parts.version}\n\n` +
     section("status", parts.status) + section("networks", parts.networks) +
-    section("peers", parts.peers) + section("local.conf", parts.localConf ?? "None Present") +
+    section("peers", parts.peers) +
+    section("local.conf", redactedConfText(parts.localConf ?? "None Present")) +
     `Network Interfaces\n------------------\n\n${interfaces.join("")}`;
 }
 

@@ -16,6 +16,7 @@ const EXIT_PROBLEMS = 1;
 /** `zt doctor`. */
 export const doctor = command("doctor", "What may be wrong here, and what to do about it")
   .example("zt doctor")
+  .note("Where an HTTP proxy is set or named by the environment, it is asked for a way to a root.")
   .note("Ends with 0 when no problem was found, with 1 otherwise; notes are no problems.")
   .action(async (call) => {
     const { findings, facts } = await examine(call);

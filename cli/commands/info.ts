@@ -33,6 +33,7 @@ function infoText(status: StatusInfo): string {
     ["planet", BigInt(status.planetWorldId).toString(16).padStart(16, "0")],
     ["listening", listText(settings.listeningOn)],
     ["seen as", listText(settings.surfaceAddresses)],
+    ...status.ztHttpProxy === undefined ? [] : [["HTTP proxy", status.ztHttpProxy]],
     ...dataPlaneRow(status),
     ["home", String(settings.homeDir ?? "?")],
     ["identity", status.publicIdentity],

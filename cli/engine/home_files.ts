@@ -9,6 +9,7 @@ import { text, utf8 } from "../../lib/base/bytes.ts";
 import { formatNetworkId, type NetworkId, parseNetworkId } from "../../lib/base/ids.ts";
 import { formatPrefix, parsePrefix, type Prefix } from "../../lib/base/ip.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
+import { withoutQuotation } from "./conf_secrets.ts";
 import { formatJson, isObject, type JsonObject, parseJson } from "./json.ts";
 import type { NetworkSettings } from "../api/view.ts";
 import { type Home, HomeError } from "./home.ts";
@@ -198,7 +199,9 @@ export function readLocalConf(home: Home): JsonObject {
     const value = parseJson(text(bytes));
     if (isObject(value)) return value;
   } catch (error) {
-    throw new HomeError(`${home.pathOf("local.conf")} is not JSON: ${messageOf(error)}`);
+    throw new HomeError(
+      `${home.pathOf("local.conf")} is not JSON: ${withoutQuotation(messageOf(error))}`,
+    );
   }
   throw new HomeError(`${home.pathOf("local.conf")} must hold an object, e.g. {"settings": {}}`);
 }

@@ -238,6 +238,7 @@ export class Service {
     return new TcpTunnels({
       node: this.node,
       settings: () => this.settings.current,
+      variable: (name) => Deno.env.get(name),
       random,
       nowMs: () => this.nowMs,
       version: [major, minor, revision],

@@ -27,6 +27,7 @@ import { bondInfo, bondPathInfo, EngineBonds } from "./bond_view.ts";
 import { type LinkContext, linkContext, peerLink } from "./doctor/peer_link.ts";
 import type { DoctorFacts } from "./doctor/facts.ts";
 import { serviceFacts } from "./doctor/service_facts.ts";
+import type { ProxyStatus } from "./tcp/tcp_tunnels.ts";
 import {
   type BondView,
   type ControllerAnswer,
@@ -42,6 +43,7 @@ import {
   type ServiceView,
   type StatusInfo,
 } from "../api/view.ts";
+import { redactedConf, withoutRedacted } from "./conf_secrets.ts";
 import {
   changeLocalConf,
   changeLocalNetwork,
@@ -109,6 +111,7 @@ export class EngineView implements ServiceView {
       }),
       ztVersion: ZT_VERSION,
       ztDataPlane: service.offloads.join(" "),
+      ztHttpProxy: proxyText(service.tunnels.proxy),
     };
   }
 
@@ -287,12 +290,13 @@ export class EngineView implements ServiceView {
     this.service.command({ kind: "deorbit", world: id });
   }
 
+  /** Without the password of a proxy. */
   config(): JsonObject {
-    return this.service.settings.conf;
+    return redactedConf(this.service.settings.conf);
   }
 
   setConfig(settings: JsonObject): void {
-    changeLocalConf(this.service.home, settings);
+    changeLocalConf(this.service.home, withoutRedacted(settings));
   }
 
   controller(method: string, path: string, body: string): Promise<ControllerAnswer> {
@@ -331,6 +335,7 @@ export class EngineView implements ServiceView {
       },
       tcp: {
         relay: service.tunnels.relay ?? null,
+        proxy: service.tunnels.proxy ?? null,
         listening: service.tunnels.port ?? null,
         clients: service.tunnels.clientCount,
       },
@@ -410,6 +415,13 @@ export class EngineView implements ServiceView {
   stop(): void {
     this.service.stop();
   }
+}
+
+function proxyText(proxy: ProxyStatus | undefined): string | undefined {
+  if (!proxy) return undefined;
+  const { address, source, trouble, inUse } = proxy;
+  const state = inUse ? ", in use" : trouble === null ? "" : `: ${trouble}`;
+  return `${address} (from ${source})${state}`;
 }
 
 /**

@@ -19,6 +19,7 @@ import { type BondSettings, parseBonds } from "./bond_settings.ts";
 import { Value } from "./conf_value.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { HomeError } from "./home.ts";
+import { type HttpProxy, parseHttpProxy } from "./tcp/http_proxy.ts";
 
 /** How a part of the physical network is treated. */
 export interface PhysicalSettings {
@@ -76,6 +77,8 @@ export interface Settings {
   forceTcpRelay: boolean;
   /** Undefined: none configured; the reference's default answers nobody. */
   tcpFallbackRelay?: Endpoint;
+  /** Ours: for tunnels over TCP. Undefined: what the environment says. */
+  httpProxy?: HttpProxy | "none";
   lowBandwidthMode: boolean;
   softwareUpdate: string;
   softwareUpdateChannel: string;
@@ -127,6 +130,10 @@ export function parseSettings(conf: JsonObject): Settings {
     allowTcpFallbackRelay: at("allowTcpFallbackRelay").flag(true) && !bonds,
     forceTcpRelay: at("forceTcpRelay").flag(false),
     tcpFallbackRelay: at("tcpFallbackRelay").parsed(parseEndpoint, "ip/port"),
+    httpProxy: at("httpProxy").parsed(
+      (text) => text === "none" ? text : parseHttpProxy(text),
+      '"http://[user:password@]host:port" or "none"',
+    ),
     lowBandwidthMode: at("lowBandwidthMode").flag(false),
     softwareUpdate: at("softwareUpdate").text("disable"),
     softwareUpdateChannel: at("softwareUpdateChannel").text("release"),

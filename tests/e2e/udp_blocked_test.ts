@@ -74,7 +74,12 @@ function configure(node: LabNode, settings: Record<string, unknown>): void {
 
 async function tcpOf(node: LabNode) {
   const { tcp } = JSON.parse(await node.do("/zt/status"));
-  return tcp as { relay: string | null; listening: number | null; clients: number };
+  const { relay, listening, clients } = tcp; // not the proxy: that is the environment's
+  return { relay, listening, clients } as {
+    relay: string | null;
+    listening: number | null;
+    clients: number;
+  };
 }
 
 async function rootSeenBy(node: LabNode): Promise<PeerSeen> {

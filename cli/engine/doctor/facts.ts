@@ -4,6 +4,7 @@
  * @module
  */
 import type { MappingStatus } from "../port_mapping/mapper.ts";
+import type { ProxyFacts } from "../tcp/proxy_probe.ts";
 import type { NatView } from "../../../lib/node/nat_kind.ts";
 
 /** What the process that gathers them may do, and has. */
@@ -65,6 +66,8 @@ export type DoctorFacts = {
   isUdpForbidden: boolean;
   /** The TCP relay in use, in words. */
   tcpRelay: string | null;
+  /** The HTTP proxy, tried just now; null where none would be used. */
+  httpProxy: ProxyFacts | null;
   ipv4: NatView;
   ipv6: NatView;
   roots: RootFacts[];

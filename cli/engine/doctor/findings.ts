@@ -4,6 +4,7 @@
  */
 import type { DeviceFacts, DoctorFacts, MachineFacts, RootFacts } from "./facts.ts";
 import { formatRoundTrip, formatSpan } from "./durations.ts";
+import type { ProxyFacts } from "../tcp/proxy_probe.ts";
 import type { NatView } from "../../../lib/node/nat_kind.ts";
 import { NAT_WORDS } from "./nat_words.ts";
 import type { MappingStatus } from "../port_mapping/mapper.ts";
@@ -46,6 +47,7 @@ export function diagnose(facts: DoctorFacts): Finding[] {
     { check: "ports", ...portsFinding(facts) },
     ...facts.roots.map((root) => ({ check: `root ${root.address}`, ...rootFinding(root, facts) })),
     { check: "UDP", ...udpFinding(facts) },
+    ...proxyFindings(facts),
     { check: "NAT, IPv4", ...natFinding(facts.ipv4, facts, 4) },
     { check: "NAT, IPv6", ...natFinding(facts.ipv6, facts, 6) },
     ...mappingFindings(facts),
@@ -215,6 +217,31 @@ function udpFinding({ roots, isUdpForbidden, tcpRelay }: DoctorFacts): Verdict {
     `no root answers over UDP${through}`,
     "let UDP out, from port 9993 and to it, in the firewall of this machine and of the network",
   );
+}
+
+const PROXY_REMEDIES: Readonly<Record<NonNullable<ProxyFacts["kind"]>, string>> = {
+  setting:
+    'only http:// proxies are known; name one in settings.httpProxy of local.conf, or "none"',
+  unreachable: 'name the right one in settings.httpProxy of local.conf, or "none"',
+  silent: 'name the right one in settings.httpProxy of local.conf, or "none"',
+  password: 'in local.conf: "settings": {"httpProxy": "http://user:password@host:port"}',
+  refused: "does it allow CONNECT to that port, and does a root offer its relay there?",
+  garbage: 'name the right one in settings.httpProxy of local.conf, or "none"',
+};
+
+/** Only looked at where there is one. It matters where UDP is blocked, and direct connections are. */
+function proxyFindings({ httpProxy, roots, tcpRelay }: DoctorFacts): Finding[] {
+  if (!httpProxy) return [];
+  const check = "HTTP proxy";
+  const { address, source, trouble, kind, target } = httpProxy;
+  const who = `${address} (from ${source})`;
+  if (kind !== null) {
+    const isNeeded = tcpRelay === null && !roots.some(({ link }) => link === "udp");
+    const judge = isNeeded ? problem : note;
+    return [{ check, ...judge(`${who} ${trouble}`, PROXY_REMEDIES[kind]) }];
+  }
+  if (target === null) return [{ check, ...ok(`${who} is not asked: no relay lies behind it`) }];
+  return [{ check, ...ok(`${who} leads to ${target}; it is used where UDP is blocked`) }];
 }
 
 function natFinding(view: NatView, facts: DoctorFacts, family: 4 | 6): Verdict {

@@ -25,10 +25,12 @@ const REPORTS_SLACK_MS = 20; // answers that came while we asked
 export async function serviceFacts(service: Service, signal: AbortSignal): Promise<DoctorFacts> {
   const startMs = service.nowMs;
   service.command({ kind: "greet-upstreams" });
+  const proxy = service.tunnels.probeProxy(); // six seconds at most
   await waitFor(() => everyRootHeard(service, startMs), ROOTS_WAIT_MS, signal);
   await pause(SETTLE_MS, signal);
   const isMapped = () => service.mapper.status.every(({ pending }) => !pending);
   await waitFor(isMapped, GATEWAY_WAIT_MS - (service.nowMs - startMs), signal);
+  const httpProxy = await proxy;
   const { node, sockets, settings } = service;
   const { upstreams } = node.vl1;
   const reports = node.surface.reportsSince(startMs - REPORTS_SLACK_MS);
@@ -47,6 +49,7 @@ export async function serviceFacts(service: Service, signal: AbortSignal): Promi
     },
     isUdpForbidden: settings.current.forceTcpRelay,
     tcpRelay: service.tunnels.relay ?? null,
+    httpProxy: httpProxy ?? null,
     ipv4: natView(reports, udp, 4),
     ipv6: natView(reports, udp, 16),
     roots: upstreams.peers().map((peer) => rootFacts(service, peer)),

@@ -98,7 +98,6 @@ export class SocketStream implements ByteStream {
 
   constructor(socket: Socket, readonly events: StreamEvents) {
     this.#socket = socket;
-    socket.setNoDelay(true);
     socket.on("data", (bytes: Uint8Array) => {
       if (!this.#closed && !deliver(events, bytes)) this.close();
     });

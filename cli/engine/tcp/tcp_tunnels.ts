@@ -3,7 +3,8 @@
  * node both are sockets like any other; path choice, probing, keepalive and the way back to UDP are its own.
  *
  * Without a relay configured the roots' own addresses are tried, TCP port 443 and what other ports the planet lists for them,
- * first TLS with a WebSocket inside and then the reference's framing, for both pass where the other is stopped.
+ * first TLS with a WebSocket inside and then the reference's framing, for both pass where the other is stopped. Where there is
+ * an HTTP proxy, the same is tried through it, beside.
  *
  * Source: spec 03 sections 21 and 28 item 16.
  * @module
@@ -15,6 +16,8 @@ import {
   formatEndpoint,
   formatIp,
   sameEndpoint,
+  Scope,
+  scopeOf,
 } from "../../../lib/base/ip.ts";
 import type { Random } from "../../../lib/crypto/primitives.ts";
 import type { Node } from "../../../lib/node/node.ts";
@@ -22,7 +25,10 @@ import { isAccepted, type LocalSocket, type SocketId } from "../../../lib/peer/p
 import type { Settings } from "../settings.ts";
 import { makeCertificate } from "./certificate.ts";
 import { Engagement } from "./engagement.ts";
-import type { Relay } from "./outgoing_tunnel.ts";
+import { chooseProxy, formatHttpProxy } from "./http_proxy.ts";
+import { firstHop, type Relay } from "./outgoing_tunnel.ts";
+import { probeProxy, type ProxyFacts } from "./proxy_probe.ts";
+import { ProxyInUse, type ProxyView } from "./proxy_in_use.ts";
 import { RelayHub } from "./relay_hub.ts";
 import { RelayListener } from "./relay_listener.ts";
 import { TunnelClient } from "./tunnel_client.ts";
@@ -37,10 +43,18 @@ const LISTEN_RETRY_TICKS = 60; // a port that was taken or not allowed is tried 
 const SWEEP_TICKS = 5;
 const SERIAL_LENGTH = 8;
 
+/** The HTTP proxy as it may be shown. */
+export type ProxyStatus = ProxyView & {
+  /** The tunnel there is goes through it. */
+  inUse: boolean;
+};
+
 /** What tunnels need of the service. */
 export interface TcpTunnelsOptions {
   readonly node: Node;
   readonly settings: () => Settings;
+  /** Reads an environment variable: they may name an HTTP proxy. */
+  readonly variable: (name: string) => string | undefined;
   readonly random: Random;
   readonly nowMs: () => number;
   readonly version: readonly [number, number, number];
@@ -61,6 +75,7 @@ export class TcpTunnels {
   readonly #options: TcpTunnelsOptions;
   readonly #engagement: Engagement;
   readonly #client: TunnelClient;
+  readonly #proxy: ProxyInUse;
   readonly #hub: RelayHub;
   #listener: RelayListener | undefined;
   #listenPort: number | undefined; // the setting it was opened, or refused, with
@@ -73,11 +88,17 @@ export class TcpTunnels {
     const { node, random } = options;
     this.#options = options;
     this.#engagement = new Engagement(random);
+    this.#proxy = new ProxyInUse({
+      choice: () => chooseProxy(options.settings().httpProxy, options.variable),
+      nowMs: options.nowMs,
+      log: options.log,
+    });
     this.#client = new TunnelClient({
       random,
       version: options.version,
       isOwn: (ip) => node.vl1.own.some((prefix) => contains(prefix, ip)),
       isReachedBy: (ids) => this.#isReached((socket) => ids.includes(socket)),
+      onProxy: (hop, trouble) => this.#proxy.note(hop, trouble),
       onDatagram: options.onDatagram,
       onSockets: options.onSockets,
       onChange: (what) => this.#changed(what),
@@ -107,7 +128,31 @@ export class TcpTunnels {
   /** The relay in use, in words; undefined without a tunnel. */
   get relay(): string | undefined {
     const { relay } = this.#client;
-    return relay && `${formatEndpoint(relay.endpoint)} (${relay.protocol})`;
+    if (!relay) return undefined;
+    const { endpoint, protocol, hop } = relay;
+    const through = hop ? `, HTTP proxy ${formatHttpProxy(hop.proxy)}` : "";
+    return `${formatEndpoint(endpoint)} (${protocol}${through})`;
+  }
+
+  /** The HTTP proxy there is, in use or not; undefined without one. */
+  get proxy(): ProxyStatus | undefined {
+    const { view } = this.#proxy;
+    return view && { ...view, inUse: this.#client.relay?.hop !== undefined };
+  }
+
+  /** Asks the HTTP proxy for a way to the first relay. Takes seconds. @returns undefined where none would be used */
+  async probeProxy(): Promise<ProxyFacts | undefined> {
+    if (!this.#isAllowed) return undefined;
+    const { choice } = this.#proxy;
+    const relay = this.#relays().find(({ endpoint }) => !choice?.isBypassed(endpoint.ip));
+    return await probeProxy(this.#proxy, relay?.endpoint);
+  }
+
+  /** Whether TCP would be used where UDP is blocked. A root that nobody reaches by UDP is no root: it has to be reached, not to reach. */
+  get #isAllowed(): boolean {
+    const { node, settings } = this.#options;
+    const { allowTcpFallbackRelay, forceTcpRelay } = settings();
+    return (allowTcpFallbackRelay || forceTcpRelay) && !node.vl1.upstreams.amUpstream;
   }
 
   /** Tunnels of others through our relay. */
@@ -137,6 +182,7 @@ export class TcpTunnels {
     this.#options.underlay.forget();
     this.#engagement.reset();
     this.#client.forgive();
+    this.#proxy.forget();
     this.#decide();
   }
 
@@ -153,15 +199,13 @@ export class TcpTunnels {
   #decide(): void {
     if (this.#closed) return;
     const { node, settings, udpSockets, nowMs } = this.#options;
-    const { allowTcpFallbackRelay, forceTcpRelay } = settings();
+    const { forceTcpRelay } = settings();
     const { upstreams } = node.vl1;
     const canTry = forceTcpRelay || udpSockets().length > 0; // else there is no network at all
     const udp = upstreams.isReachedBy((path) => !path.isTunnel);
     const verdict = this.#engagement.decide({
       nowMs: nowMs(),
-      // A root that nobody reaches by UDP is no root: it has to be reached, not to reach.
-      allowed: (allowTcpFallbackRelay || forceTcpRelay) && canTry && !upstreams.amUpstream &&
-        upstreams.addresses.length > 0,
+      allowed: this.#isAllowed && canTry && upstreams.addresses.length > 0,
       forced: forceTcpRelay,
       udp,
       tunnel: this.#client.state,
@@ -183,11 +227,23 @@ export class TcpTunnels {
   #dial(): void {
     const relays = this.#relays();
     this.#keepWays(relays); // before they are needed
-    this.#client.dial(relays);
+    this.#client.dial(relays, this.#proxy.isUsable ? this.#proxied(relays) : undefined);
+  }
+
+  /** The same through the HTTP proxy, by each address it has. */
+  async #proxied(relays: readonly Relay[]): Promise<Relay[]> {
+    const { choice } = this.#proxy;
+    const hops = await this.#proxy.hops();
+    const proxied = relays.filter(({ endpoint }) => !choice?.isBypassed(endpoint.ip))
+      .flatMap((relay) => hops.map((hop) => ({ ...relay, hop })));
+    this.#keepWays([...this.#client.relays, ...proxied]);
+    return proxied;
   }
 
   #keepWays(relays: readonly Relay[]): void {
-    this.#options.underlay.keep(relays.map(({ endpoint }) => endpoint.ip));
+    const ips = relays.map((relay) => firstHop(relay).ip);
+    // A proxy on this machine is reached without a route.
+    this.#options.underlay.keep(ips.filter((ip) => scopeOf(ip) !== Scope.LOOPBACK));
   }
 
   #changed(what: "up" | "failed" | "broken"): void {

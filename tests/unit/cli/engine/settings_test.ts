@@ -24,6 +24,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     allowTcpFallbackRelay: true,
     forceTcpRelay: false,
     tcpFallbackRelay: undefined,
+    httpProxy: undefined,
     lowBandwidthMode: false,
     names: true,
     softwareUpdate: "disable",
@@ -165,4 +166,18 @@ Deno.test("physicalFor() finds the first network that holds an address", () => {
   assert.equal(mtuOf("10.1.2.3"), 1_400);
   assert.equal(mtuOf("fd00::1"), 10_324);
   assert.equal(mtuOf("192.0.2.1"), undefined);
+});
+
+Deno.test("parseSettings() reads an HTTP proxy, and names a wrong one without what it says", () => {
+  const { httpProxy } = parseSetting('{"httpProxy":"http://me:secret@proxy:3128"}');
+  assert.deepEqual(httpProxy, { host: "proxy", port: 3128, authorization: "Basic bWU6c2VjcmV0" });
+  assert.equal(parseSetting('{"httpProxy":"none"}').httpProxy, "none");
+  assert.equal(parseSetting('{"httpProxy":""}').httpProxy, undefined);
+  for (const wrong of ['"https://me:secret@proxy"', '"me:secret"', "7", '{"secret":1}']) {
+    assert.throws(
+      () => parseSetting(`{"httpProxy":${wrong}}`),
+      (error: Error) =>
+        /settings\.httpProxy must be /.test(error.message) && !/secret/.test(error.message),
+    );
+  }
 });

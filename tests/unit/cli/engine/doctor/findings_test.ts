@@ -79,6 +79,7 @@ const HEALTHY: DoctorFacts = {
   },
   isUdpForbidden: false,
   tcpRelay: null,
+  httpProxy: null,
   ipv4: { kind: "endpoint-independent", ...NAT },
   ipv6: { kind: "none", surfaces: ["2a00::2/9993"], witnesses: 1 },
   roots: [ROOT],
@@ -183,6 +184,30 @@ Deno.test("diagnose() judges ports, roots and UDP", () => {
   assert.equal(blocked.state, "problem");
   assert.match(blocked.text, /through the TCP relay 44.0.0.1\/443 \(tls\)$/);
   assert.equal(finding("root 1111111111", tcp).state, "note");
+});
+
+Deno.test("diagnose() judges an HTTP proxy by whether it is needed", () => {
+  const proxy = {
+    address: "proxy:3128",
+    source: "https_proxy",
+    trouble: null,
+    target: "44.0.0.1/443",
+  };
+  const passes = finding("HTTP proxy", { httpProxy: { ...proxy, kind: null } });
+  assert.deepEqual([passes.state, passes.text], [
+    "ok",
+    "proxy:3128 (from https_proxy) leads to 44.0.0.1/443; it is used where UDP is blocked",
+  ]);
+  const idle = finding("HTTP proxy", { httpProxy: { ...proxy, kind: null, target: null } });
+  assert.equal(idle.state, "ok");
+  const trouble = "asks for a user and a password (407)";
+  const httpProxy = { ...proxy, kind: "password" as const, trouble };
+  const spare = finding("HTTP proxy", { httpProxy });
+  assert.deepEqual([spare.state, spare.text], ["note", `proxy:3128 (from https_proxy) ${trouble}`]);
+  assert.match(spare.remedy!, /"http:\/\/user:password@host:port"/);
+  assert.equal(finding("HTTP proxy", { httpProxy, roots: [SILENT] }).state, "problem");
+  const tcp = { httpProxy, roots: [SILENT], tcpRelay: "44.0.0.1/443 (websocket)" };
+  assert.equal(finding("HTTP proxy", tcp).state, "note");
 });
 
 Deno.test("diagnose() judges NATs together with port mappings", () => {

@@ -58,6 +58,7 @@ function dial(relay: Relay, isOwn = false) {
     random,
     version: [1, 14, 1],
     isOwn: () => isOwn,
+    onProxy: () => {},
     onOpen: () => seen.open = true,
     onDatagram: (from, bytes) => seen.got.push(`${formatEndpoint(from)} ${bytes.length}`),
     onClosed: () => seen.closed = true,

@@ -6,7 +6,9 @@ import { makeCertificate } from "../../../../../cli/engine/tcp/certificate.ts";
 import type { Relay } from "../../../../../cli/engine/tcp/outgoing_tunnel.ts";
 import { RelayHub } from "../../../../../cli/engine/tcp/relay_hub.ts";
 import { RelayListener } from "../../../../../cli/engine/tcp/relay_listener.ts";
+import { parseHttpProxy } from "../../../../../cli/engine/tcp/http_proxy.ts";
 import { STUCK_MAX, TunnelClient } from "../../../../../cli/engine/tcp/tunnel_client.ts";
+import { startConnectProxy } from "../../../../e2e/connect_proxy.ts";
 
 const ROOT = parseEndpoint("44.0.0.1/9993")!;
 const LOOPBACK = parseIp("127.0.0.1")!;
@@ -38,11 +40,13 @@ function startClient() {
   const reached = new Set<SocketId>();
   const greeted = new Set<SocketId>();
   const changes: string[] = [];
+  const troubles: (string | undefined)[] = [];
   const client: TunnelClient = new TunnelClient({
     random,
     version: [1, 14, 1],
     isOwn: () => false,
     isReachedBy: (sockets) => sockets.some((id) => reached.has(id)),
+    onProxy: (_hop, trouble) => troubles.push(trouble?.kind),
     onDatagram: (socket) => reached.add(socket),
     onSockets: () => {
       for (const { id, ip } of client.sockets) {
@@ -53,7 +57,7 @@ function startClient() {
     },
     onChange: (what) => changes.push(what),
   });
-  return { client, changes };
+  return { client, changes, troubles };
 }
 
 async function until(what: string, isTrue: () => boolean): Promise<void> {
@@ -65,6 +69,26 @@ async function until(what: string, isTrue: () => boolean): Promise<void> {
 }
 
 const relay = (endpoint: Endpoint, protocol: Relay["protocol"]): Relay => ({ endpoint, protocol });
+
+/** The same through a proxy at that port. */
+function through(
+  port: number,
+  relays: Relay[],
+  credentials = "",
+  hostname = "127.0.0.1",
+): Promise<Relay[]> {
+  const proxy = parseHttpProxy(`http://${credentials}proxy:${port}`)!;
+  const hop = { proxy, at: { ip: parseIp(hostname)!, port } };
+  return Promise.resolve(relays.map((one) => ({ ...one, hop })));
+}
+
+/** An endpoint where nobody listens. */
+function nobody(): Endpoint {
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr as Deno.NetAddr;
+  taken.close();
+  return { ip: LOOPBACK, port };
+}
 
 Deno.test({
   name: "TunnelClient takes the first relay by which a root answers, and closes the others",
@@ -100,11 +124,8 @@ Deno.test({
 });
 
 Deno.test("TunnelClient fails once when no relay is any good, without waiting for those that refuse", async () => {
-  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const nobody = { ip: LOOPBACK, port: (taken.addr as Deno.NetAddr).port };
-  taken.close();
   const { client, changes } = startClient();
-  client.dial([relay(nobody, "websocket"), relay(nobody, "reference")]);
+  client.dial([relay(nobody(), "websocket"), relay(nobody(), "reference")]);
   await until("failed", () => changes.length > 0);
   assert.deepEqual(changes, ["failed"]);
   assert.equal(client.state, "none");
@@ -161,4 +182,93 @@ Deno.test("TunnelClient leaves TLS alone where its handshakes hang, until the ne
   client.hangUp();
   good.listener.close();
   await until("closed", () => good.hub.size === 0);
+});
+
+for (const protocol of ["websocket", "reference"] as const) {
+  for (const hostname of ["127.0.0.1", "::1"]) {
+    Deno.test(`TunnelClient finds a way through a proxy where there is no other (${protocol}, ${hostname})`, async () => {
+      const good = startRelay();
+      const endpoint = { ip: parseIp(hostname)!, port: good.endpoint.port };
+      const proxy = startConnectProxy(hostname, 0, "me:secret");
+      const { client, changes, troubles } = startClient();
+      const proxied = through(proxy.port, [relay(endpoint, protocol)], "me:secret@", hostname);
+      client.dial([relay(nobody(), protocol)], proxied);
+      await until("up", () => client.state === "up");
+      assert.deepEqual(client.relay?.endpoint, endpoint);
+      assert.equal(client.relay?.hop?.at.port, proxy.port);
+      assert.deepEqual([changes, troubles], [["up"], [undefined]]);
+      assert.deepEqual(proxy.answered, [`${hostname}/${endpoint.port} 200`]);
+      const [{ id }] = client.sockets;
+      assert.equal(client.send(id, ROOT, new Uint8Array(1_400)), true);
+      client.hangUp();
+      await until("closed", () => good.hub.size === 0);
+      good.listener.close();
+      proxy.close();
+    });
+  }
+}
+
+Deno.test("TunnelClient prefers the direct way, and closes what it asked a proxy for", async () => {
+  const good = startRelay();
+  const proxy = startConnectProxy("127.0.0.1", 0, undefined);
+  const { client } = startClient();
+  const relays = [relay(good.endpoint, "reference")];
+  client.dial(relays, through(proxy.port, relays));
+  await until("up", () => client.state === "up");
+  assert.equal(client.relay?.hop, undefined);
+  client.hangUp();
+  await until("closed", () => good.hub.size === 0);
+  good.listener.close();
+  proxy.close();
+});
+
+Deno.test("TunnelClient connects directly whatever a wrong proxy does", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 }); // takes connections and says nothing
+  const ports = [(silent.addr as Deno.NetAddr).port, nobody().port];
+  for (const port of ports) {
+    const good = startRelay();
+    const { client, changes } = startClient();
+    const proxied = through(port, [relay(good.endpoint, "reference")]);
+    const never = relay({ ip: LOOPBACK, port: ports[0] }, "reference");
+    client.dial([never, never, relay(good.endpoint, "reference")], proxied);
+    await until("up", () => client.state === "up");
+    assert.deepEqual([client.relay?.hop, changes], [undefined, ["up"]]);
+    client.hangUp();
+    good.listener.close();
+    await until("closed", () => good.hub.size === 0);
+  }
+  silent.close();
+});
+
+Deno.test("TunnelClient gives a proxy a wrong password once in an attempt", async () => {
+  const good = startRelay();
+  const proxy = startConnectProxy("127.0.0.1", 0, "me:secret");
+  const { client, changes, troubles } = startClient();
+  const relays = [relay(good.endpoint, "websocket"), relay(good.endpoint, "reference")];
+  client.dial([relay(nobody(), "reference")], through(proxy.port, relays, "me:wrong@"));
+  await until("failed", () => changes.length > 0);
+  assert.deepEqual([changes, troubles], [["failed"], ["password"]]);
+  assert.equal(proxy.answered.length, 1);
+  good.listener.close();
+  proxy.close();
+});
+
+Deno.test("TunnelClient.hangUp() ends what waits for a proxy's address, and what a proxy is asked", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = silent.addr as Deno.NetAddr;
+  const { client, changes, troubles } = startClient();
+  const late = Promise.withResolvers<Relay[]>();
+  client.dial([relay(nobody(), "reference")], late.promise);
+  assert.equal(client.state, "dialing");
+  client.hangUp();
+  late.resolve(await through(port, [relay(nobody(), "reference")]));
+  await late.promise;
+  assert.equal(client.state, "none");
+  client.dial([], through(port, [relay(nobody(), "reference")]));
+  const conn = await silent.accept();
+  await until("asked", () => client.state === "dialing");
+  client.hangUp();
+  assert.deepEqual([client.state, changes, troubles], ["none", [], []]);
+  conn.close();
+  silent.close();
 });
