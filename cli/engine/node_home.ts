@@ -91,8 +91,10 @@ export class NodeHome {
 
   /** A peer as an earlier run knew it. */
   recall(address: Address): CachedPeer | undefined {
+    const name = peerFile(address);
+    if (!this.home.has(name)) return undefined; // as of nearly all addresses strangers make up
     try {
-      const bytes = this.home.readBytes(peerFile(address));
+      const bytes = this.home.readBytes(name);
       const peer = bytes && decodeCachedPeer(bytes);
       return peer?.identity.address === address ? peer : undefined;
     } catch (error) {

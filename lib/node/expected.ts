@@ -10,6 +10,11 @@ import type { Verb } from "../wire/packet.ts";
 import type { Path } from "../peer/path.ts";
 
 const EXPECTED_MAX = 8_192; // bounds memory; a busy node asks a few hundred questions a second at most
+/**
+ * Questions to addresses that had proved nothing, beside those: bounds memory at half a kilobyte each, and what a flood of strangers
+ * makes us ask pushes out no other question. Two seconds of such a flood; as many sources are remembered, see `Paths`.
+ */
+const UNPROVEN_MAX = 2_048;
 const EXPECTED_LIFE_MS = 30_000; // an answer later than this helps nobody
 
 /** One question still open. */
@@ -25,24 +30,30 @@ export interface Question {
 
 export class Expected {
   readonly #questions = new Map<bigint, Question>(); // insertion order is age
+  readonly #unproven = new Map<bigint, Question>();
 
   get size(): number {
-    return this.#questions.size;
+    return this.#questions.size + this.#unproven.size;
   }
 
-  /** Remembers a question by its id on the wire: register after sealing. */
-  add(id: bigint, question: Question): void {
-    for (const [oldest, { sentMs }] of this.#questions) {
+  /**
+   * Remembers a question by its id on the wire: register after sealing.
+   * @param isUnproven Whether it went where somebody unproved claims to be, because of what came from there
+   */
+  add(id: bigint, question: Question, isUnproven = false): void {
+    const questions = isUnproven ? this.#unproven : this.#questions;
+    const max = isUnproven ? UNPROVEN_MAX : EXPECTED_MAX;
+    for (const [oldest, { sentMs }] of questions) {
       const isOver = question.sentMs - sentMs > EXPECTED_LIFE_MS;
-      if (!isOver && this.#questions.size < EXPECTED_MAX) break;
-      this.#questions.delete(oldest);
+      if (!isOver && questions.size < max) break;
+      questions.delete(oldest);
     }
-    this.#questions.set(id, question);
+    questions.set(id, question);
   }
 
   /** The question an answer belongs to; stays open, as one request may have several answers. */
   find(id: bigint, from: Address, nowMs: number): Question | undefined {
-    const question = this.#questions.get(id);
+    const question = this.#questions.get(id) ?? this.#unproven.get(id);
     if (!question || question.to !== from) return undefined;
     return nowMs - question.sentMs <= EXPECTED_LIFE_MS ? question : undefined;
   }

@@ -7,10 +7,10 @@
  */
 import { Writer } from "../base/bytes.ts";
 import type { Endpoint } from "../base/ip.ts";
-import { dropOldest } from "../base/oldest.ts";
 import { KeyedBudgets, TokenBucket } from "../base/rate.ts";
+import { RecentMarks } from "../base/recent_marks.ts";
 import type { Identity } from "../identity/identity.ts";
-import { endpointKey, type Path } from "../peer/path.ts";
+import { endpointHash, type Path } from "../peer/path.ts";
 import { Peer } from "../peer/peer.ts";
 import { encodeError } from "../wire/error.ts";
 import {
@@ -43,7 +43,6 @@ const SURFACE_PORT_PROTOCOL = 5; // older peers expect port 0 in the address we 
 const AGREEMENTS = { perSecond: 500, burst: 500 };
 /** While fewer are left, only who asks again is heard: honest newcomers do, made-up addresses seldom come twice. */
 const AGREEMENTS_SCARCE = 250;
-const SEEN_MAX = 32_768; // sources seen once while agreements were scarce: three seconds of 10,000 packets a second
 /** Of one /24 or /48: at about 0.1 ms each no prefix may spend more than 1 % of a core on strangers in the long run. */
 const PREFIX_AGREEMENTS = { perSecond: 60, burst: 240 };
 const PREFIXES_MAX = 4_096; // source prefixes with a budget of their own
@@ -60,7 +59,8 @@ export class Greeter {
   readonly strangers: Strangers;
   readonly #prefixes = new KeyedBudgets<number>(PREFIX_AGREEMENTS, PREFIXES_MAX);
   readonly #agreements = new TokenBucket(AGREEMENTS.perSecond, AGREEMENTS.burst);
-  readonly #seen = new Set<number | string>(); // endpoints, the one seen first first
+  #seen: RecentMarks | undefined; // sources seen once while agreements were scarce; made when they first are
+  #seenSeed = 0;
 
   /** @param greeted Called for each HELLO of a known, authenticated peer, before the answer is sent */
   constructor(readonly vl1: Vl1, readonly greeted: (greeting: Greeting) => void) {
@@ -215,12 +215,11 @@ export class Greeter {
   #mayAgree(source: Endpoint): boolean {
     const { nowMs } = this.vl1;
     if (this.#agreements.left(nowMs) < AGREEMENTS_SCARCE) {
-      const key = endpointKey(source);
-      if (!this.#seen.delete(key)) {
-        if (this.#seen.size >= SEEN_MAX) dropOldest(this.#seen);
-        this.#seen.add(key);
-        return false;
+      if (!this.#seen) {
+        this.#seen = new RecentMarks();
+        this.#seenSeed = new DataView(this.vl1.random(4).buffer).getUint32(0);
       }
+      if (!this.#seen.take(endpointHash(source, this.#seenSeed))) return false;
     }
     return this.#agreements.take(nowMs);
   }

@@ -63,7 +63,6 @@ const UNKNOWN_SENDER_RECALLS = {
   keysMax: 4_096,
 };
 const UNPROVEN_SHARE = "unproven"; // of the slots for pieces: strangers share what one proved path has
-const PIECE_ORIGINS_MAX = 1_024; // sources of packets under assembly, remembered by their key
 const SEEN_PACKETS = 8_192; // ids of frames remembered here; those of the fast path are remembered there
 /**
  * Verbs whose copies are dropped: what a bond broadcasts, or somebody replays. Not those that find paths: one HELLO goes out by
@@ -72,9 +71,8 @@ const SEEN_PACKETS = 8_192; // ids of frames remembered here; those of the fast 
 const FRAMES = new Set<number>([Verb.FRAME, Verb.EXT_FRAME, Verb.MULTICAST_FRAME]);
 
 export class Receiver {
-  readonly #reassembler = new Reassembler();
+  readonly #reassembler = new Reassembler<Path>();
   readonly #seen = new SeenPackets(SEEN_PACKETS);
-  readonly #pieceOrigins = new Map<string, Path>();
   readonly #unknownSenders = new Waiting<Address, { packet: Uint8Array; path: Path }>(
     UNKNOWN_SENDERS,
   );
@@ -106,13 +104,9 @@ export class Receiver {
 
   /** A head or a fragment; the packet counts as coming the way its head came. */
   #piece(bytes: Uint8Array, path: Path): void {
-    const { key } = path;
-    if (this.#pieceOrigins.size >= PIECE_ORIGINS_MAX) this.#pieceOrigins.clear();
-    this.#pieceOrigins.set(key, path);
-    const share = this.vl1.isProved(path) ? key : UNPROVEN_SHARE;
-    const whole = this.#reassembler.add(key, bytes, this.vl1.nowMs, share);
-    const origin = whole && this.#pieceOrigins.get(whole.source);
-    if (whole && origin) this.#packet(whole.packet, origin);
+    const share = this.vl1.isProved(path) ? path.key : UNPROVEN_SHARE;
+    const whole = this.#reassembler.add(path, bytes, this.vl1.nowMs, share);
+    if (whole) this.#packet(whole.packet, whole.source);
   }
 
   /** A whole packet for us, still sealed. It is opened in place, so it must be ours to change. */

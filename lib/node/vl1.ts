@@ -383,7 +383,8 @@ export class Vl1 {
     if (options.expect || options.probe) {
       const asked = options.probe ? path : undefined;
       const { mtuProbe } = options;
-      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked, mtuProbe });
+      const isUnproven = asked !== undefined && !options.unasked && !this.isProved(asked);
+      this.expected.add(id, { to, verb, sentMs: this.nowMs, path: asked, mtuProbe }, isUnproven);
     }
     const mtu = options.mtuProbe ?? options.mtu ?? path.mtu;
     const whole = options.mtuProbe !== undefined;

@@ -58,6 +58,17 @@ export function endpointKey(endpoint: Endpoint): number | string {
   return key + String.fromCharCode(port);
 }
 
+/** Endpoint as 32 bits that nobody can foresee who does not know the seed. */
+export function endpointHash({ ip, port }: Endpoint, seed: number): number {
+  let hash = seed ^ port;
+  for (let i = 0; i < ip.length; i++) {
+    hash = Math.imul(hash ^ ip[i], 0x85eb_ca6b);
+    hash ^= hash >>> 13;
+  }
+  hash = Math.imul(hash, 0xc2b2_ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
 export class Path {
   readonly scope: Scope;
   /** Smoothed round trip in milliseconds; undefined until measured. */

@@ -83,10 +83,10 @@ export function fragmentHops(fragment: Uint8Array): number {
 }
 
 /** A packet put together. */
-export interface Assembled {
+export interface Assembled<S = string> {
   readonly packet: Uint8Array;
   /** Where the head came from: the packet counts as coming from there. */
-  readonly source: string;
+  readonly source: S;
 }
 
 /** How much a {@linkcode Reassembler} keeps. */
@@ -105,14 +105,14 @@ const DEFAULT_LIMITS: ReassemblyLimits = {
   expiryMs: 2_000, // spec 02 section 3.3 calls 1 to 2 s fine; the reference has no expiry but a ring of 32
 };
 
-interface Slot {
+interface Slot<S> {
   readonly id: bigint;
   /** Whose share it is counted against: whoever sent the first piece. */
   readonly opener: string;
   readonly firstMs: number;
   /** Head at 0, fragments at their numbers. */
   readonly pieces: (Uint8Array | undefined)[];
-  source: string;
+  source: S;
   /** 0 until a fragment told. */
   total: number;
   lengthBytes: number;
@@ -120,12 +120,12 @@ interface Slot {
 
 /**
  * Puts packets together from pieces in any order. Pieces of one packet may come from different sources; duplicates are
- * harmless. Memory is bounded in all and per source; time is handed in.
+ * harmless. Memory is bounded in all and per share; time is handed in.
  */
-export class Reassembler {
+export class Reassembler<S = string> {
   /** In the order their first pieces came. */
-  readonly #slots = new Map<bigint, Slot>();
-  readonly #bySource = new Map<string, Set<Slot>>();
+  readonly #slots = new Map<bigint, Slot<S>>();
+  readonly #bySource = new Map<string, Set<Slot<S>>>();
 
   constructor(readonly limits: ReassemblyLimits = DEFAULT_LIMITS) {}
 
@@ -136,17 +136,17 @@ export class Reassembler {
 
   /**
    * Takes a fragment, or a head, addressed to this node.
-   * @param source Where it came from
+   * @param source Where it came from; handed back with the packet
    * @param datagram Lent; copied when it has to stay
    * @param share Whose share of the slots is used: the source's, or one for all sources that proved nothing yet
    * @returns the packet when this piece was the last one missing
    */
   add(
-    source: string,
+    source: S,
     datagram: Uint8Array,
     nowMs: number,
-    share = source,
-  ): Assembled | undefined {
+    share = String(source),
+  ): Assembled<S> | undefined {
     this.#expire(nowMs);
     const piece = parsePiece(datagram);
     if (!piece) return undefined;
@@ -167,11 +167,11 @@ export class Reassembler {
     return { packet, source: slot.source };
   }
 
-  #open(id: bigint, source: string, opener: string, nowMs: number): Slot {
+  #open(id: bigint, source: S, opener: string, nowMs: number): Slot<S> {
     const own = this.#bySource.get(opener);
     if (own && own.size >= this.limits.slotsPerSourceMax) this.#close(first(own));
     else if (this.#slots.size >= this.limits.slotsMax) this.#close(first(this.#largestShare()));
-    const slot: Slot = {
+    const slot: Slot<S> = {
       id,
       opener,
       firstMs: nowMs,
@@ -187,7 +187,7 @@ export class Reassembler {
     return slot;
   }
 
-  #close(slot: Slot): void {
+  #close(slot: Slot<S>): void {
     this.#slots.delete(slot.id);
     const share = this.#bySource.get(slot.opener);
     share?.delete(slot);
@@ -195,8 +195,8 @@ export class Reassembler {
   }
 
   /** Slots of the source that has most, oldest first. */
-  #largestShare(): Set<Slot> {
-    let largest = new Set<Slot>();
+  #largestShare(): Set<Slot<S>> {
+    let largest = new Set<Slot<S>>();
     for (const share of this.#bySource.values()) if (share.size > largest.size) largest = share;
     return largest;
   }
@@ -209,7 +209,7 @@ export class Reassembler {
   }
 }
 
-function first(slots: Set<Slot>): Slot {
+function first<S>(slots: Set<Slot<S>>): Slot<S> {
   return slots.values().next().value!;
 }
 
@@ -236,7 +236,7 @@ function parsePiece(datagram: Uint8Array): Piece | undefined {
 }
 
 /** @returns undefined while a piece is missing */
-function assemble(slot: Slot): Uint8Array | undefined {
+function assemble(slot: Slot<unknown>): Uint8Array | undefined {
   if (slot.total === 0) return undefined;
   for (let i = 0; i < slot.total; i++) if (!slot.pieces[i]) return undefined;
   const packet = new Uint8Array(slot.lengthBytes);

@@ -140,3 +140,11 @@ Deno.test("Home.setAside() says in a line that a file cannot be renamed", () =>
       return true;
     });
   }));
+
+Deno.test("Home.has() says whether there is anything of that name", () =>
+  inHome((home) => {
+    assert.equal(home.has("peers.d/1111111111.peer"), false);
+    home.write("peers.d/1111111111.peer", "");
+    assert.equal(home.has("peers.d/1111111111.peer"), true);
+    assert.equal(home.has("peers.d"), true);
+  }));

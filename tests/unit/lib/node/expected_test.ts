@@ -49,3 +49,13 @@ Deno.test("Expected.add() drops what is too old to be answered", () => {
   expected.add(102n, question(30_001));
   assert.equal(expected.size, 2);
 });
+
+Deno.test("Expected.add() holds 2048 questions to unproven addresses, which push out no others", () => {
+  const expected = new Expected();
+  for (let id = 1n; id <= 100n; id++) expected.add(id, question(0));
+  for (let id = 1_000n; id < 21_000n; id++) expected.add(id, question(0), true);
+  assert.equal(expected.size, 100 + 2_048);
+  assert.ok(expected.find(1n, ALICE.address, 0));
+  assert.ok(expected.find(20_999n, ALICE.address, 0));
+  assert.equal(expected.find(1_000n, ALICE.address, 0), undefined);
+});

@@ -34,3 +34,18 @@ Deno.test("Vl1.reply() sends in pieces what is too long for the path, as any pac
   const joined = pieces.map((piece) => reassembler.add("a", piece, vl1.nowMs, "a"));
   assert.equal(joined.at(-1)?.packet.length, HEADER_LENGTH + 3_000);
 });
+
+Deno.test("Vl1.transmit() remembers what it asks made-up addresses apart from what it asks others", () => {
+  const vl1 = vl1Of(ALICE);
+  const bob = peerWithPath(vl1, BOB);
+  const ask = (path = bob.paths[0].path, unasked = false) =>
+    vl1.transmit(bob, path, Verb.ECHO, new Uint8Array(0), { probe: true, unasked });
+  const strange = (i: number) =>
+    vl1.paths.get(1, { ip: Uint8Array.of(44, 1, i >> 8, i & 0xff), port: 1 });
+  const proved = ask();
+  const introduced = ask(strange(0), true);
+  for (let i = 1; i <= 10_000; i++) ask(strange(i));
+  assert.ok(vl1.expected.find(proved, BOB.address, vl1.nowMs));
+  assert.ok(vl1.expected.find(introduced, BOB.address, vl1.nowMs));
+  assert.equal(vl1.expected.size, 2 + 2_048);
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { endpointKey, Path, Paths } from "../../../../lib/peer/path.ts";
+import { endpointHash, endpointKey, Path, Paths } from "../../../../lib/peer/path.ts";
 import { endpoint } from "../node/harness.ts";
 
 Deno.test("endpointKey() differs for different endpoints", () => {
@@ -7,6 +7,22 @@ Deno.test("endpointKey() differs for different endpoints", () => {
   const keys = new Set(texts.map((text) => endpointKey(endpoint(text))));
   assert.equal(keys.size, texts.length);
   assert.equal(endpointKey(endpoint("44.0.0.1/1")), endpointKey(endpoint("44.0.0.1/1")));
+});
+
+Deno.test("endpointHash() spreads neighbours over 32 bits, and otherwise with another seed", () => {
+  const hashes = new Set<number>();
+  const same = new Set<number>();
+  for (let i = 0; i < 10_000; i++) {
+    const one = { ip: Uint8Array.of(44, 0, i >> 8, i & 0xff), port: 9993 };
+    hashes.add(endpointHash(one, 1));
+    if (endpointHash(one, 1) % 8_192 === endpointHash(one, 2) % 8_192) same.add(i);
+  }
+  assert.ok(hashes.size > 9_990, `${hashes.size} of 10,000`);
+  assert.ok(new Set([...hashes].map((hash) => hash % 8_192)).size > 5_000, "as by chance");
+  assert.ok(same.size < 20, `${same.size} of 10,000 stay together`);
+  for (const text of ["44.0.0.1/2", "2600::1/1", "2600::1/2"]) {
+    assert.notEqual(endpointHash(endpoint("44.0.0.1/1"), 1), endpointHash(endpoint(text), 1));
+  }
 });
 
 Deno.test("Paths.get() gives fresh paths until they are kept", () => {
