@@ -22,7 +22,13 @@ const UPSTREAM_KEEPALIVE_MS = 20_000; // each root must hear us well before its 
  * lost, and until it has it passes nothing on to us and may not ask again of its own accord.
  */
 const UPSTREAM_SETTLE_MS = 2_000;
-const UPSTREAM_KEEPALIVE_MIN_MS = 5_000; // heard so shortly ago, it can wait until the next turn
+/**
+ * Some way to some upstream is asked so often at least. While nothing goes on, nothing else tells that UDP is being stopped, and within
+ * 10 s others have to reach us by TCP: this, half a second until the answer is missing, as much for each other way and until TCP is
+ * dialled, and two round trips. It costs a node with one root 21 B/s, headers included; from four ways on it costs nothing.
+ */
+const UPSTREAM_PROBE_MS = 6_500;
+const UPSTREAM_HEARD_MS = 1_000; // heard so shortly ago, a way can wait until its next turn
 const HELLO_MS = 60_000; // versions, worlds and surfaces; reference PEER_PING
 const ROOT_HELLO_MS = 120_000; // the same at roots, where keepalive is ECHO
 const SEED_HELLO_MS = 5_000; // asking for a moon, until it is here; the reference asks every 30 s
@@ -167,7 +173,7 @@ export class Liveness {
     const helloEveryMs = isUpstream ? ROOT_HELLO_MS : HELLO_MS;
     const lastMs = Math.min(path.lastInMs, path.lastOutMs);
     const usualMs = isUpstream && everyMs === idleMs
-      ? this.#slotAfter(peer, lastMs + UPSTREAM_KEEPALIVE_MIN_MS)
+      ? this.#turnAfter(path, lastMs + UPSTREAM_HEARD_MS)
       : lastMs + everyMs;
     const settleMs = isUpstream && !path.isSettled ? path.sinceMs + UPSTREAM_SETTLE_MS : Infinity;
     const dueMs = Math.min(usualMs, settleMs);
@@ -186,15 +192,28 @@ export class Liveness {
   }
 
   /**
-   * Upstreams are asked one after the other, evenly apart: so whatever stops them all is noticed in a fraction of the time
+   * Ways to upstreams are asked one after the other, evenly apart: so whatever stops them all is noticed in a fraction of the time
    * each is asked in. Where in time is the node's own, or those that were switched on together would ask together.
    */
-  #slotAfter(peer: Peer, afterMs: number): number {
-    const { addresses } = this.vl1.upstreams;
-    const share = addresses.indexOf(peer.address) / addresses.length;
-    const slotMs = this.vl1.address % UPSTREAM_KEEPALIVE_MS + share * UPSTREAM_KEEPALIVE_MS;
-    const turns = Math.ceil((afterMs - slotMs) / UPSTREAM_KEEPALIVE_MS);
-    return slotMs + turns * UPSTREAM_KEEPALIVE_MS;
+  #turnAfter(path: PeerPath, afterMs: number): number {
+    const ways = this.#waysUp();
+    const everyMs = Math.min(UPSTREAM_KEEPALIVE_MS, UPSTREAM_PROBE_MS * ways.length);
+    const turnMs = this.vl1.address % everyMs + ways.indexOf(path) / ways.length * everyMs;
+    return turnMs + Math.ceil((afterMs - turnMs) / everyMs) * everyMs;
+  }
+
+  /** The paths of upstreams that are kept and answer: the best of each, then the spare ones. */
+  #waysUp(): PeerPath[] {
+    const { nowMs, upstreams } = this.vl1;
+    const best: PeerPath[] = [];
+    const spare: PeerPath[] = [];
+    for (const peer of upstreams.peers()) {
+      for (const path of peer.paths) {
+        if (isSuspect(path) || !this.#isKept(peer, path)) continue;
+        (path === peer.best(nowMs) ? best : spare).push(path);
+      }
+    }
+    return [...best, ...spare];
   }
 
   /** Whether a path is worth keeping: the best one, and a spare of each family; and those a bond uses. */

@@ -42,6 +42,7 @@ const FIGURES: readonly LabFigure[] = [
   figure("blockedOnlineMs", "UDP blocked: start to ONLINE", "ms", "-", "5000"),
   figure("blockedMs", "UDP blocked: start to first ping", "ms", "10000", "3000"),
   figure("idleBytesPerSecond", "idle, per node and root, with headers", "B/s", "40", "15"),
+  figure("idleOneRootBytesPerSecond", "idle, a node with one root", "B/s", "40", "25"),
   figure("natDirect", "NAT pairs direct, of 21", "pairs", "12", "14"),
   figure("natRelayed", "NAT pairs relayed", "pairs", "9", "7"),
   figure("natNone", "NAT pairs out of reach", "pairs", "0", "0"),

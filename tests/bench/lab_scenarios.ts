@@ -146,14 +146,19 @@ async function blocked(cast: LabCast): Promise<Values> {
 /** A node that is in no network. */
 async function idle(cast: LabCast): Promise<Values> {
   if (cast === "mixed") return {};
-  const members = [{ kind: cast, place: "pub" }] as const;
-  await using scene = await NatScene.start({ roots: [cast, cast], members });
+  return {
+    idleBytesPerSecond: await idleBytesPerSecond([cast, cast]) / 2,
+    idleOneRootBytesPerSecond: await idleBytesPerSecond([cast]),
+  };
+}
+
+async function idleBytesPerSecond(roots: readonly Kind[]): Promise<number> {
+  await using scene = await NatScene.start({ roots, members: [{ kind: roots[0], place: "pub" }] });
   const [{ host }] = scene.nodes;
   await sleep(5 * SETTLE_MS);
   const before = bytesOf(host);
   await sleep(IDLE_MS);
-  const perSecond = (bytesOf(host) - before) / IDLE_MS * 1_000;
-  return { idleBytesPerSecond: perSecond / scene.roots.length };
+  return (bytesOf(host) - before) / IDLE_MS * 1_000;
 }
 
 async function nat(cast: LabCast): Promise<Values> {

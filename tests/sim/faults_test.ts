@@ -153,6 +153,36 @@ simTest("an idle node notices soon that no root hears it any more", { seeds: SEE
   assert.ok(worstMs < 8_000);
 });
 
+simTest("UDP is stopped around an idle node with one root: others reach it by TCP within 10 s", {
+  seeds: SEEDS,
+  hasTcp: true,
+}, (world) => {
+  world.addRoot();
+  world.planet();
+  const lan = world.addLan(NATS.pr);
+  const controller = world.addController();
+  world.run(500);
+  const network = world.addNetwork(controller, { private: false });
+  const [inside, outside] = [world.addNode({ lan }), world.addNode()];
+  world.run(100);
+  world.joinAll(network, [inside, outside]);
+  connect(world, inside, outside);
+  let worstMs = 0;
+  // At moments spread over what is between two questions to the root.
+  for (let trial = 0; trial < 12; trial++) {
+    world.run(600_000 + 650 * trial);
+    lan.nat.become(NATS.udpb);
+    const pinger = new Pinger(world, outside, inside, 250);
+    const isReached = () => pinger.pings.some((ping) => ping.receivedMs !== undefined);
+    const reachedMs = world.runUntil(isReached, { withinMs: 30_000, what: "it is reached" });
+    worstMs = Math.max(worstMs, reachedMs);
+    pinger.stop();
+    lan.nat.become(NATS.pr);
+  }
+  measured("UDP stopped while idle, one root: reached by TCP after", worstMs, "ms");
+  assert.ok(worstMs < 10_000);
+});
+
 simTest("direct pairs do not notice that all roots die", { seeds: SEEDS }, (world) => {
   const { nodes: [a, b] } = lab(world, [{ place: "pr" }, { place: "pr" }], { roots: 2 });
   connect(world, a, b);

@@ -6,7 +6,19 @@ import { Liveness } from "../../../../lib/node/liveness.ts";
 import type { Peer, PeerPath } from "../../../../lib/peer/peer.ts";
 import { heard, isSuspect, lossFraction, sent } from "../../../../lib/peer/peer.ts";
 import { Verb } from "../../../../lib/wire/packet.ts";
-import { ALICE, BOB, endpoint, peerWithPath, ROOT, sentBy, vl1Of } from "./harness.ts";
+import {
+  ALICE,
+  BOB,
+  endpoint,
+  identityOf,
+  peerWithPath,
+  planetOf,
+  ROOT,
+  ROOT2,
+  sentBy,
+  vl1Of,
+  WHERE,
+} from "./harness.ts";
 
 function alice() {
   const vl1 = vl1Of(ALICE);
@@ -195,5 +207,33 @@ Deno.test("Liveness keeps the way to who is to be kept, though nothing goes ther
     scene.vl1.timers.set(scene.bob, scene.vl1.nowMs);
     const log = runFor(scene, 120_000, () => heard(scene.path, scene.vl1.nowMs));
     assert.ok(keeps ? log.length >= 7 : log.length === 0, `${log.length} packets`);
+  }
+});
+
+Deno.test("Liveness asks some way to a root every 6.5 s, in turn, and each every 20 s", () => {
+  const roots = [ROOT, ROOT2, identityOf(0x1333333333), identityOf(0x1444444444)];
+  for (const [i, { address }] of roots.entries()) WHERE.set(address, endpoint(`44.0.1.${i}/9993`));
+  for (const [count, everyMs] of [[1, 6_500], [2, 6_500], [3, 6_500], [4, 5_000]]) {
+    const vl1 = vl1Of(ALICE, { planet: planetOf(roots.slice(0, count)) });
+    const contact = new Contact(vl1, new Greeter(vl1, () => {}));
+    const liveness = new Liveness(vl1, contact, new Bonds(vl1, contact));
+    const peers = roots.slice(0, count).map((root) => peerWithPath(vl1, root));
+    for (const peer of peers) {
+      peer.version = { protocol: 11, major: 1, minor: 14, revision: 1 };
+      peer.lastHelloSentMs = vl1.nowMs + 1_000_000; // ECHOs alone
+      peer.paths[0].isSettled = true;
+      vl1.timers.set(peer, vl1.nowMs);
+    }
+    const scene = { vl1, liveness, bob: peers[0], path: peers[0].paths[0] };
+    const log = runFor(scene, 130_000, () => {
+      for (const { paths: [path] } of peers) {
+        if (path.probeSentMs !== undefined) heard(path, vl1.nowMs);
+      }
+    }).slice(2 * count);
+    for (let i = count; i < log.length; i++) {
+      assert.equal(Math.round(log[i].atMs - log[i - 1].atMs), everyMs, `${count} roots`);
+      assert.equal(log[i].destination, log[i - count].destination, "in turn");
+    }
+    assert.ok(log.length >= 70_000 / everyMs, `${log.length} questions`);
   }
 });
