@@ -1,6 +1,6 @@
 /**
  * Finding and keeping ways to a peer: probing an address, taking up a path that answered, trying again what others named
- * (RENDEZVOUS, PUSH_DIRECT_PATHS, cached addresses).
+ * (RENDEZVOUS, PUSH_DIRECT_PATHS) or what is remembered (`hints.ts`).
  *
  * A path is learned only when the very address we asked answers (spec 03 sections 8 and 28 item 22); everything else only
  * causes a probe, within budgets.
@@ -25,6 +25,7 @@ import {
 import { Verb } from "../wire/packet.ts";
 import type { Question } from "./expected.ts";
 import type { Greeter } from "./hello.ts";
+import { Hints } from "./hints.ts";
 import type { Vl1 } from "./vl1.ts";
 
 const RECONFIRM_MS = 1_000; // one probe of an unknown address of a peer in this time; reference RECONFIRM
@@ -37,8 +38,6 @@ const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduct
 /** Of these which go out from every socket, where none is named: one is enough as a rule (spec 03 section 28 item 10). */
 const PUNCHES_FROM_ALL = new Set([2, 4]);
 const PUNCHES_MAX = 256; // introductions being worked on at once
-const HINTS_MAX = 8; // addresses a peer was last seen at
-const HINT_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000];
 const CHECK_SILENT_MS = 50; // other paths quieter than this are checked when a new one is learned: a peer that roamed left them
 const TARGET_PROBES = { perSecond: 1, burst: 16 }; // of one address, whoever names it: it may be a third party's
 const TARGETS_MAX = 1_024; // addresses with such a budget
@@ -67,17 +66,10 @@ interface Confirmation {
   tries: number;
 }
 
-/** Addresses where a peer without a path may still be. */
-interface Hints {
-  readonly endpoints: Endpoint[];
-  tries: number;
-  dueMs: number;
-}
-
 export class Contact {
+  readonly hints = new Hints();
   readonly #punches = new Timers<Punch>();
   readonly #confirmations = new Timers<Confirmation>();
-  readonly #hints = new Map<Address, Hints>();
   readonly #targets = new KeyedBudgets<number | string>(TARGET_PROBES, TARGETS_MAX);
   readonly #tunnelled = new Map<Path, Peer>(); // who came by a tunnel made to us; as many as there are connections
 
@@ -214,7 +206,7 @@ export class Contact {
     const wasRelayed = peer.best(nowMs) === undefined;
     if (!this.vl1.paths.keep(path) || !peer.learn(path, nowMs)) return;
     if (path.isAccepted) this.#tunnelled.set(path, peer);
-    this.#hints.delete(peer.address);
+    this.hints.forget(peer.address);
     this.vl1.releaseHeld(path);
     for (const other of peer.paths) {
       if (peer.bond) break; // it is one path more, and the others are looked after anyway
@@ -288,61 +280,26 @@ export class Contact {
     return peer.budgets.probe.take(nowMs) && this.#targets.of(endpointKey(target)).take(nowMs);
   }
 
-  /** Remembers where a peer may be: a path that died, the cache, the configuration. */
-  hint(address: Address, endpoints: readonly Endpoint[]): void {
-    const hints = this.#hints.get(address) ?? { endpoints: [], tries: 0, dueMs: this.vl1.nowMs };
-    for (const endpoint of endpoints) {
-      const key = endpointKey(endpoint);
-      const index = hints.endpoints.findIndex((known) => endpointKey(known) === key);
-      if (index >= 0) hints.endpoints.splice(index, 1);
-      hints.endpoints.unshift(endpoint);
-    }
-    hints.endpoints.length = Math.min(hints.endpoints.length, HINTS_MAX);
-    hints.dueMs = this.vl1.nowMs;
-    hints.tries = 0;
-    this.#hints.set(address, hints);
-  }
-
-  hintsOf(address: Address): readonly Endpoint[] {
-    return this.#hints.get(address)?.endpoints ?? [];
-  }
-
-  /** When the remembered addresses of a peer are tried next; Infinity when there are none. */
-  hintsDueMs(address: Address): number {
-    return this.#hints.get(address)?.dueMs ?? Infinity;
-  }
-
   /** The addresses of a peer that are being probed because somebody named them. */
   punchesTo(address: Address): Endpoint[] {
     return this.#punches.items().filter((punch) => punch.peer === address)
       .map((punch) => punch.endpoint);
   }
 
-  forgetHints(address: Address): void {
-    this.#hints.delete(address);
-  }
-
   /**
-   * Tries the remembered addresses of a peer without a path, ever more rarely.
+   * Tries the remembered addresses of a peer without a path, if it is time.
    * @returns when to call again; Infinity when there is nothing to try
    */
   tryHints(peer: Peer): number {
-    const hints = this.#hints.get(peer.address);
-    if (!hints || hints.endpoints.length === 0) return Infinity;
-    const { nowMs } = this.vl1;
-    if (nowMs >= hints.dueMs) {
-      for (const endpoint of hints.endpoints) {
-        const socket = this.vl1.socketsFor(endpoint, peer.address)[0];
-        if (!socket) continue;
-        const path = this.vl1.paths.get(socket.id, endpoint);
-        if (this.vl1.mayUse(peer.address, path) && this.#mayProbe(peer, endpoint)) {
-          this.probeFrom(peer, endpoint, undefined, true);
-        }
+    for (const endpoint of this.hints.take(peer.address, this.vl1.nowMs)) {
+      const [socket] = this.vl1.socketsFor(endpoint, peer.address);
+      if (!socket) continue;
+      const path = this.vl1.paths.get(socket.id, endpoint);
+      if (this.vl1.mayUse(peer.address, path) && this.#mayProbe(peer, endpoint)) {
+        this.probeFrom(peer, endpoint, undefined, true);
       }
-      hints.tries = Math.min(hints.tries + 1, HINT_DELAYS_MS.length - 1);
-      hints.dueMs = nowMs + HINT_DELAYS_MS[hints.tries];
     }
-    return hints.dueMs;
+    return this.hints.dueMs(peer.address);
   }
 
   /** A tunnel made to us was closed: who came by it cannot be reached that way, and need not be probed to find out. */
@@ -358,7 +315,7 @@ export class Contact {
     peer.forget(path);
     peer.bond?.update(this.vl1.nowMs);
     if (path.path.isTunnel) this.#tunnelled.delete(path.path);
-    else this.hint(peer.address, [path.path.endpoint]);
+    else this.hints.add(peer.address, [path.path.endpoint], this.vl1.nowMs);
     if (peer.paths.length === 0) {
       this.vl1.outbox.push({ kind: "event", event: { name: "relayed", peer: peer.address } });
     }

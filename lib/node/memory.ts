@@ -28,7 +28,7 @@ export class Memory {
     const peer = cached && this.vl1.addPeer(cached.identity);
     if (!cached || !peer) return undefined;
     peer.version = cached.version;
-    this.node.contact.hint(address, cached.endpoints);
+    this.node.contact.hints.add(address, cached.endpoints, this.vl1.nowMs);
     this.node.contact.tryHints(peer);
     this.recalled(peer);
     return peer;
@@ -48,7 +48,7 @@ export class Memory {
     peer.rememberedMs = nowMs;
     const { identity, version, address } = peer;
     const proved = peer.paths.filter(({ path }) => !path.isTunnel).map(({ path }) => path.endpoint);
-    const endpoints = proved.length > 0 ? proved : this.node.contact.hintsOf(address);
+    const endpoints = proved.length > 0 ? proved : this.node.contact.hints.of(address);
     const bytes = encodeCachedPeer({ identity, version, endpoints });
     this.vl1.outbox.push({ kind: "persist", record: { what: "peer", address, bytes } });
   }

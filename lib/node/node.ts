@@ -281,7 +281,7 @@ export class Node implements Machine {
   #relayed(peer: Peer): void {
     peer.lastRelayedMs = this.vl1.nowMs;
     if (peer.lastReceiveMs >= peer.relayedSinceMs) peer.relayedSinceMs = this.vl1.nowMs;
-    if (this.contact.hintsOf(peer.address).length > 0) {
+    if (this.contact.hints.of(peer.address).length > 0) {
       this.vl1.timers.setEarlier(peer, this.vl1.nowMs);
     }
   }
@@ -343,7 +343,7 @@ export class Node implements Machine {
         this.vl1.upstreams.usePlanet(command.planet);
         return this.liveness.contactUpstreams();
       case "hint":
-        this.contact.hint(command.peer, command.endpoints);
+        this.contact.hints.add(command.peer, command.endpoints, this.vl1.nowMs);
         if (!this.vl1.peers.has(command.peer)) this.whois.ask(command.peer);
         return;
       case "mapped":
@@ -405,7 +405,7 @@ export class Node implements Machine {
         vl1.timers.delete(peer);
         vl1.peers.delete(peer.address);
         this.bonds.end(peer);
-        this.contact.forgetHints(peer.address);
+        this.contact.hints.forget(peer.address);
       } else {
         for (const path of peer.paths) used.add(path.path);
         this.contact.forgetProbed(peer);

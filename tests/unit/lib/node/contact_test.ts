@@ -201,7 +201,7 @@ Deno.test("Contact.punch() works on 256 introductions at a time", () => {
 
 Deno.test("Contact.tryHints() tries remembered addresses ever more rarely", () => {
   const { vl1, contact, bob } = alice();
-  contact.hint(BOB.address, [endpoint("44.0.0.4/1")]);
+  contact.hints.add(BOB.address, [endpoint("44.0.0.4/1")], vl1.nowMs);
   const startMs = vl1.nowMs;
   const times: number[] = [];
   for (let i = 0; i < 6; i++) {
@@ -210,16 +210,6 @@ Deno.test("Contact.tryHints() tries remembered addresses ever more rarely", () =
     vl1.time.nowMs = nextMs;
   }
   assert.deepEqual(times, [0, 1_000, 3_000, 7_000, 15_000, 31_000]);
-});
-
-Deno.test("Contact.hint() remembers eight addresses, the latest first, each once", () => {
-  const { contact } = alice();
-  for (let i = 0; i < 12; i++) contact.hint(BOB.address, [endpoint(`44.0.0.${i}/1`)]);
-  contact.hint(BOB.address, [endpoint("44.0.0.9/1")]);
-  assert.deepEqual(
-    contact.hintsOf(BOB.address).map(formatEndpoint),
-    [9, 11, 10, 8, 7, 6, 5, 4].map((i) => `44.0.0.${i}/1`),
-  );
 });
 
 Deno.test("Contact.lose() forgets a path, remembers the address, and says so when it was the last", () => {
@@ -233,7 +223,7 @@ Deno.test("Contact.lose() forgets a path, remembers the address, and says so whe
   assert.deepEqual(actionsOf(vl1.outbox), [
     { kind: "event", event: { name: "relayed", peer: BOB.address } },
   ]);
-  assert.equal(contact.hintsOf(BOB.address).length, 2);
+  assert.equal(contact.hints.of(BOB.address).length, 2);
 });
 
 Deno.test("Contact.confirm() asks three times, until the peer answers", () => {

@@ -39,7 +39,8 @@ Deno.test("Node fetches a moon at once from a seed it has never met", () => {
 Deno.test("Node fetches a moon at once from a seed it talks to already", () => {
   const { bench, alice } = town();
   const peer = alice.vl1.addPeer(BOB.publicOnly())!;
-  alice.contact.hint(BOB.address, MOON.roots[0].endpoints.map((endpoint) => endpoint!));
+  const endpoints = MOON.roots[0].endpoints.map((endpoint) => endpoint!);
+  alice.contact.hints.add(BOB.address, endpoints, alice.vl1.nowMs);
   alice.contact.tryHints(peer);
   bench.run(SOON_MS);
   assert.ok(peer.best(bench.nowMs));

@@ -142,7 +142,7 @@ Deno.test("Node forgets at once who came by a tunnel that ended, and not where i
   assert.equal(alice.paths.length, 1);
   pair.give(pair.root, { kind: "hung-up", socket: ACCEPTED.id, from: TCP_FROM });
   assert.equal(alice.paths.length, 0);
-  assert.deepEqual(contact.hintsOf(ALICE.address), [], "a TCP port is nothing to try by UDP");
+  assert.deepEqual(contact.hints.of(ALICE.address), [], "a TCP port is nothing to try by UDP");
 });
 
 Deno.test("Node loses what went by a tunnel when it is gone, and doubts nothing else", () => {

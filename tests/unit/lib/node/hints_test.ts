@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { formatEndpoint } from "../../../../lib/base/ip.ts";
+import { Hints } from "../../../../lib/node/hints.ts";
+import { ALICE, BOB, endpoint } from "./harness.ts";
+
+Deno.test("Hints.add() remembers eight addresses, the latest first, each once", () => {
+  const hints = new Hints();
+  for (let i = 0; i < 12; i++) hints.add(BOB.address, [endpoint(`44.0.0.${i}/1`)], 0);
+  hints.add(BOB.address, ["44.0.0.9/1", "44.0.0.7/1", "44.0.0.9/1"].map(endpoint), 0);
+  assert.deepEqual(
+    hints.of(BOB.address).map(formatEndpoint),
+    [9, 7, 11, 10, 8, 6, 5, 4].map((i) => `44.0.0.${i}/1`),
+  );
+  assert.deepEqual(hints.of(ALICE.address), []);
+});
+
+Deno.test("Hints.take() gives what is to be tried, ever more rarely, and at once when more is known", () => {
+  const hints = new Hints();
+  hints.add(BOB.address, [], 100);
+  assert.equal(hints.dueMs(BOB.address), Infinity);
+  hints.add(BOB.address, [endpoint("44.0.0.4/1")], 100);
+  const delays: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    const nowMs = hints.dueMs(BOB.address);
+    assert.equal(hints.take(BOB.address, nowMs).length, 1);
+    assert.deepEqual(hints.take(BOB.address, nowMs), []);
+    delays.push(hints.dueMs(BOB.address) - nowMs);
+  }
+  const seconds = [1, 2, 4, 8, 16, 32, 60, 60, 60];
+  assert.deepEqual(delays, seconds.map((delay) => delay * 1_000));
+  const nowMs = hints.dueMs(BOB.address) - 1;
+  hints.add(BOB.address, [endpoint("44.0.0.4/2")], nowMs);
+  assert.equal(hints.take(BOB.address, nowMs).length, 2);
+  hints.forget(BOB.address);
+  assert.deepEqual(hints.take(BOB.address, nowMs + 100_000), []);
+});
