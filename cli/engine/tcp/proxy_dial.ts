@@ -14,7 +14,8 @@ import type { HttpProxy } from "./http_proxy.ts";
 /** Until the way must be there: a second less than a connection of an attempt has, for what follows. */
 const ANSWER_MS = 4_000;
 const SCHEMES_LENGTH_MAX = 60; // of what a proxy calls the ways to log in: it stands in one line
-const PASSWORD_STATUS = 407;
+/** 407; tinyproxy answers 401 to a password that is wrong. */
+const PASSWORD_STATUSES = ["407", "401"];
 
 /** A proxy, and one of the addresses its name has. */
 export interface ProxyHop {
@@ -27,7 +28,7 @@ export interface ProxyTrouble {
   /**
    * - `unreachable`: the connection was refused, or there is no way to it.
    * - `silent`: it was not reached in time.
-   * - `password`: 407.
+   * - `password`: 407, or 401.
    * - `refused`: any other answer, or none.
    * - `garbage`: something that is no HTTP.
    */
@@ -139,7 +140,9 @@ export function connectRequest({ ip, port }: Endpoint, { authorization }: HttpPr
 function verdictOf(head: Head, proxy: HttpProxy, target: Endpoint): ProxyTrouble | undefined {
   const status = /^HTTP\/1\.[01] ([1-5]\d\d)( |$)/.exec(head.line)?.[1];
   if (status === undefined) return { kind: "garbage", text: "is no HTTP proxy" };
-  if (Number(status) === PASSWORD_STATUS) return { kind: "password", text: wish(head, proxy) };
+  if (PASSWORD_STATUSES.includes(status)) {
+    return { kind: "password", text: `${wish(head, proxy)} (${status})` };
+  }
   if (!status.startsWith("2")) {
     return { kind: "refused", text: `answers ${status} to CONNECT ${formatEndpoint(target)}` };
   }
@@ -154,9 +157,9 @@ function wish({ fields }: Head, { authorization }: HttpProxy): string {
   const offered = fields.get("proxy-authenticate") ?? "";
   if (offered !== "" && !/\bbasic\b/i.test(offered)) {
     const shown = offered.replace(/[^\w -]/g, " ").slice(0, SCHEMES_LENGTH_MAX).trim();
-    return `wants a log-in other than Basic, which is all zt knows: ${shown} (407)`;
+    return `wants a log-in other than Basic, which is all zt knows: ${shown}`;
   }
   return authorization === undefined
-    ? "asks for a user and a password (407)"
-    : "does not take the user and password it is given (407)";
+    ? "asks for a user and a password"
+    : "does not take the user and password it is given";
 }

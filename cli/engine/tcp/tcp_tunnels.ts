@@ -79,6 +79,7 @@ export class TcpTunnels {
   readonly #hub: RelayHub;
   #listener: RelayListener | undefined;
   #listenPort: number | undefined; // the setting it was opened, or refused, with
+  #settings: Settings; // of the last look
   #ticks = 0;
   #attempts = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -87,6 +88,7 @@ export class TcpTunnels {
   constructor(options: TcpTunnelsOptions) {
     const { node, random } = options;
     this.#options = options;
+    this.#settings = options.settings();
     this.#engagement = new Engagement(random);
     this.#proxy = new ProxyInUse({
       choice: () => chooseProxy(options.settings().httpProxy, options.variable),
@@ -169,6 +171,9 @@ export class TcpTunnels {
   tick(): void {
     this.#listen();
     if (++this.#ticks % SWEEP_TICKS === 0) this.#hub.sweep();
+    const settings = this.#options.settings();
+    if (settings !== this.#settings) this.#engagement.reset(); // a proxy or a relay that works may have been named
+    this.#settings = settings;
     this.#decide();
   }
 

@@ -93,6 +93,11 @@ Deno.test("ProxyDial tells what a proxy wants with 407", async () => {
     kind: "password",
     text: "does not take the user and password it is given (407)",
   });
+  const tinyproxy = await refusal(["HTTP/1.1 401 Unauthorized\r\nServer: tinyproxy\r\n\r\n"]);
+  assert.deepEqual(tinyproxy, {
+    kind: "password",
+    text: "does not take the user and password it is given (401)",
+  });
   const ntlm = `Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\x1b[31m\r\n\r\n`;
   assert.deepEqual(await refusal([head + ntlm]), {
     kind: "password",
