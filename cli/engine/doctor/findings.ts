@@ -207,26 +207,32 @@ function rootFinding(root: RootFacts, facts: DoctorFacts): Verdict {
   return note(`${reason}; ${heard}`, "others answer; is this one running?");
 }
 
-function udpFinding({ roots, isUdpForbidden, tcpRelay }: DoctorFacts): Verdict {
+function udpFinding({ roots, isUdpForbidden, tcpRelay, httpProxy }: DoctorFacts): Verdict {
   if (isUdpForbidden) return { state: "unchecked", text: "not used: forceTcpRelay is set" };
   if (roots.length === 0) return { state: "unchecked", text: "no root to ask" };
   const count = roots.filter(({ link }) => link === "udp").length;
   if (count > 0) return ok(`${count} of ${roots.length} roots answer over UDP`);
   const through = tcpRelay === null ? "" : `; connected through the TCP relay ${tcpRelay}`;
+  const remedy =
+    "let UDP out, from port 9993 and to it, in the firewall of this machine and of the network";
+  const isStuck = tcpRelay === null && !httpProxy;
   return problem(
     `no root answers over UDP${through}`,
-    "let UDP out, from port 9993 and to it, in the firewall of this machine and of the network",
+    isStuck
+      ? `${remedy}; name an HTTP proxy that is the only way out as settings.httpProxy in local.conf`
+      : remedy,
   );
 }
 
+const RENAME_PROXY = 'name the right one in settings.httpProxy of local.conf, or "none"';
 const PROXY_REMEDIES: Readonly<Record<NonNullable<ProxyFacts["kind"]>, string>> = {
   setting:
     'only http:// proxies are known; name one in settings.httpProxy of local.conf, or "none"',
-  unreachable: 'name the right one in settings.httpProxy of local.conf, or "none"',
-  silent: 'name the right one in settings.httpProxy of local.conf, or "none"',
+  unreachable: RENAME_PROXY,
+  silent: RENAME_PROXY,
   password: 'in local.conf: "settings": {"httpProxy": "http://user:password@host:port"}',
   refused: "does it allow CONNECT to that port, and does a root offer its relay there?",
-  garbage: 'name the right one in settings.httpProxy of local.conf, or "none"',
+  garbage: RENAME_PROXY,
 };
 
 /** Only looked at where there is one. It matters where UDP is blocked, and direct connections are. */
@@ -237,7 +243,7 @@ function proxyFindings({ httpProxy, roots, tcpRelay }: DoctorFacts): Finding[] {
   const who = `${address} (from ${source})`;
   if (kind !== null) {
     const isNeeded = tcpRelay === null && !roots.some(({ link }) => link === "udp");
-    const judge = isNeeded ? problem : note;
+    const judge = isNeeded && kind !== "setting" ? problem : note; // another kind may be there for others
     return [{ check, ...judge(`${who} ${trouble}`, PROXY_REMEDIES[kind]) }];
   }
   if (target === null) return [{ check, ...ok(`${who} is not asked: no relay lies behind it`) }];

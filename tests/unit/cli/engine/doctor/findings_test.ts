@@ -206,6 +206,11 @@ Deno.test("diagnose() judges an HTTP proxy by whether it is needed", () => {
   assert.deepEqual([spare.state, spare.text], ["note", `proxy:3128 (from https_proxy) ${trouble}`]);
   assert.match(spare.remedy!, /"http:\/\/user:password@host:port"/);
   assert.equal(finding("HTTP proxy", { httpProxy, roots: [SILENT] }).state, "problem");
+  const socks = { ...httpProxy, kind: "setting" as const };
+  assert.equal(finding("HTTP proxy", { httpProxy: socks, roots: [SILENT] }).state, "note");
+  const hint = /settings\.httpProxy in local\.conf$/;
+  assert.match(finding("UDP", { roots: [SILENT] }).remedy!, hint);
+  assert.doesNotMatch(finding("UDP", { httpProxy, roots: [SILENT] }).remedy!, hint);
   const tcp = { httpProxy, roots: [SILENT], tcpRelay: "44.0.0.1/443 (websocket)" };
   assert.equal(finding("HTTP proxy", tcp).state, "note");
 });
