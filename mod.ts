@@ -1,6 +1,7 @@
 /**
- * The ZeroTier protocol as a library: a node, root and controller as state machines without input or output. Hand a `Node`
- * datagrams, frames, commands and the time; carry out the actions it hands back.
+ * The ZeroTier protocol as a library: a node, root and controller as state machines without input
+ * or output. Hand a `Node` datagrams, frames, commands and the time; carry out the actions it hands
+ * back.
  * @module
  */
 export * from "./lib/base/mod.ts";

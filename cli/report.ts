@@ -8,8 +8,9 @@
  *     3     timeout                                             timed out
  *     70    bug                                                 an error of ours
  *
- * With `--json` standard error is one JSON object a line: `{"note": "..."}` on the way, and when the command failed the last
- * is `{"error": {"code": "...", "exit": 1, "message": "..."}}`. Codes and fields stay; more of them may come.
+ * With `--json` standard error is one JSON object a line: `{"note": "..."}` on the way, and when
+ * the command failed the last is `{"error": {"code": "...", "exit": 1, "message": "..."}}`. Codes
+ * and fields stay; more of them may come.
  *
  *     code          message is about
  *     no-service    no service runs on that home folder, or none answers

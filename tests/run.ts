@@ -1,10 +1,11 @@
 /**
- * `deno task test [group...]`: every test in groups, each with no more permissions than it needs, and one line at the end:
- * how many passed, failed and were skipped, and how many golden vectors were compared.
+ * `deno task test [group...]`: every test in groups, each with no more permissions than it needs,
+ * and one line at the end: how many passed, failed and were skipped, and how many golden vectors
+ * were compared.
  *
- * Groups: `unit` (the library; may only read), `machine` (ffi, engine, commands), `sim`, `fuzz`, `e2e` (namespaces; needs
- * root), and, only if named, `binary`: those of `e2e` where a compiled program may differ. With `ZT_BINARY` end-to-end tests
- * run that program instead of the source.
+ * Groups: `unit` (the library; may only read), `machine` (ffi, engine, commands), `sim`, `fuzz`,
+ * `e2e` (namespaces; needs root), and, only if named, `binary`: those of `e2e` where a compiled
+ * program may differ. With `ZT_BINARY` end-to-end tests run that program instead of the source.
  * @module
  */
 import { VECTOR_LINE } from "./vectors/count.ts";
@@ -17,7 +18,10 @@ interface Group {
   readonly isDealt?: boolean;
 }
 
-/** End-to-end tests of what differs in the compiled program: how it starts, its runtime, its Workers, TLS and sockets. */
+/**
+ * End-to-end tests of what differs in the compiled program: how it starts, its runtime, its
+ * Workers, TLS and sockets.
+ */
 const BINARY_PATHS = ["demo", "doctor", "membership", "names", "refusals", "service", "traffic"]
   .map((name) => `tests/e2e/${name}_test.ts`);
 

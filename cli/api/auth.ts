@@ -40,8 +40,8 @@ export function isAuthorized(request: Credentials, policy: AccessPolicy): boolea
 }
 
 /**
- * Whether the body of a request is read: only of who has the token, for a body costs memory, and in many small chunks much
- * of it. Nothing that is open to others takes one.
+ * Whether the body of a request is read: only of who has the token, for a body costs memory, and in
+ * many small chunks much of it. Nothing that is open to others takes one.
  */
 export function mayBringBody(request: Credentials, policy: AccessPolicy): boolean {
   return isManager(request.remote, policy.allowManagementFrom()) &&

@@ -1,10 +1,11 @@
 /**
  * The local API on a TCP port: sockets, limits and bodies around the pure {@linkcode answer}.
  *
- * A server of our own, because those of the runtimes differ: with Deno 2.4 `node:http` heeds none of its limits, and anybody
- * could hold every descriptor of the service. One request a connection, and it is the client that closes it first: who
- * closes first cannot bind that port again for a minute, and neither could the reference (it is not to be told of
- * our old connections by `SO_REUSEADDR`).
+ * A server of our own, because those of the runtimes differ: with Deno 2.4 `node:http` heeds none
+ * of its limits, and anybody could hold every descriptor of the service. One request a connection,
+ * and it is the client that closes it first: who closes first cannot bind that port again for a
+ * minute, and neither could the reference (it is not to be told of our old connections by
+ * `SO_REUSEADDR`).
  *
  * Source: spec 06 section 3.1; that section's keep-alive is left out.
  * @module
@@ -146,8 +147,8 @@ class Server implements ApiServer {
   }
 
   /**
-   * Whether one more may come. When all places are taken, the one that has been there for longest without showing the token
-   * gives up its own: any user of this machine could hold them all.
+   * Whether one more may come. When all places are taken, the one that has been there for longest
+   * without showing the token gives up its own: any user of this machine could hold them all.
    */
   #makeRoom(trusted: boolean): boolean {
     const alike = [...this.#sessions].filter((session) => session.trusted === trusted);

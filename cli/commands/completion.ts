@@ -1,6 +1,6 @@
 /**
- * `zt completion`: what a shell needs to complete our words. The shells only ask; the answers come from the commands as they
- * are declared, and from the service for networks and members.
+ * `zt completion`: what a shell needs to complete our words. The shells only ask; the answers come
+ * from the commands as they are declared, and from the service for networks and members.
  * @module
  */
 import { parseNetworkId } from "../../lib/base/ids.ts";
@@ -178,7 +178,10 @@ function longestFlag({ flags, description }: OptionSpec): Candidate[] {
   return word === undefined ? [] : [{ word, summary: description }];
 }
 
-/** What stands in the help as "<network>", "<member>" or "<peer>" is looked up, the names of shells and commands are known. */
+/**
+ * What stands in the help as "<network>", "<member>" or "<peer>" is looked up, the names of shells
+ * and commands are known.
+ */
 async function argumentsOf(typed: Typed, ask: Ask): Promise<Candidate[]> {
   const kinds = typed.spec?.words.split(" ").slice(1) ?? [];
   const kind = kinds[Math.min(typed.args.length, kinds.length - 1)] ?? "";

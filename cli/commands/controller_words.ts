@@ -11,7 +11,10 @@ import { isObject, type Json, type JsonObject, parseJson } from "../engine/json.
 /** How the value of a setting looks: "json" is JSON of a form only the controller knows, or text. */
 type SettingKind = "text" | "flag" | "number" | "list" | "json";
 
-/** What may be set, by name. The controller itself drops or bends what it cannot read, as the reference does: too late to tell. */
+/**
+ * What may be set, by name. The controller itself drops or bends what it cannot read, as the
+ * reference does: too late to tell.
+ */
 export type SettingKinds = Readonly<Record<string, SettingKind>>;
 
 /** Settings of a network. Source: spec 05 section 7.1. */

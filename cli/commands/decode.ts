@@ -61,8 +61,8 @@ export interface DecodedPacket {
   readonly datagrams: number;
   readonly lengthBytes: number;
   /**
-   * "yes": keys were given and fit. "no": they were given and do not. "unchecked": there are none, or the packet was sent over
-   * a trusted path, which has none.
+   * "yes": keys were given and fit. "no": they were given and do not. "unchecked": there are none,
+   * or the packet was sent over a trusted path, which has none.
    */
   readonly authentic: "yes" | "no" | "unchecked";
   readonly compressed: boolean;

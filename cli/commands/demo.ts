@@ -67,8 +67,9 @@ async function goInside(): Promise<number | undefined> {
 }
 
 /**
- * As root of a user namespace, where the kernel lets anybody make one; a threaded process cannot enter one itself. With a
- * network namespace of its own too: a thread that leaves one it has no rights in cannot come back.
+ * As root of a user namespace, where the kernel lets anybody make one; a threaded process cannot
+ * enter one itself. With a network namespace of its own too: a thread that leaves one it has no
+ * rights in cannot come back.
  */
 async function runInUserNamespace(refusal: SystemError): Promise<number> {
   const unshare = (words: readonly string[], stdio: "inherit" | "null") =>

@@ -1,6 +1,6 @@
 /**
- * The identity tool: makes, checks and signs with identities, and makes moons; word for word what `zerotier-idtool` does, with everything it
- * touches handed in.
+ * The identity tool: makes, checks and signs with identities, and makes moons; word for word what
+ * `zerotier-idtool` does, with everything it touches handed in.
  *
  * Source: spec 01 section 10, spec 06 section 5.3.
  * @module

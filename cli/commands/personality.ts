@@ -1,6 +1,6 @@
 /**
- * The names of the reference's programs: called by one of them (a symbolic link), or as `zt zerotier-cli ...`, this program
- * behaves as that one.
+ * The names of the reference's programs: called by one of them (a symbolic link), or as `zt
+ * zerotier-cli ...`, this program behaves as that one.
  *
  * Source: spec 06 section 1.
  * @module

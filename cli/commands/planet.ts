@@ -1,6 +1,6 @@
 /**
- * `zt planet`: roots of one's own instead of the public ones. `create` makes them and prints the one line to type on every
- * other machine; `use` is that line.
+ * `zt planet`: roots of one's own instead of the public ones. `create` makes them and prints the
+ * one line to type on every other machine; `use` is that line.
  * @module
  */
 import { ApiError, UsageError } from "../../lib/base/errors.ts";

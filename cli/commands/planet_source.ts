@@ -5,7 +5,8 @@
 import { ApiError, messageOf, UsageError } from "../../lib/base/errors.ts";
 import { fromBase64Url } from "../engine/base64.ts";
 
-const PLANET_MIN_BYTES = 178; // one without roots: type, id, timestamp, key, signature, count; and what is shorter is a word
+// One without roots: type, id, timestamp, key, signature, count; and what is shorter is a word
+const PLANET_MIN_BYTES = 178;
 const PLANET_MAX_BYTES = 8_480; // upper bound of a serialized world (spec 01 section 9.1)
 const FETCH_PATIENCE_MS = 15_000;
 

@@ -1,8 +1,9 @@
 /**
- * `zt rules compile|check|format|explain|test`: what the commands print, as functions of the texts they are given. Reading
- * files and declaring options is the caller's.
+ * `zt rules compile|check|format|explain|test`: what the commands print, as functions of the texts
+ * they are given. Reading files and declaring options is the caller's.
  *
- * Exit codes: 0 done; 1 the rules are wrong or an expectation failed; 2 the description of a frame or the test file is wrong.
+ * Exit codes: 0 done; 1 the rules are wrong or an expectation failed; 2 the description of a frame
+ * or the test file is wrong.
  * @module
  */
 import { messageOf, UsageError } from "../../lib/base/errors.ts";

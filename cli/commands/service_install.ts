@@ -88,9 +88,9 @@ export async function installUnit(
 }
 
 /**
- * Makes what a home folder holds root's: in its sandbox the service has no rights over what is not, and a folder copied
- * from ZeroTier One belongs to a user of that name. Only its files, and folders like `peers.d`: -D may name a folder that
- * holds more.
+ * Makes what a home folder holds root's: in its sandbox the service has no rights over what is not,
+ * and a folder copied from ZeroTier One belongs to a user of that name. Only its files, and folders
+ * like `peers.d`: -D may name a folder that holds more.
  */
 function takeOver(home: Home): void {
   if (Deno.uid() !== ROOT || !exists(home.pathOf("identity.secret"))) return;

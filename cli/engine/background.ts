@@ -61,9 +61,9 @@ export async function startInBackground(start: BackgroundStart): Promise<number>
 }
 
 /**
- * Keeps the log below its bound: what was in it moves to `service.log.1`, and the writer, who appends, goes on in the
- * emptied file. To be called now and then by a service in the background. Never throws: where the disk is full or read-only
- * the log stays as it is until the next call.
+ * Keeps the log below its bound: what was in it moves to `service.log.1`, and the writer, who
+ * appends, goes on in the emptied file. To be called now and then by a service in the background.
+ * Never throws: where the disk is full or read-only the log stays as it is until the next call.
  */
 export function boundLog(home: Home): void {
   if (logLengthBytes(home) <= LOG_MAX_BYTES) return;

@@ -1,6 +1,7 @@
 /**
- * Hears LAN beacons. A socket bound to an address of this machine gets no broadcasts, so there is one more, bound to the broadcast
- * address: beacons are rare, and the data Worker need not know of them.
+ * Hears LAN beacons. A socket bound to an address of this machine gets no broadcasts, so there is
+ * one more, bound to the broadcast address: beacons are rare, and the data Worker need not know of
+ * them.
  *
  * Source: spec 02 section 12; `ip(7)`.
  * @module

@@ -1,6 +1,7 @@
 /**
- * What of `local.conf` is shown to nobody: user and password of an HTTP proxy. Everything that leaves the machine's own file
- * goes through here: the local API, a dump, and what is said of a file that is no JSON.
+ * What of `local.conf` is shown to nobody: user and password of an HTTP proxy. Everything that
+ * leaves the machine's own file goes through here: the local API, a dump, and what is said of a
+ * file that is no JSON.
  * @module
  */
 import { isObject, type Json, type JsonObject } from "./json.ts";

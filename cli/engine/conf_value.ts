@@ -1,5 +1,6 @@
 /**
- * One value of `local.conf`, read as leniently as the reference does, and refused by its name when it cannot mean anything.
+ * One value of `local.conf`, read as leniently as the reference does, and refused by its name when
+ * it cannot mean anything.
  *
  * Source: coercions of spec 05 section 7.1.
  * @module

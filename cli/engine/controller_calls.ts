@@ -1,6 +1,6 @@
 /**
- * Takes `/controller` requests to the controller and brings its answers back: it answers some of them only once the store
- * has what they say, so each call waits under a ticket.
+ * Takes `/controller` requests to the controller and brings its answers back: it answers some of
+ * them only once the store has what they say, so each call waits under a ticket.
  *
  * Source: spec 05 section 9.
  * @module

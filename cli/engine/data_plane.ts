@@ -1,9 +1,10 @@
 /**
  * The control thread's side of the data Worker: what it is to read, what it is to send, what came in; and its life.
  *
- * The Worker wakes this thread by a message, once per sleep. `Atomics.waitAsync` would be faster (round trip p50 42-59
- * against 64-101 us on a quiet machine, 57-78 against 102-128 on a busy one), but does not wake an idle Deno 2.4 at all. Waking the Worker takes an eventfd,
- * for it sleeps in poll.
+ * The Worker wakes this thread by a message, once per sleep. `Atomics.waitAsync` would be faster
+ * (round trip p50 42-59 against 64-101 us on a quiet machine, 57-78 against 102-128 on a busy one),
+ * but does not wake an idle Deno 2.4 at all. Waking the Worker takes an eventfd, for it sleeps in
+ * poll.
  *
  * Each time it is woken this thread takes a bounded number of records, then lets timers and the API have their turn.
  *

@@ -1,6 +1,7 @@
 /**
- * What the data Worker tells control of its traffic: which sessions had some, by which path, how many packets; which flows
- * were passed on. Told a while after the first packet, so that control sleeps through most of it.
+ * What the data Worker tells control of its traffic: which sessions had some, by which path, how
+ * many packets; which flows were passed on. Told a while after the first packet, so that control
+ * sleeps through most of it.
  * @module
  */
 import type { Plane } from "../../lib/dataplane/plane.ts";

@@ -17,7 +17,8 @@ export function exists(path: string): boolean {
 
 /**
  * @param stem A path and what the name says, e.g. "/var/lib/zt/planet.bad"
- * @returns the stem and the lowest number that is free, e.g. "/var/lib/zt/planet.bad-1"; undefined when a thousand are taken
+ * @returns the stem and the lowest number that is free, e.g. "/var/lib/zt/planet.bad-1"; undefined
+ * when a thousand are taken
  */
 export function freeName(stem: string): string | undefined {
   for (let number = 1; number <= NAMES_MAX; number++) {

@@ -94,7 +94,10 @@ export class Home {
     return bytes && text(bytes);
   }
 
-  /** Whether there is anything of that name; asked of a name that is not there, a fifth of what the others here cost. */
+  /**
+   * Whether there is anything of that name; asked of a name that is not there, a fifth of what the
+   * others here cost.
+   */
   has(name: string): boolean {
     return existsSync(this.pathOf(name));
   }

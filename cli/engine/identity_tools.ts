@@ -1,6 +1,6 @@
 /**
- * What making and checking an identity takes on this machine, one key after the other on this thread. A service that makes
- * one has a worker for it.
+ * What making and checking an identity takes on this machine, one key after the other on this
+ * thread. A service that makes one has a worker for it.
  * @module
  */
 import type { IdentityTools } from "./own_identity.ts";

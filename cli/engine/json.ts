@@ -1,6 +1,6 @@
 /**
- * JSON as the local API speaks it: keys in alphabetical order, nothing between tokens, and numbers that keep every digit
- * they came with (a planet's id has 64 bits).
+ * JSON as the local API speaks it: keys in alphabetical order, nothing between tokens, and numbers
+ * that keep every digit they came with (a planet's id has 64 bits).
  *
  * Source: spec 06 section 3.3.
  * @module

@@ -1,5 +1,6 @@
 /**
- * Which of the addresses and routes a network assigns are put on this machine: what the user allows, and what makes sense.
+ * Which of the addresses and routes a network assigns are put on this machine: what the user
+ * allows, and what makes sense.
  *
  * Source: spec 04 section 13.2 to 13.4, spec 06 sections 9.3 and 9.4.
  * @module

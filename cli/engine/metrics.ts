@@ -1,8 +1,8 @@
 /**
  * Counters and gauges as Prometheus text, in the reference's names, labels and order.
  *
- * Every combination of labels is there from the start. What the data Worker opens is known in sum and, for what it seals,
- * by peer; see the help texts.
+ * Every combination of labels is there from the start. What the data Worker opens is known in sum
+ * and, for what it seals, by peer; see the help texts.
  *
  * Source: spec 06 section 8.
  * @module
@@ -15,7 +15,10 @@ import { LATENCY_EDGES_MS, LatencyHistogram } from "../../lib/peer/latency_histo
 import { isSuspect, type Peer } from "../../lib/peer/peer.ts";
 import { ErrorCode, Verb, verbName } from "../../lib/wire/packet.ts";
 
-/** Bounds the text at a root, which knows 100,000 peers: those met first, of which its own are, get lines of their own. */
+/**
+ * Bounds the text at a root, which knows 100,000 peers: those met first, of which its own are, get
+ * lines of their own.
+ */
 const PEERS_SHOWN_MAX = 1_024;
 
 /** Where the numbers are. */

@@ -1,6 +1,7 @@
 /**
- * What a node keeps in its home folder: planet, moons, network configurations, the cache of peers. Torn and foreign files
- * are set aside with a word in the log, never overwritten, and the service goes on without them.
+ * What a node keeps in its home folder: planet, moons, network configurations, the cache of peers.
+ * Torn and foreign files are set aside with a word in the log, never overwritten, and the service
+ * goes on without them.
  *
  * Source: spec 01 sections 9.4 and 11, spec 03 section 25.
  * @module
@@ -25,7 +26,10 @@ import { joinedNetworks, networkFile, removeNetwork, writeNetworkConfig } from "
 import { formatWorldId, readPlanet } from "./planet_files.ts";
 
 const PEER_CACHE_LIFE_MS = 30 * 24 * 3_600_000; // as the reference: a peer not seen for a month is forgotten
-/** As many as a node has in memory: whoever makes identities, one a second and core, shall not fill a root's disk at 4 KB each. */
+/**
+ * As many as a node has in memory: whoever makes identities, one a second and core, shall not fill
+ * a root's disk at 4 KB each.
+ */
 const PEER_FILES_MAX = 262_144;
 
 export class NodeHome {
@@ -66,7 +70,8 @@ export class NodeHome {
   }
 
   /**
-   * The networks joined, each with the configuration of the last run; one that cannot be used is set aside and empty here.
+   * The networks joined, each with the configuration of the last run; one that cannot be used is
+   * set aside and empty here.
    * @param self Whom a configuration must be for
    */
   networks(self: Address): { id: NetworkId; config: Uint8Array }[] {

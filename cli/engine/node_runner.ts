@@ -1,5 +1,6 @@
 /**
- * Drives one `Node` on this machine: hands it what happens, carries out what it decides, wakes it when something is due.
+ * Drives one `Node` on this machine: hands it what happens, carries out what it decides, wakes it
+ * when something is due.
  * @module
  */
 import type { Action, Input, Machine as NodeMachine, Time } from "../../lib/node/machine.ts";

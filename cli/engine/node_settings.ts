@@ -1,6 +1,6 @@
 /**
- * What `local.conf` says, as the node takes it: what it asks for in passing is looked up anew each time, so that a change
- * counts at once.
+ * What `local.conf` says, as the node takes it: what it asks for in passing is looked up anew each
+ * time, so that a change counts at once.
  *
  * Source: spec 06 section 6.
  * @module
@@ -22,10 +22,12 @@ export function nodeSettings(current: () => Settings, fastAes: boolean): Partial
   return {
     cipher,
     relayBytesPerSecond,
-    // 12 makes the reference, and other nodes of ours, seal with AES-GMAC-SIV what is for us; 11 gives Salsa20/12. Whichever is opened
-    // faster here: measured by `deno task bench --crypto`, packets of 1427 and 2827 bytes, MB/s, Salsa20/12 in WebAssembly 1,050 to
-    // 1,320, AES in WebAssembly 200 to 310 (it has no AES instructions), by libcrypto 1,600 to 2,600. With 12 the reference also spends
-    // less on what it sends us: it has AES instructions, and is slower with Salsa20/12.
+    // 12 makes the reference, and other nodes of ours, seal with AES-GMAC-SIV what is for us; 11
+    // gives Salsa20/12. Whichever is opened faster here: measured by `deno task bench --crypto`,
+    // packets of 1427 and 2827 bytes, MB/s, Salsa20/12 in WebAssembly 1,050 to 1,320, AES in
+    // WebAssembly 200 to 310 (it has no AES instructions), by libcrypto 1,600 to 2,600. With 12 the
+    // reference also spends less on what it sends us: it has AES instructions, and is slower with
+    // Salsa20/12.
     announceProtocol: cipher === "aes" || (cipher === "auto" && fastAes) ? 12 : 11,
     announceVersion: [major, minor, revision],
     platform: `linux/${Deno.build.arch === "aarch64" ? "arm64" : "x86_64"}`,

@@ -27,7 +27,8 @@ export interface IdentityTools {
 const PROVED_FILE = "identity.proved";
 
 /**
- * The identity in the home folder, checked in full: text, secret, and proof of work unless it is the one checked before.
+ * The identity in the home folder, checked in full: text, secret, and proof of work unless it is
+ * the one checked before.
  * @returns undefined when there is none yet
  * @throws {HomeError} when the file holds anything else; it is left as it is
  */

@@ -1,11 +1,14 @@
 /**
- * Blocks of packet ids for everything in this process that seals packets, none of them given out twice under one key: not to
- * two threads, not to two runs, not after the home folder was put back to an older state.
+ * Blocks of packet ids for everything in this process that seals packets, none of them given out
+ * twice under one key: not to two threads, not to two runs, not after the home folder was put back
+ * to an older state.
  *
- * A key of a pair never changes, so an id used twice gives away both packets. Blocks are numbered; the file `packet-ids` in the
- * home folder holds the first number that may still be free, written before it is used. Numbers are also never below
- * the seconds since 2024: should the file be older than it ought to be (a backup was restored, a machine image was cloned), time
- * has gone on meanwhile. With neither a file nor a clock to trust, a key drawn for this run alone takes the place of both.
+ * A key of a pair never changes, so an id used twice gives away both packets. Blocks are numbered;
+ * the file `packet-ids` in the home folder holds the first number that may still be free, written
+ * before it is used. Numbers are also never below the seconds since 2024: should the file be older
+ * than it ought to be (a backup was restored, a machine image was cloned), time has gone on
+ * meanwhile. With neither a file nor a clock to trust, a key drawn for this run alone takes the
+ * place of both.
  *
  * The permutation's key comes from the identity's secret: ids stay unforeseeable, and there is no other secret to keep.
  * @module

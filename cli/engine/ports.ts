@@ -1,6 +1,6 @@
 /**
- * The virtual Ethernet ports of joined networks: a TAP each, with the addresses, routes and name servers its network assigns, and the
- * multicast groups the machine listens to on it.
+ * The virtual Ethernet ports of joined networks: a TAP each, with the addresses, routes and name
+ * servers its network assigns, and the multicast groups the machine listens to on it.
  *
  * Source: spec 04 section 13, spec 06 section 9.
  * @module

@@ -1,7 +1,8 @@
 /**
- * The primitives on the machine's own synchronous `node:crypto`, several times faster than JavaScript, and AES in our WebAssembly, several
- * times faster than that (a packet would take it four cipher objects, which Deno 2.4 does not even free). A test holds them equal
- * to `noblePrimitives`, which are not loaded here: they take 16 MB.
+ * The primitives on the machine's own synchronous `node:crypto`, several times faster than
+ * JavaScript, and AES in our WebAssembly, several times faster than that (a packet would take it
+ * four cipher objects, which Deno 2.4 does not even free). A test holds them equal to
+ * `noblePrimitives`, which are not loaded here: they take 16 MB.
  * @module
  */
 import { Buffer } from "node:buffer";

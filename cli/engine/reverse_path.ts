@@ -1,6 +1,7 @@
 /**
- * Strict reverse path filtering: the system drops a packet that came in by another device than an answer would leave by. With
- * the default route through one of our devices it drops what other nodes send us, and with it the network below.
+ * Strict reverse path filtering: the system drops a packet that came in by another device than an
+ * answer would leave by. With the default route through one of our devices it drops what other
+ * nodes send us, and with it the network below.
  *
  * Source: `ip-sysctl`, rp_filter.
  * @module

@@ -3,22 +3,27 @@
  * @module
  */
 
-/** The running program, whatever its file is called: besides `unshare` and `systemctl` all the compiled program may run. */
+/**
+ * The running program, whatever its file is called: besides `unshare` and `systemctl` all the
+ * compiled program may run.
+ */
 const OWN_EXECUTABLE = "/proc/self/exe";
 const PERMISSIONS = ["read", "write", "net", "env", "sys", "ffi", "run"] as const;
 
 /**
  * What V8 is told, when the program starts, for later it does not listen.
  *
- * To compile a function for good after 300 calls instead of 3,000: until then the data Worker's calls into the system take the
- * slow way, and 3,000 of them are many seconds of pings (CPU time per ping 140 against 95 us, round trip 0.39 against 0.29 ms).
+ * To compile a function for good after 300 calls instead of 3,000: until then the data Worker's
+ * calls into the system take the slow way, and 3,000 of them are many seconds of pings (CPU time
+ * per ping 140 against 95 us, round trip 0.39 against 0.29 ms).
  *
- * To keep the space for young objects at 1 MB instead of letting it grow to 16. A loaded service takes 6 MB less (root 86
- * to 79, leaf 79 to 75) and no more CPU that could be measured, for what is hot makes no objects. `deno.json`'s tasks and `deno task
- * compile` give the same.
+ * To keep the space for young objects at 1 MB instead of letting it grow to 16. A loaded service
+ * takes 6 MB less (root 86 to 79, leaf 79 to 75) and no more CPU that could be measured, for what
+ * is hot makes no objects. `deno.json`'s tasks and `deno task compile` give the same.
  *
- * To collect garbage when the heap has grown by three tenths instead of up to four times: ten thousand packets a second from
- * strangers cost 30 MB in place of 70, and no more CPU that could be measured (28.0 against 28.7 us a packet).
+ * To collect garbage when the heap has grown by three tenths instead of up to four times: ten
+ * thousand packets a second from strangers cost 30 MB in place of 70, and no more CPU that could be
+ * measured (28.0 against 28.7 us a packet).
  */
 export const V8_FLAGS =
   "--v8-flags=--max-semi-space-size=1,--heap-growing-percent=30,--invocation-count-for-turbofan=300";

@@ -1,6 +1,7 @@
 /**
- * A node at work on this machine: the `Node`, what moves its packets, its sockets, ports, controller and home folder, and
- * the timers that look after them. `control.ts` starts and ends one.
+ * A node at work on this machine: the `Node`, what moves its packets, its sockets, ports,
+ * controller and home folder, and the timers that look after them. `control.ts` starts and ends
+ * one.
  *
  * Source: DESIGN.md section 3, spec 06 section 1.5.
  * @module
@@ -61,12 +62,17 @@ import { ANNOUNCED_VERSION } from "./version.ts";
 
 const TICK_MS = 1_000; // looks for sleep and changed files
 const GROUPS_TICKS = 5; // multicast groups of the TAPs are looked at every so many ticks; reference 5 s
-const GROUPS_SETTLE_MS = 10; // and this long after the machine told of a change: bounds looks while hosts behind a bridge tell of theirs
+// And this long after the machine told of a change: bounds looks while hosts behind a bridge tell
+// of theirs
+const GROUPS_SETTLE_MS = 10;
 const SETTLE_MS = 100; // several changes of addresses come together: wait for the last
 const RECHECK_TICKS = 30; // addresses and routes are looked at anyway, should a notification be missed
 /** By then the node is online; again when its first traffic was compiled for; and when whatever starts later has. */
 const RELEASE_TICKS = [5, 15, 60];
-/** And now and then: a relaying root grew by 18 MB of the program's own file, needed to compile what it does, and never again. */
+/**
+ * And now and then: a relaying root grew by 18 MB of the program's own file, needed to compile what
+ * it does, and never again.
+ */
 const RELEASE_EVERY_TICKS = 600;
 const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
@@ -303,7 +309,10 @@ export class Service {
     this.#tickTimer = setInterval(() => this.#tickSafely(), TICK_MS);
   }
 
-  /** Each is taken for one that came to the socket on the link of its sender; who is on none of our links is not heard. */
+  /**
+   * Each is taken for one that came to the socket on the link of its sender; who is on none of our
+   * links is not heard.
+   */
   #hearBeacons(): void {
     if (this.settings.current.forceTcpRelay) return;
     this.#beacons = new BeaconListener({

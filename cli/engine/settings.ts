@@ -95,7 +95,10 @@ export interface Settings {
   dataPlane: DataPlaneSettings;
   /** Ours: relay for others over TCP, when this node is a root. */
   tcpRelay: boolean;
-  /** Ours: the TCP port it does so on. Nodes look for it at 443, and where the planet lists the root at a port but 9993. */
+  /**
+   * Ours: the TCP port it does so on. Nodes look for it at 443, and where the planet lists the root
+   * at a port but 9993.
+   */
   tcpRelayPort: number;
   /** Ours: what this node relays for one source in a second, in bytes, when it is a root. Read at start. */
   relayBytesPerSecond: number;

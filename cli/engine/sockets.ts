@@ -1,9 +1,9 @@
 /**
  * The UDP sockets of a running node: one for each usable address and port, opened and closed as addresses come and go.
  *
- * Source: spec 03 section 5, spec 06 section 7. Unlike the reference the interfaces are looked at when the system says that
- * something changed, not every 30 s, and interfaces of containers and other tunnels are left out (spec 03 section 28 items 5
- * and 9).
+ * Source: spec 03 section 5, spec 06 section 7. Unlike the reference the interfaces are looked at
+ * when the system says that something changed, not every 30 s, and interfaces of containers and
+ * other tunnels are left out (spec 03 section 28 items 5 and 9).
  * @module
  */
 import type {
@@ -145,8 +145,8 @@ export class Sockets {
   }
 
   /**
-   * Opens a socket on any port where another is bound, for the node alone: it is none of {@linkcode all}. Where the machine
-   * has no more to give there is none, and what is sent by it is lost.
+   * Opens a socket on any port where another is bound, for the node alone: it is none of {@linkcode
+   * all}. Where the machine has no more to give there is none, and what is sent by it is lost.
    */
   openBeside(id: SocketId, beside: SocketId): void {
     const { machine, mover, log } = this.#options;

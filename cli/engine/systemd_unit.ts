@@ -1,7 +1,7 @@
 /**
- * The systemd unit of the service: starts it at boot and again when it fails, and is its sandbox. What a node does not need
- * is taken away: it keeps the three capabilities DESIGN.md names, one device, its home folder, and `resolv.conf` for
- * the networks that may set it.
+ * The systemd unit of the service: starts it at boot and again when it fails, and is its sandbox.
+ * What a node does not need is taken away: it keeps the three capabilities DESIGN.md names, one
+ * device, its home folder, and `resolv.conf` for the networks that may set it.
  *
  * Source: systemd.service(5), systemd.exec(5), systemd.resource-control(5).
  * @module

@@ -1,6 +1,9 @@
 import { setThreadNiceness, threadNiceness } from "../../ffi/linux/system.ts";
 
-/** As the system's own network code, which hardly anything holds up: beside busy programs this halves what a ping takes. */
+/**
+ * As the system's own network code, which hardly anything holds up: beside busy programs this
+ * halves what a ping takes.
+ */
 const URGENT_NICENESS = -10;
 const WINDOW_MS = 2;
 const STREAM_BYTES_PER_MS = 20_000; // 160 Mbit/s
@@ -8,9 +11,10 @@ const PACKET_BYTES = 500; // what a packet costs beside its bytes, in bytes: 40,
 const CALM_MS = 50; // without so much for this long a stream is over
 
 /**
- * How the Worker's thread stands to others for the processor. While only single packets come it goes first. In a stream it is
- * one among others: if it went first there it would take every packet from whoever is about to send more, and both ends would
- * spend their time in turns of one packet (measured: the reference sends to us at 0.6 of the rate).
+ * How the Worker's thread stands to others for the processor. While only single packets come it
+ * goes first. In a stream it is one among others: if it went first there it would take every packet
+ * from whoever is about to send more, and both ends would spend their time in turns of one packet
+ * (measured: the reference sends to us at 0.6 of the rate).
  *
  * Without the privilege it is always one among others.
  */

@@ -1,6 +1,7 @@
 /**
- * The Worker that does proofs of work, so that nobody else waits for them: checks identities of strangers and searches for new ones. Started
- * and ended by `Validator`; talks in the messages below. Identities travel encoded, since classes do not survive the way.
+ * The Worker that does proofs of work, so that nobody else waits for them: checks identities of
+ * strangers and searches for new ones. Started and ended by `Validator`; talks in the messages
+ * below. Identities travel encoded, since classes do not survive the way.
  * @module
  */
 import { Reader, Writer } from "../../lib/base/bytes.ts";

@@ -1,5 +1,6 @@
 /**
- * Proofs of work off the main thread: one Worker, started with the first job and ended when there has been none for a while.
+ * Proofs of work off the main thread: one Worker, started with the first job and ended when there
+ * has been none for a while.
  * @module
  */
 import { Reader, Writer } from "../../lib/base/bytes.ts";
@@ -9,8 +10,8 @@ import { isPossiblePrefix } from "../../lib/identity/work.ts";
 import type { ValidateReply, ValidateRequest } from "./validate_worker.ts";
 
 /**
- * Most identities waiting to be checked: about three seconds of work. Bounds memory and delay under a flood of made-up identities; who is
- * turned away says HELLO again.
+ * Most identities waiting to be checked: about three seconds of work. Bounds memory and delay under
+ * a flood of made-up identities; who is turned away says HELLO again.
  */
 export const VALIDATIONS_PENDING_MAX = 256;
 /** Most searches at once: each slows the others down. */

@@ -1,6 +1,7 @@
 /**
- * Writes a controller's records as a reference controller keeps them, `controller.d`, the counterpart of `import_files.ts`.
- * A folder of that name that is there already is renamed, never written over.
+ * Writes a controller's records as a reference controller keeps them, `controller.d`, the
+ * counterpart of `import_files.ts`. A folder of that name that is there already is renamed, never
+ * written over.
  *
  * Source: spec 05 section 10.
  * @module

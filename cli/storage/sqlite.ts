@@ -1,8 +1,9 @@
 /**
  * Controller records in SQLite, the store of a controller that runs alone.
  *
- * Records stay JSON; beside each stand the columns the store itself needs. Writes asked for in one turn of the event loop
- * share one transaction, so a burst of joining members costs one `fsync`. One process has the file at a time.
+ * Records stay JSON; beside each stand the columns the store itself needs. Writes asked for in one
+ * turn of the event loop share one transaction, so a burst of joining members costs one `fsync`.
+ * One process has the file at a time.
  *
  * A file that is damaged, or not ours, is renamed, never overwritten; see {@linkcode openSqliteStore}.
  * @module

@@ -3,8 +3,8 @@
  *
  *     type u8 @0, code u8 @1, checksum u16 @2, identifier u16 @4, sequence u16 @6, payload @8
  *
- * Source: RFC 792, RFC 4443; `raw(7)`: an IPv4 raw socket hands out the IP header too, an IPv6 one does not and makes and
- * checks the checksum itself.
+ * Source: RFC 792, RFC 4443; `raw(7)`: an IPv4 raw socket hands out the IP header too, an IPv6 one
+ * does not and makes and checks the checksum itself.
  * @module
  */
 import type { Ip } from "../../lib/base/ip.ts";

@@ -1,8 +1,10 @@
 /**
- * AES-GMAC-SIV by the system's libcrypto (OpenSSL 1.1 and 3), where there is one: it uses the processor's AES instructions, which
- * WebAssembly has not, and is twice as fast as our Salsa20/12 on long packets. A machine without it loses nothing but that.
+ * AES-GMAC-SIV by the system's libcrypto (OpenSSL 1.1 and 3), where there is one: it uses the
+ * processor's AES instructions, which WebAssembly has not, and is twice as fast as our Salsa20/12
+ * on long packets. A machine without it loses nothing but that.
  *
- * Only functions OpenSSL documents for applications; numbers of a call's making are `bigint`s for the reason `libc.ts` gives.
+ * Only functions OpenSSL documents for applications; numbers of a call's making are `bigint`s for
+ * the reason `libc.ts` gives.
  *
  * Source: `EVP_EncryptInit(3)`; spec 01 section 6.3; slow twin `lib/crypto/gmac_siv.ts`.
  * @module

@@ -1,7 +1,8 @@
 /**
- * Many datagrams per system call: tables for `recvmmsg` and `sendmmsg`, laid out once and reused. And super-datagrams: many
- * datagrams of one peer in one buffer, cut by the kernel on the way out (UDP GSO) and joined by it on the way in (UDP GRO).
- * What makes a tunnel fast: the network stack is paid per buffer, not per datagram. Nothing here allocates after construction.
+ * Many datagrams per system call: tables for `recvmmsg` and `sendmmsg`, laid out once and reused.
+ * And super-datagrams: many datagrams of one peer in one buffer, cut by the kernel on the way out
+ * (UDP GSO) and joined by it on the way in (UDP GRO). What makes a tunnel fast: the network stack
+ * is paid per buffer, not per datagram. Nothing here allocates after construction.
  *
  *     iovec (16)      base u64 @0, length u64 @8
  *     msghdr (56)     name @0, namelen u32 @8, iov @16, iovlen u64 @24, control @32, controllen u64 @40, flags i32 @48

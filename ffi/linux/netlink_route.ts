@@ -1,7 +1,8 @@
 /**
  * Routes of the main table over rtnetlink.
  *
- *     rtmsg (12)   family u8, target bits u8, source bits u8, tos u8, table u8, protocol u8, scope u8, type u8, flags u32
+ *     rtmsg (12)   family u8, target bits u8, source bits u8, tos u8, table u8, protocol u8, scope u8,
+ *                  type u8, flags u32
  *
  * Source: spec 07 section 5, spec 04 section 13.4; `linux/rtnetlink.h`.
  * @module

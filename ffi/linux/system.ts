@@ -49,7 +49,8 @@ export function threadNiceness(): number {
 }
 
 /**
- * Sets how nice the calling thread is to others, from -20 (not at all) to 19; other threads of the process stay as they are.
+ * Sets how nice the calling thread is to others, from -20 (not at all) to 19; other threads of the
+ * process stay as they are.
  * @returns whether the system allowed it: below 0 takes privileges
  */
 export function setThreadNiceness(niceness: number): boolean {

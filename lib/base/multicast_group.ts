@@ -23,7 +23,10 @@ export function groupKey(group: MulticastGroup): string {
   return `${formatMac(group.mac)}/${group.adi.toString(16)}`;
 }
 
-/** Where a question for the MAC address of an IP address goes: broadcast with its IPv4 as ADI, or the solicited-node group. */
+/**
+ * Where a question for the MAC address of an IP address goes: broadcast with its IPv4 as ADI, or
+ * the solicited-node group.
+ */
 export function addressResolutionGroup(ip: Ip): MulticastGroup {
   if (ip.length === 4) {
     return { mac: BROADCAST_MAC, adi: new DataView(ip.buffer, ip.byteOffset).getUint32(0) };

@@ -3,7 +3,10 @@
  * @module
  */
 
-/** Deletes the key that was put in first; nothing when there is none. Put in anew, a key is the latest only once it was deleted. */
+/**
+ * Deletes the key that was put in first; nothing when there is none. Put in anew, a key is the
+ * latest only once it was deleted.
+ */
 export function dropOldest<K>(
   table: { keys(): Iterator<K, unknown>; delete(key: K): boolean },
 ): void {

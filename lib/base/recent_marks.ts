@@ -8,8 +8,8 @@ const BUCKET_BITS = 13;
 const WAYS = 4; // marks a bucket holds, the latest first
 
 /**
- * Marks by 32-bit hashes, the latest 32,768 or nearly so: a mark goes when four others came to its bucket. Hashes must be such that
- * nobody can foresee which share a bucket.
+ * Marks by 32-bit hashes, the latest 32,768 or nearly so: a mark goes when four others came to its
+ * bucket. Hashes must be such that nobody can foresee which share a bucket.
  */
 export class RecentMarks {
   readonly #marks = new Uint32Array(BUCKETS * WAYS); // 0: none

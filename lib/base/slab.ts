@@ -1,6 +1,7 @@
 /**
- * Small byte arrays that live long, side by side in shared buffers. An array with a buffer of its own costs about 350 bytes
- * beside what it holds, and a root keeps three for each of a hundred thousand peers.
+ * Small byte arrays that live long, side by side in shared buffers. An array with a buffer of its
+ * own costs about 350 bytes beside what it holds, and a root keeps three for each of a hundred
+ * thousand peers.
  * @module
  */
 

@@ -39,7 +39,10 @@ const READS: Partial<Record<ApiTarget["what"], ControllerRead>> = {
 };
 const BUSY = errorReply(503, "too much waits for the store");
 
-/** What the desk needs of its controller; view, time and counts are the controller's own, as they are at each moment. */
+/**
+ * What the desk needs of its controller; view, time and counts are the controller's own, as they
+ * are at each moment.
+ */
 export interface ApiHost extends Pick<ControllerConfig, "identity" | "random"> {
   readonly view: ApiView;
   readonly time: Readonly<ControllerTime>;

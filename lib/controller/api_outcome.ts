@@ -1,5 +1,6 @@
 /**
- * What an API request comes to: an answer, and the record that must be stored before it is given. Changes nothing itself.
+ * What an API request comes to: an answer, and the record that must be stored before it is given.
+ * Changes nothing itself.
  *
  * Source: spec 05 sections 9.1 and 9.2.
  * @module

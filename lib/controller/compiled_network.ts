@@ -1,6 +1,6 @@
 /**
- * A network record read once into the types configs are made of, and kept until the record changes: what a request costs
- * does then not depend on how much JSON describes the network.
+ * A network record read once into the types configs are made of, and kept until the record changes:
+ * what a request costs does then not depend on how much JSON describes the network.
  *
  * Source: spec 05 sections 3.1 to 3.7 and 4.1.
  * @module

@@ -1,8 +1,9 @@
 /**
  * The network controller: says who is a member of a network, and signs it.
  *
- * All of it is in memory; a record is written before anybody is told what depends on it. Requests, API writes and pushes
- * of one network happen one after another ({@linkcode Lanes}), so no two members get one address and no update is lost.
+ * All of it is in memory; a record is written before anybody is told what depends on it. Requests,
+ * API writes and pushes of one network happen one after another ({@linkcode Lanes}), so no two
+ * members get one address and no update is lost.
  *
  * Source: spec 05.
  * @module
@@ -297,8 +298,8 @@ export class Controller {
   }
 
   /**
-   * Keeps what a push needs. The reference forgets those it refuses, so that they learn of their authorization only when
-   * they ask again, up to 5 s later.
+   * Keeps what a push needs. The reference forgets those it refuses, so that they learn of their
+   * authorization only when they ask again, up to 5 s later.
    */
   #remember(network: NetworkId, { from: identity, metadata }: ConfigRequest): void {
     this.#presence.arrived(identity.address, this.#time.nowMs);

@@ -1,6 +1,6 @@
 /**
- * JSON values as the controller keeps them, and the coercions its API applies to what it is sent: lenient, because tools
- * post form values, numbers as text and the like.
+ * JSON values as the controller keeps them, and the coercions its API applies to what it is sent:
+ * lenient, because tools post form values, numbers as text and the like.
  *
  * Source: spec 05 sections 7.1 and 9.2.
  * @module

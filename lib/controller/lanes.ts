@@ -1,6 +1,7 @@
 /**
- * One thing at a time, per network: whoever is decided on sees what the one before changed, and nobody is answered before
- * the store has what the answer says. Networks do not wait for each other.
+ * One thing at a time, per network: whoever is decided on sees what the one before changed, and
+ * nobody is answered before the store has what the answer says. Networks do not wait for each
+ * other.
  *
  * Source: spec 05 section 3.6 (hardening) and weakness 5; DESIGN.md section 4.
  * @module

@@ -10,7 +10,10 @@ import { NAMES_MAX } from "../credential/member_names.ts";
 export const API_VERSION = 4;
 /** A member may ask this often in the long run... */
 export const REQUEST_PERIOD_MIN_MS = 1_000;
-/** ...and this many times at once: who leaves and joins again, or restarts, is not to wait. The reference allows one. */
+/**
+ * ...and this many times at once: who leaves and joins again, or restarts, is not to wait. The
+ * reference allows one.
+ */
 export const REQUEST_BURST = 3;
 /** A member heard from within this time gets pushes and revocations. */
 export const ONLINE_MS = 120_000;
@@ -50,7 +53,10 @@ export const NAMED_MEMBERS_MAX = NAMES_MAX;
 export const LISTED_NAMES_MAX = 1_024;
 /** Ours: a longer list is not part of an answer, which somebody may be waiting for to join, but is sent after it. */
 export const ANSWERED_NAMES_MAX = 16;
-/** Ours: sent so often to one who asks for it anew each time: it may be signed in a hundred pieces, an answer in a few. */
+/**
+ * Ours: sent so often to one who asks for it anew each time: it may be signed in a hundred pieces,
+ * an answer in a few.
+ */
 export const OWED_NAMES = { perSecond: 1 / 30, burst: 4 };
 /** Ours: memberships whose budget of such lists is remembered. */
 export const OWED_NAMES_MEMBERS_MAX = 16_384;

@@ -1,12 +1,13 @@
 /**
  * What the members of a network are called: the names of their records, made into labels.
  *
- * A member without a name is called by its address. Of several with one name the one whose record is oldest has it, so
- * that a new member never takes a name over; the others' names end in their addresses. Nobody has another's address for a
- * name. Members that are not authorized have none.
+ * A member without a name is called by its address. Of several with one name the one whose record
+ * is oldest has it, so that a new member never takes a name over; the others' names end in their
+ * addresses. Nobody has another's address for a name. Members that are not authorized have none.
  *
- * In a network of more than {@linkcode LISTED_NAMES_MAX} members, or with more than a list holds, nobody is told them all but
- * the controller's own node, which, being a member, answers the others one by one.
+ * In a network of more than {@linkcode LISTED_NAMES_MAX} members, or with more than a list holds,
+ * nobody is told them all but the controller's own node, which, being a member, answers the others
+ * one by one.
  * @module
  */
 import { Reader } from "../base/bytes.ts";
@@ -123,7 +124,10 @@ export interface NamesListener {
   readonly isPush: boolean;
 }
 
-/** What of the names a member is told: nothing when it does not want them, little when it has them or a push will follow. */
+/**
+ * What of the names a member is told: nothing when it does not want them, little when it has them
+ * or a push will follow.
+ */
 export function namesFor(
   names: NetworkNames | undefined,
   { isOwn, namesHeld, isPush }: NamesListener,

@@ -17,7 +17,8 @@ import { STRANGERS_MAX } from "./limits.ts";
 import { isAuthorized, isStranger } from "./member_record.ts";
 import type { NetworkNames } from "./network_names.ts";
 
-const FOREIGN_MAX = 4_096; // addresses the store says are taken; protects memory, forgetting one costs one more conflict
+// Addresses the store says are taken; protects memory, forgetting one costs one more conflict
+const FOREIGN_MAX = 4_096;
 
 /** What a requester told us; lost at restart, so pushes begin after its next request. */
 export interface MemberMemory {

@@ -95,8 +95,8 @@ export class Revocations {
   }
 
   /**
-   * Who ceased to be a member since then: for one that was away, or has forgotten. Its certificate may be believed for as long as
-   * the network's window, and nobody else tells.
+   * Who ceased to be a member since then: for one that was away, or has forgotten. Its certificate
+   * may be believed for as long as the network's window, and nobody else tells.
    */
   recent(network: NetworkId, sinceWallMs: number): Revocation[] {
     const revocations: Revocation[] = [];

@@ -18,8 +18,8 @@ export interface RuleJson extends JsonObject {
 /** What the JSON calls a type, by number. */
 const NAMES = new Map<number, string>(Object.entries(RuleType).map(([name, type]) => [type, name]));
 /**
- * Types the API takes. Quirk: the reference renders INTEGER_RANGE and cannot parse it; a PRIORITY without its bucket would be
- * an ACCEPT.
+ * Types the API takes. Quirk: the reference renders INTEGER_RANGE and cannot parse it; a PRIORITY
+ * without its bucket would be an ACCEPT.
  */
 const PARSED = new Map<string, number>(
   Object.entries(RuleType).filter(([name]) =>

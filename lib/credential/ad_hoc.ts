@@ -1,6 +1,6 @@
 /**
- * Ad-hoc networks: ids that begin with 0xff have no controller. Whoever joins makes the configuration up, and all make up
- * the same.
+ * Ad-hoc networks: ids that begin with 0xff have no controller. Whoever joins makes the
+ * configuration up, and all make up the same.
  *
  *     id                 what it is
  *     ff SSSS EEEE 000000  IPv6 only, TCP to ports SSSS to EEEE
@@ -25,8 +25,8 @@ const TCP_SYN = 0x2n;
 const TCP_ACK = 0x10n;
 
 /**
- * @returns "invalid-range" when the last port is before the first: the network is then "not found"; undefined when the id is
- * of neither form: nothing ever comes of such a network
+ * @returns "invalid-range" when the last port is before the first: the network is then "not found";
+ * undefined when the id is of neither form: nothing ever comes of such a network
  */
 export function adHocConfig(
   networkId: NetworkId,
@@ -62,8 +62,8 @@ function portRange(common: NetworkConfig): NetworkConfig | "invalid-range" {
 }
 
 /**
- * IPv6 only; ICMPv6 free; UDP and TCP to the ports; of the rest what is not a TCP connection being opened, and answers to
- * one. As in the reference, UDP to any port passes: it is not TCP with SYN.
+ * IPv6 only; ICMPv6 free; UDP and TCP to the ports; of the rest what is not a TCP connection being
+ * opened, and answers to one. As in the reference, UDP to any port passes: it is not TCP with SYN.
  */
 function portRangeRules(start: number, end: number): Rule[] {
   const { ACTION_ACCEPT, ACTION_DROP, MATCH_CHARACTERISTICS, MATCH_IP_PROTOCOL } = RuleType;

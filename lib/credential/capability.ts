@@ -61,7 +61,10 @@ export interface Capability extends CapabilityFields {
   readonly custody: readonly CustodyLink[];
 }
 
-/** @throws {WireError} when truncated, with more than 64 rules, or with a chain longer than it or the protocol allows */
+/**
+ * @throws {WireError} when truncated, with more than 64 rules, or with a chain longer than it or
+ * the protocol allows
+ */
 export function decodeCapability(r: Reader): Capability {
   const networkId = r.u64() as NetworkId;
   const timestampMs = r.time();

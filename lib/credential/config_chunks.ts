@@ -10,8 +10,8 @@ import { type ChunkFields, chunkSignedPart, type ReceivedChunk } from "./config_
 import { CONFIG_LENGTH_MAX } from "./network_config.ts";
 
 /**
- * Dictionary bytes in one chunk. The reference puts 9740, which takes seven fragments at its MTU; with ours a chunk passes
- * where a path carries 1280 bytes.
+ * Dictionary bytes in one chunk. The reference puts 9740, which takes seven fragments at its MTU;
+ * with ours a chunk passes where a path carries 1280 bytes.
  */
 export const CHUNK_PIECE_MAX = 4_096;
 const UPDATES_MAX = 3; // spec 04 section 4: assembled at a time
@@ -88,8 +88,9 @@ interface Update {
 }
 
 /**
- * Puts the configurations of one network together. Holds three updates at a time; a new one takes the place of that with
- * the fewest chunks. Memory is claimed only by signed chunks: at most three configurations.
+ * Puts the configurations of one network together. Holds three updates at a time; a new one takes
+ * the place of that with the fewest chunks. Memory is claimed only by signed chunks: at most three
+ * configurations.
  */
 export class ConfigAssembler {
   #updates: Update[] = [];

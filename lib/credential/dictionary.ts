@@ -1,6 +1,7 @@
 /**
- * Dictionaries: `key=value` lines, one LF between two of them, in which controllers and nodes write what has many optional
- * parts. Values are bytes; five of these are escaped: NUL `\0`, CR `\r`, LF `\n`, backslash `\\`, `=` `\e`.
+ * Dictionaries: `key=value` lines, one LF between two of them, in which controllers and nodes write
+ * what has many optional parts. Values are bytes; five of these are escaped: NUL `\0`, CR `\r`, LF
+ * `\n`, backslash `\\`, `=` `\e`.
  *
  * A NUL ends the dictionary. The first line with a key counts. A line without `=` holds nothing; a CR ends a value.
  *
@@ -37,7 +38,10 @@ export class Dictionary {
   /** Values still escaped, by key, one character a byte. */
   readonly #values = new Map<string, Uint8Array>();
 
-  /** Never throws: what is not a line of a dictionary is not found. @param bytes Lent for as long as the dictionary lives */
+  /**
+   * Never throws: what is not a line of a dictionary is not found. @param bytes Lent for as long as
+   * the dictionary lives
+   */
   static decode(bytes: Uint8Array): Dictionary {
     const dictionary = new Dictionary();
     const nul = bytes.indexOf(NUL);
@@ -78,8 +82,8 @@ export class Dictionary {
   }
 
   /**
-   * The value as C's `strtoull` reads base 16: white space, sign and "0x" first, then digits as far as they go, the largest
-   * number when there are too many; a minus sign wraps around.
+   * The value as C's `strtoull` reads base 16: white space, sign and "0x" first, then digits as far
+   * as they go, the largest number when there are too many; a minus sign wraps around.
    * @param otherwise When there is no such key or its value is empty
    */
   getUint(key: string, otherwise = 0n): bigint {

@@ -1,10 +1,10 @@
 /**
- * The names of a network's members, as its controller hands them out: two keys of the config dictionary of ours, which the
- * reference ignores, and which are sent to nobody who did not ask.
+ * The names of a network's members, as its controller hands them out: two keys of the config
+ * dictionary of ours, which the reference ignores, and which are sent to nobody who did not ask.
  *
  *     znh   64-bit number that tells one list from another: 16 digits
- *     zn    the list, binary; absent when the member asked with the number of this very list, and so holds it, or when it is
- *           long and follows by itself
+ *     zn    the list, binary; absent when the member asked with the number of this very list, and
+ *           so holds it, or when it is long and follows by itself
  *
  * A member asks by the key `zn` of its request: the number of the list it holds, 0 for none. The list:
  *

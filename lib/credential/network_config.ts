@@ -2,8 +2,9 @@
  * What a member needs to know to take part in a network: the configuration its controller signs, as a value and as the
  * dictionary that travels in chunks.
  *
- * Keys: v nwid ts ctmd r id tt tl f ml t n mtu C CAP TAG COO S RT I R DNS ssov ssoe, in that order, a few more for
- * single sign-on, and the names of members (`member_names.ts`), which are ours. Integers are 16 hexadecimal digits, `id` and `tt` 10; C to DNS are binary, laid out in
+ * Keys: v nwid ts ctmd r id tt tl f ml t n mtu C CAP TAG COO S RT I R DNS ssov ssoe, in that order,
+ * a few more for single sign-on, and the names of members (`member_names.ts`), which are ours.
+ * Integers are 16 hexadecimal digits, `id` and `tt` 10; C to DNS are binary, laid out in
  * `network_config_binary.ts`. Keys we do not know are ignored.
  *
  * Source: spec 04 sections 4 and 8.

@@ -1,13 +1,14 @@
 /**
- * A list of network rules as bytes: in a network configuration and in capabilities. What rules mean is `lib/network/`'s.
+ * A list of network rules as bytes: in a network configuration and in capabilities. What rules mean
+ * is `lib/network/`'s.
  *
  *     offset  bytes  field
  *     0       1      0x80 not, 0x40 or, type in the low six bits
  *     1       1      length n of the value
  *     2       n      value, see {@linkcode RuleType}
  *
- * A known type reads its fields at the start of the value whatever n is, then moves on by n; an unknown one keeps its type
- * and nothing else. Reading past the end rejects the list.
+ * A known type reads its fields at the start of the value whatever n is, then moves on by n; an
+ * unknown one keeps its type and nothing else. Reading past the end rejects the list.
  *
  * Source: spec 04b section 1.
  * @module
@@ -158,7 +159,8 @@ type Layout =
 
 /**
  * Reads rules until the bytes end.
- * @param countMax Rules after this many are not looked at; spec 04 section 4 gives 1024 for a network, 64 for a capability
+ * @param countMax Rules after this many are not looked at; spec 04 section 4 gives 1024 for a
+ * network, 64 for a capability
  * @throws {WireError} when a rule is cut short
  */
 export function decodeRules(bytes: Uint8Array, countMax = Infinity): Rule[] {

@@ -1,5 +1,6 @@
 /**
- * The primitives on `@noble/*`: audited JavaScript that runs anywhere. The default, and the slow twin of the machine's own.
+ * The primitives on `@noble/*`: audited JavaScript that runs anywhere. The default, and the slow
+ * twin of the machine's own.
  * @module
  */
 import { ctr, ecb, gcm } from "@noble/ciphers/aes.js";

@@ -15,8 +15,9 @@ export interface AesBlocks {
   /** One 16-byte block decrypted under K1; a new array. */
   decryptBlock(block: Uint8Array): Uint8Array;
   /**
-   * AES-256-CTR under K1 from a 16-byte initial counter block; a new array as long as `data`. The last 32 bits of the block count and
-   * must not come round: whether more of it counts is left open.
+   * AES-256-CTR under K1 from a 16-byte initial counter block; a new array as long as `data`. The
+   * last 32 bits of the block count and must not come round: whether more of it counts is left
+   * open.
    */
   ctr(counter: Uint8Array, data: Uint8Array): Uint8Array;
 }

@@ -1,6 +1,6 @@
 /**
- * The data plane's tables of networks and members: which rules apply, who may send here, where a MAC leads to. Looked up per
- * frame without allocating; changed by records only.
+ * The data plane's tables of networks and members: which rules apply, who may send here, where a
+ * MAC leads to. Looked up per frame without allocating; changed by records only.
  * @module
  */
 import type { Address, Mac, NetworkId } from "../base/ids.ts";

@@ -1,6 +1,7 @@
 /**
- * Names one path, socket and remote endpoint, in 32 bits: what the data plane stamps sessions with instead of addresses.
- * Two paths of one peer with equal tags would be taken for each other; for keepalive only, never for sending.
+ * Names one path, socket and remote endpoint, in 32 bits: what the data plane stamps sessions with
+ * instead of addresses. Two paths of one peer with equal tags would be taken for each other; for
+ * keepalive only, never for sending.
  * @module
  */
 const PRIME = 0x0100_0193; // FNV-1a, 32 bits

@@ -1,6 +1,7 @@
 /**
- * AES-GMAC-SIV for the sessions of the data plane. The system's library does it with the processor's own instructions, where an
- * engine brings one; else our WebAssembly does, which has none: five times slower than Salsa20/12.
+ * AES-GMAC-SIV for the sessions of the data plane. The system's library does it with the
+ * processor's own instructions, where an engine brings one; else our WebAssembly does, which has
+ * none: five times slower than Salsa20/12.
  * @module
  */
 import { AES_PAIR_BYTES, type AesExports, aesExports } from "../kernel/aes_kernel.ts";

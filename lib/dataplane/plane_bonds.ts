@@ -1,9 +1,9 @@
 /**
- * Sessions whose frames go by several paths. Control says by which and how; here only the choice is made, frame by frame.
- * A super-frame goes by one path as a whole: it is of one flow.
+ * Sessions whose frames go by several paths. Control says by which and how; here only the choice is
+ * made, frame by frame. A super-frame goes by one path as a whole: it is of one flow.
  *
- * Each path of such a session has a route number of its own, above those of plain routes, which are session slots; runs of
- * datagrams carry route numbers.
+ * Each path of such a session has a route number of its own, above those of plain routes, which are
+ * session slots; runs of datagrams carry route numbers.
  *
  * Source: spec 03 section 24.4.
  * @module

@@ -4,14 +4,15 @@
  *     offset  bytes   field
  *     0       1       kind
  *     1       1       length of the IP: 4, 16, or 0 where there is none
- *     2       2       UDP port; in REMOVE, REMOVED and LOST the ADD kind of what it is about; in ADD_SOCKET, ADD_TAP and
- *                     TRAFFIC flags
+ *     2       2       UDP port; in REMOVE, REMOVED and LOST the ADD kind of what it is about; in
+ *                     ADD_SOCKET, ADD_TAP and TRAFFIC flags
  *     4       4       id: of the socket, the port (TAP) or the signal
  *     8       4       descriptor, in ADD records; ticket, in REMOVE and REMOVED; packets sent, in TRAFFIC,
  *                     or passed on, in RELAYED
  *     12      16      IP, network byte order
- *     28      n       packet or frame; a table record; in IDS what `packetIdState()` makes; in TRAFFIC socket (4) and port (2) of the
- *                     last direct packet, nothing (2), frames received (4); in RELAYED bytes (8, f64)
+ *     28      n       packet or frame; a table record; in IDS what `packetIdState()` makes; in
+ *                     TRAFFIC socket (4) and port (2) of the last direct packet, nothing (2), frames
+ *                     received (4); in RELAYED bytes (8, f64)
  *
  * Numbers are little-endian: both ends are on one machine. ADD, REMOVE, STOP, SEND and WRITE go to the Worker; the rest
  * comes from it.

@@ -1,6 +1,7 @@
 /**
- * Passing on datagrams of others: those that came side by side and have one size leave together, as they came. They stay where
- * they are, so what is gathered has to leave before the memory is received into again.
+ * Passing on datagrams of others: those that came side by side and have one size leave together, as
+ * they came. They stay where they are, so what is gathered has to leave before the memory is
+ * received into again.
  * @module
  */
 import { RUN_DATAGRAMS_MAX, RUN_LENGTH_MAX } from "../kernel/data_kernel.ts";

@@ -1,9 +1,10 @@
 /**
- * Flows this node relays without asking control for each datagram: from one physical source to one peer. Control lets a flow
- * in once it has passed on some of it itself, and knows both ends; what differs in anything from what it saw goes to control.
+ * Flows this node relays without asking control for each datagram: from one physical source to one
+ * peer. Control lets a flow in once it has passed on some of it itself, and knows both ends; what
+ * differs in anything from what it saw goes to control.
  *
- * A fragment does not name its sender, so a flow is known by where it comes from and whom it is for; a packet's sender must be
- * the flow's too. Looking up and counting allocate nothing.
+ * A fragment does not name its sender, so a flow is known by where it comes from and whom it is
+ * for; a packet's sender must be the flow's too. Looking up and counting allocate nothing.
  *
  * Source: spec 02 section 8, spec 03 section 14; limits as in `lib/root/relay.ts`.
  * @module

@@ -1,6 +1,6 @@
 /**
- * The session table: whom packets can be opened from and sealed for here. It lies in the arena, where the kernel reads it;
- * JavaScript writes it. Nothing here allocates once made.
+ * The session table: whom packets can be opened from and sealed for here. It lies in the arena,
+ * where the kernel reads it; JavaScript writes it. Nothing here allocates once made.
  * @module
  */
 import type { Address } from "../base/ids.ts";

@@ -3,7 +3,10 @@
  * @module
  */
 
-/** A slot is not given to another sooner: what the data plane still has to report of the first must not count for it. */
+/**
+ * A slot is not given to another sooner: what the data plane still has to report of the first must
+ * not count for it.
+ */
 export const SLOT_REST_MS = 15_000;
 
 /** Numbers from 0 on, the lowest that was never given out or the one given back first. */

@@ -37,8 +37,8 @@ export interface BondRoutes {
   /** 1 to {@linkcode BOND_LINKS_MAX} of them */
   readonly routes: readonly Route[];
   /**
-   * 256 indexes into the routes: the path of each flow group, see `bond_flows.ts`. A group the peer begins takes the path it
-   * comes by.
+   * 256 indexes into the routes: the path of each flow group, see `bond_flows.ts`. A group the peer
+   * begins takes the path it comes by.
    */
   readonly groups: Uint8Array;
 }

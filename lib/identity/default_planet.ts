@@ -1,6 +1,6 @@
 /**
- * The public planet, "Earth" (world id 149604618, timestamp 1644592324813, four roots): what a node relies on unless its home folder
- * holds another.
+ * The public planet, "Earth" (world id 149604618, timestamp 1644592324813, four roots): what a node
+ * relies on unless its home folder holds another.
  *
  * Source: spec 01 section 9.4.
  * @module

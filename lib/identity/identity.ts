@@ -59,8 +59,9 @@ export class Identity implements IdentityParts {
   }
 
   /**
-   * Reads "address:0:public key" or "address:0:public key:secret" in hexadecimal, white space around it ignored. Stricter than the
-   * reference, which takes bad digits for 0 and ignores what follows a key.
+   * Reads "address:0:public key" or "address:0:public key:secret" in hexadecimal, white space
+   * around it ignored. Stricter than the reference, which takes bad digits for 0 and ignores what
+   * follows a key.
    * @throws {WireError} saying what is wrong
    */
   static parse(text: string): Identity {

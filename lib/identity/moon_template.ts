@@ -135,7 +135,8 @@ function parseStableEndpoint(value: unknown): Endpoint {
 /**
  * Signs the world a template describes, roots and endpoints in the reference's order.
  * @param timestamp Milliseconds since 1970
- * @throws {RangeError} when there are more roots or endpoints than anybody would accept; the reference writes such worlds
+ * @throws {RangeError} when there are more roots or endpoints than anybody would accept; the
+ * reference writes such worlds
  */
 export function signTemplate(
   primitives: Primitives,
@@ -153,8 +154,9 @@ export function signTemplate(
 }
 
 /**
- * Order of endpoints in a signed world. It means nothing to receivers; we keep the reference's, which reads network-order bytes as
- * little-endian numbers, so that the same template gives the same bytes.
+ * Order of endpoints in a signed world. It means nothing to receivers; we keep the reference's,
+ * which reads network-order bytes as little-endian numbers, so that the same template gives the
+ * same bytes.
  */
 function compareEndpoints(a: Endpoint, b: Endpoint): number {
   const family = a.ip.length - b.ip.length;

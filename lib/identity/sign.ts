@@ -48,7 +48,8 @@ export function verify(
 /**
  * The static key of a pair of identities, the same from either side.
  * @param theirPublicKey Combined public key, 64 bytes
- * @returns 48 bytes, or undefined when their key is one that no honest identity has (the reference agrees on a known key then)
+ * @returns 48 bytes, or undefined when their key is one that no honest identity has (the reference
+ * agrees on a known key then)
  * @throws {TypeError} when `mine` has no secret
  */
 export function agree(

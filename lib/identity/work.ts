@@ -1,6 +1,7 @@
 /**
- * Proof of work: a node address is found, not chosen, by trying keys until the memory-hard digest of one starts low enough.
- * About fifteen tries. The work function itself is injected: the kernel's, off the main thread, or its slow twin.
+ * Proof of work: a node address is found, not chosen, by trying keys until the memory-hard digest
+ * of one starts low enough. About fifteen tries. The work function itself is injected: the
+ * kernel's, off the main thread, or its slow twin.
  *
  * Source: spec 01 sections 4.2 to 4.4.
  * @module
@@ -26,8 +27,9 @@ function addressIn(digest: Uint8Array): Address {
 }
 
 /**
- * Whether the address follows from the public key by enough work. To be asked before learning a peer from an unauthenticated source
- * and of one's own identity; a secret is not looked at, see `ownsSecret()`.
+ * Whether the address follows from the public key by enough work. To be asked before learning a
+ * peer from an unauthenticated source and of one's own identity; a secret is not looked at, see
+ * `ownsSecret()`.
  */
 export function locallyValidate(identity: Identity, work: Work): boolean {
   if (isReservedAddress(identity.address)) return false; // spares the work

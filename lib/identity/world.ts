@@ -11,8 +11,8 @@
  *     178     ...      roots: identity, number of endpoints (1 byte, at most 32), endpoints
  *     end     2 + n    moons only: length and bytes of a dictionary; skipped, and written empty
  *
- * A world is decoded into less than it may hold: dictionaries, secrets and endpoints of reserved kinds are dropped, and the signature is
- * checked over what is left. Source: spec 01 section 9.
+ * A world is decoded into less than it may hold: dictionaries, secrets and endpoints of reserved
+ * kinds are dropped, and the signature is checked over what is left. Source: spec 01 section 9.
  * @module
  */
 import { concat, type Reader, Writer } from "../base/bytes.ts";
@@ -60,8 +60,8 @@ export interface World extends WorldContent {
 
 /**
  * Consumes exactly one world; several may follow each other.
- * @throws {WireError} for an unknown type, too many roots or endpoints, or when truncated. A moon's dictionary must be there
- * in full, which the reference does not check
+ * @throws {WireError} for an unknown type, too many roots or endpoints, or when truncated. A moon's
+ * dictionary must be there in full, which the reference does not check
  */
 export function decodeWorld(r: Reader): World {
   const type = decodeType(r);
@@ -146,8 +146,8 @@ export function verifyWorld(primitives: Primitives, publicKey64: Uint8Array, wor
 }
 
 /**
- * Whether `update` takes the place of `current`: the same world, newer, and signed by the key the current one names. Anything takes the
- * place of nothing.
+ * Whether `update` takes the place of `current`: the same world, newer, and signed by the key the
+ * current one names. Anything takes the place of nothing.
  */
 export function replaces(current: World, update: World, primitives: Primitives): boolean {
   if (current.id === 0n || current.type === WorldType.NULL) return true;

@@ -1,6 +1,7 @@
 /**
- * AES-GMAC-SIV in WebAssembly, constant in time, one call a packet. Sources are `assembly/gmac_siv.ts` and what it imports; the slow twin
- * is `lib/crypto/gmac_siv.ts` on `@noble/ciphers`. Instantiated when the first key of a thread is set up: most nodes never see
+ * AES-GMAC-SIV in WebAssembly, constant in time, one call a packet. Sources are
+ * `assembly/gmac_siv.ts` and what it imports; the slow twin is `lib/crypto/gmac_siv.ts` on
+ * `@noble/ciphers`. Instantiated when the first key of a thread is set up: most nodes never see
  * such a packet.
  *
  * Source: spec 01 section 6.3.

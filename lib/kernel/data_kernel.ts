@@ -1,11 +1,12 @@
 /**
- * The data plane's kernel: between TAP and wire nothing but this touches a packet's bytes. Frames and super-frames become sealed
- * datagrams of equal size, datagrams become opened packets, opened frames become super-frames; sources in `assembly/`
- * (`transmit.ts`, `receive.ts`, `coalesce.ts`), slow twins in `data_twin.ts`.
+ * The data plane's kernel: between TAP and wire nothing but this touches a packet's bytes. Frames
+ * and super-frames become sealed datagrams of equal size, datagrams become opened packets, opened
+ * frames become super-frames; sources in `assembly/` (`transmit.ts`, `receive.ts`, `coalesce.ts`),
+ * slow twins in `data_twin.ts`.
  *
- * Everything lies in one memory of the caller's, never grown. Arguments called pointers are addresses in it; numbers in tables are
- * little-endian. Nothing allocates, nothing throws. Lengths of areas are the caller's word; what a local program or a stranger
- * put into them is not trusted.
+ * Everything lies in one memory of the caller's, never grown. Arguments called pointers are
+ * addresses in it; numbers in tables are little-endian. Nothing allocates, nothing throws. Lengths
+ * of areas are the caller's word; what a local program or a stranger put into them is not trusted.
  *
  * Source: spec 07 sections 1, 2 and 5.
  * @module
@@ -109,8 +110,9 @@ export const MALFORMED = -2;
 /** The functions of the data plane. */
 export interface DataKernel extends PacketExports {
   /**
-   * To be called first; clears the reassembly area. `index` has `indexMask + 1` u32 entries, a power of two: slot + 1, or 0;
-   * the caller keeps it by {@linkcode sessionHash} and linear probing.
+   * To be called first; clears the reassembly area. `index` has `indexMask + 1` u32 entries, a
+   * power of two: slot + 1, or 0; the caller keeps it by {@linkcode sessionHash} and linear
+   * probing.
    */
   setup(
     selfHigh: number,
@@ -136,7 +138,8 @@ export interface DataKernel extends PacketExports {
    * @param frame Virtio header of `vnet` bytes (0 or 10) and Ethernet frame; only read
    * @param template {@linkcode TEMPLATE_BYTES} bytes: destination, source, verb and network id set, flags 0
    * @param session Its entry, {@linkcode SESSION_BYTES} long
-   * @returns packets made, 0 for a frame without payload, {@linkcode FULL} (nothing was written) or {@linkcode MALFORMED}
+   * @returns packets made, 0 for a frame without payload, {@linkcode FULL} (nothing was written) or
+   * {@linkcode MALFORMED}
    */
   transmit(
     frame: number,

@@ -1,7 +1,8 @@
 /**
- * What is hot, in WebAssembly: packet sealing and opening, and the work function of node addresses. Sources are in `assembly/`
- * (AssemblyScript), the built bytes in `kernel_wasm.ts`, the slow and obvious twins in `twin.ts` and `data_twin.ts`; what the data plane
- * calls is in `data_kernel.ts`, AES-GMAC-SIV in `aes_kernel.ts`. Leans on nothing. Read `assembly/armor.ts` first.
+ * What is hot, in WebAssembly: packet sealing and opening, and the work function of node addresses.
+ * Sources are in `assembly/` (AssemblyScript), the built bytes in `kernel_wasm.ts`, the slow and
+ * obvious twins in `twin.ts` and `data_twin.ts`; what the data plane calls is in `data_kernel.ts`,
+ * AES-GMAC-SIV in `aes_kernel.ts`. Leans on nothing. Read `assembly/armor.ts` first.
  * @module
  */
 import { PACKET_WASM, WORK_WASM } from "./kernel_wasm.ts";
@@ -37,7 +38,10 @@ export function compileKernel(base64: string): WebAssembly.Module {
   return new WebAssembly.Module(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
 }
 
-/** AES-GMAC-SIV on packets where they lie in a kernel's memory, under the keys of a session. Neither allocates nor throws. */
+/**
+ * AES-GMAC-SIV on packets where they lie in a kernel's memory, under the keys of a session. Neither
+ * allocates nor throws.
+ */
 export interface PacketAes {
   /** Encrypts from the verb on and writes the tag; the rest of the header must be final. */
   seal(packet: number, length: number, session: number): void;

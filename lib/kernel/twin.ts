@@ -1,5 +1,6 @@
 /**
- * The slow and obvious twins of the kernel: what its tests compare with, and what a machine without WebAssembly would run.
+ * The slow and obvious twins of the kernel: what its tests compare with, and what a machine without
+ * WebAssembly would run.
  * @module
  */
 import { poly1305 } from "@noble/ciphers/_poly1305.js";

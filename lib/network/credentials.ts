@@ -1,8 +1,9 @@
 /**
- * Exchanging credentials: pushing ours before frames and on request, taking in what members bring, passing revocations on.
+ * Exchanging credentials: pushing ours before frames and on request, taking in what members bring,
+ * passing revocations on.
  *
- * Source: spec 04 section 10. One packet a second and peer is all the reference takes, so each push is one packet as far as
- * it fits.
+ * Source: spec 04 section 10. One packet a second and peer is all the reference takes, so each push
+ * is one packet as far as it fits.
  * @module
  */
 import { Writer } from "../base/bytes.ts";

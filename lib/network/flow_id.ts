@@ -1,6 +1,6 @@
 /**
- * The number of the flow a frame belongs to: source port ^ destination port ^ protocol, 16 bits. The same in both directions,
- * so that both ends may keep a flow on one path of a bond.
+ * The number of the flow a frame belongs to: source port ^ destination port ^ protocol, 16 bits.
+ * The same in both directions, so that both ends may keep a flow on one path of a bond.
  *
  * Source: spec 03 section 24.2.
  * @module

@@ -28,7 +28,8 @@ import type { Multicast } from "./multicast.ts";
 import type { Network } from "./network.ts";
 import { type FilterPeer, Verdict } from "./rules/mod.ts";
 
-const BRIDGES_PER_FRAME_MAX = 32; // reference ZT_MAX_BRIDGE_SPAM: copies of a frame for a MAC nobody has been seen to have
+// Reference ZT_MAX_BRIDGE_SPAM: copies of a frame for a MAC nobody has been seen to have
+const BRIDGES_PER_FRAME_MAX = 32;
 const FRAME_PAYLOAD_MAX = 10_000;
 
 /** What handling a member's frame came to. */

@@ -53,8 +53,9 @@ export class GroupMembers {
   }
 
   /**
-   * Some who are subscribed, others each time: who is named goes to the end of the line, so a group of a hundred thousand costs
-   * no more than a small one, and none of its members is troubled more than the others. The reference draws them at random.
+   * Some who are subscribed, others each time: who is named goes to the end of the line, so a group
+   * of a hundred thousand costs no more than a small one, and none of its members is troubled more
+   * than the others. The reference draws them at random.
    */
   next(network: NetworkId, group: MulticastGroup, limit: number): Address[] {
     const members = this.#networks.get(network)?.get(groupKey(group));

@@ -1,6 +1,6 @@
 /**
- * Tells frames in which a machine says that it joined or left multicast groups: it sends one the moment it does, long before
- * the next look at its list of groups.
+ * Tells frames in which a machine says that it joined or left multicast groups: it sends one the
+ * moment it does, long before the next look at its list of groups.
  *
  * Source: RFC 3376 section 4 (IGMP), RFC 2710 section 3 and RFC 3810 section 5.2 (MLD).
  * @module
@@ -13,7 +13,8 @@ const IPV6_NEXT_HEADER = ETHERNET_HEADER_LENGTH + 6;
 const HOP_BY_HOP = 0;
 const HOP_BY_HOP_NEXT_HEADER = ETHERNET_HEADER_LENGTH + 40;
 const ICMPV6 = 58;
-const ICMPV6_TYPE = HOP_BY_HOP_NEXT_HEADER + 8; // MLD always has one hop-by-hop header, of 8 bytes, with the router alert
+// MLD always has one hop-by-hop header, of 8 bytes, with the router alert
+const ICMPV6_TYPE = HOP_BY_HOP_NEXT_HEADER + 8;
 const MLD_TYPES: readonly number[] = [131, 132, 143]; // report, done, report of version 2
 
 /** Whether a frame is IGMP, or a report of MLD. @param bytes With Ethernet header */

@@ -1,6 +1,6 @@
 /**
- * What we know of one other member of one network: its credentials, what of them was revoked, and when we last told it of
- * ours.
+ * What we know of one other member of one network: its credentials, what of them was revoked, and
+ * when we last told it of ours.
  *
  * Source: spec 04 sections 9.1, 10 and 11.2.
  * @module

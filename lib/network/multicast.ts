@@ -25,8 +25,9 @@ import type { Network } from "./network.ts";
 
 const LIKE_EVERY_MS = 60_000; // reference ZT_MULTICAST_ANNOUNCE_PERIOD
 /**
- * What is new is announced again so long after the time before: nobody acknowledges an announcement, and until the next round
- * nobody who asks a root for the owner of our address would hear of us.
+ * What is new is announced again so long after the time before: nobody acknowledges an
+ * announcement, and until the next round nobody who asks a root for the owner of our address would
+ * hear of us.
  */
 const LIKE_AGAIN_MS = [1_000, 4_000];
 const GATHER_EVERY_MS = 60_000; // explicit gather of a group that has members already
@@ -87,7 +88,10 @@ export class Multicast {
     this.announceLater(network, groups);
   }
 
-  /** Has upstreams and controller told of some groups twice more; those that come while others wait are told of with them. */
+  /**
+   * Has upstreams and controller told of some groups twice more; those that come while others wait
+   * are told of with them.
+   */
   announceLater(network: Network, groups: readonly MulticastGroup[]): void {
     const { again } = network;
     if (again.groups.size === 0) {
@@ -175,7 +179,10 @@ export class Multicast {
     this.replicate(network, kept, group, bridged, undefined);
   }
 
-  /** Leaves the copies to the nearest replicator, if the network has one we reach directly and we are none ourselves. */
+  /**
+   * Leaves the copies to the nearest replicator, if the network has one we reach directly and we
+   * are none ourselves.
+   */
   #askReplicator(network: Network, frame: EthernetFrame, group: MulticastGroup): boolean {
     const { address, peers, nowMs } = this.vl1;
     if (network.isActiveBridge(address) || network.isReplicator(address)) return false;

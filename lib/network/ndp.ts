@@ -1,6 +1,6 @@
 /**
- * IPv6 neighbour discovery emulation: on networks with derived IPv6 addresses the answer to "who has this address" can be
- * computed, so no solicitation has to be multicast.
+ * IPv6 neighbour discovery emulation: on networks with derived IPv6 addresses the answer to "who
+ * has this address" can be computed, so no solicitation has to be multicast.
  *
  * Source: spec 04 section 12.8.
  * @module

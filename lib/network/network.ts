@@ -46,14 +46,16 @@ import { localMemberOf } from "./local_member.ts";
 import { Membership } from "./membership.ts";
 import { NetworkFilter } from "./rules/mod.ts";
 
-const REFRESH_MS = 60_000; // a configuration is asked for again this long after the last; reference ZT_NETWORK_AUTOCONF_DELAY
+// A configuration is asked for again this long after the last; reference ZT_NETWORK_AUTOCONF_DELAY
+const REFRESH_MS = 60_000;
 /** Waiting between requests while there is no configuration; a controller ignores what comes within a second. */
 const REQUEST_DELAYS_MS = [1_100, 1_100, 2_500, 5_000];
 const NAMES_PATIENCE_MS = 5_000; // by then a list of names that was announced is lost
 const REFRESH_LOW_BANDWIDTH_FACTOR = 64; // as the reference in low bandwidth mode: about once an hour
 const MEMBERSHIPS_MAX = 65_536; // members known of one network; the one heard of longest ago goes first
 const BRIDGE_ROUTES_MAX = 65_536; // MACs learned behind bridges; the oldest goes first
-const BRIDGE_ROUTE_MS = 300_000; // a MAC not heard of for this long may be anywhere; as IEEE 802.1D, the reference has no limit
+// A MAC not heard of for this long may be anywhere; as IEEE 802.1D, the reference has no limit
+const BRIDGE_ROUTE_MS = 300_000;
 const GROUPS_MAX = 4_096; // groups this machine subscribes to on one network; as many again behind a bridge
 const BRIDGED_GROUP_MS = 1_200_000; // a group nobody behind us sent to for this long is not announced any more
 
@@ -105,7 +107,10 @@ export class Network {
   requestDueMs: number;
   /** When to tell upstreams and controller of our groups next. */
   likeDueMs = Infinity;
-  /** What they were told of lately and are told of again, when next, and how often they were; as many as there are groups at most. */
+  /**
+   * What they were told of lately and are told of again, when next, and how often they were; as
+   * many as there are groups at most.
+   */
   readonly again = { groups: new Map<string, MulticastGroup>(), dueMs: Infinity, tries: 0 };
   /** Whether this network's own controller answers without packets; set by the node. */
   #requests = 0;
@@ -217,7 +222,10 @@ export class Network {
     return true;
   }
 
-  /** A list of names the controller left out is the one we hold, or comes by itself: until then ours is better than none. */
+  /**
+   * A list of names the controller left out is the one we hold, or comes by itself: until then ours
+   * is better than none.
+   */
   #withHeldNames(config: NetworkConfig): NetworkConfig {
     if (!config.names || config.names.members) return config;
     return { ...config, names: this.config?.names };
@@ -358,7 +366,10 @@ export class Network {
     this.#bridged.set(mac, { bridge, atMs: this.vl1.nowMs });
   }
 
-  /** The bridge a MAC was last heard behind; undefined when that is unknown or long ago: every bridge is to be asked. */
+  /**
+   * The bridge a MAC was last heard behind; undefined when that is unknown or long ago: every
+   * bridge is to be asked.
+   */
   bridgeOf(mac: Mac): Address | undefined {
     const learned = this.#bridged.get(mac);
     if (!learned || this.vl1.nowMs - learned.atMs < BRIDGE_ROUTE_MS) return learned?.bridge;

@@ -1,6 +1,6 @@
 /**
- * What each VL2 verb does once its packet is open, and what answers and refusals to ours come to: also at a node that is not
- * on the network in question, such as a root.
+ * What each VL2 verb does once its packet is open, and what answers and refusals to ours come to:
+ * also at a node that is not on the network in question, such as a root.
  *
  * Source: spec 02 sections 10.7 to 10.15, spec 04.
  * @module

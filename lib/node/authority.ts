@@ -1,6 +1,6 @@
 /**
- * A node that is a network controller: requests go to the `Controller`, what it decides goes out as packets, and what it
- * wants stored goes on to the engine.
+ * A node that is a network controller: requests go to the `Controller`, what it decides goes out as
+ * packets, and what it wants stored goes on to the engine.
  *
  * Source: spec 05 sections 2.4, 2.5 and 5.
  * @module
@@ -23,8 +23,8 @@ import type { Received } from "./node.ts";
 import type { Vl1 } from "./vl1.ts";
 
 /**
- * What nobody asked for is sent again after so long, since nobody misses it when it is lost: for a minute a member would go on
- * with rules that hold no more, or believe who was removed.
+ * What nobody asked for is sent again after so long, since nobody misses it when it is lost: for a
+ * minute a member would go on with rules that hold no more, or believe who was removed.
  */
 const REPEAT_AFTER_MS = [2_000, 6_000];
 const REPEATS_MAX = 16_384; // at a time; beyond, members have to wait for their next request

@@ -1,9 +1,11 @@
 /**
- * LAN beacons: while no root answers, a node calls out its address on its local networks, and who knows it asks there whether
- * it is reached. So members that started anew on other addresses find each other without any root.
+ * LAN beacons: while no root answers, a node calls out its address on its local networks, and who
+ * knows it asks there whether it is reached. So members that started anew on other addresses find
+ * each other without any root.
  *
- * The wire is the reference's (spec 02 section 12), which itself sends no beacons since 1.0.4 and answers one with a NOP. We
- * answer with a probe, which it understands as well, and whose answer proves the path. Source: spec 03 section 28 item 8.
+ * The wire is the reference's (spec 02 section 12), which itself sends no beacons since 1.0.4 and
+ * answers one with a NOP. We answer with a probe, which it understands as well, and whose answer
+ * proves the path. Source: spec 03 section 28 item 8.
  * @module
  */
 import { Writer } from "../base/bytes.ts";
@@ -19,7 +21,8 @@ import type { Vl1 } from "./vl1.ts";
 /** Everybody on the link. */
 const LIMITED_BROADCAST: Ip = Uint8Array.of(255, 255, 255, 255);
 const FIRST_MS = 2_000; // roots that can be reached have answered by then
-const DELAYS_MS = [2_000, 5_000, 10_000, 30_000]; // between beacons, half as much again by chance; then the last for ever
+// Between beacons, half as much again by chance; then the last for ever
+const DELAYS_MS = [2_000, 5_000, 10_000, 30_000];
 /** What forged beacons can make us send on our own link: 16 probes at once and two a second. */
 const ANSWERS = { perSecond: 2, burst: 16 };
 

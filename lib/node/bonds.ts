@@ -1,8 +1,10 @@
 /**
- * Bonds of this node with its peers: makes and ends them, looks for more ways to a bonded peer, and exchanges measurements.
+ * Bonds of this node with its peers: makes and ends them, looks for more ways to a bonded peer, and
+ * exchanges measurements.
  *
- * Source: spec 03 section 24, spec 02 sections 10.18 and 10.21. Round trips of ECHO are taken as samples too, so that a bond
- * with a peer that has none of its own works for longer than the reference's ten minutes.
+ * Source: spec 03 section 24, spec 02 sections 10.18 and 10.21. Round trips of ECHO are taken as
+ * samples too, so that a bond with a peer that has none of its own works for longer than the
+ * reference's ten minutes.
  * @module
  */
 import { Writer } from "../base/bytes.ts";

@@ -1,10 +1,11 @@
 /**
- * What upstreams say an address's identity is: believed once its proof of work has been checked, elsewhere, and not before. The
- * reference takes their word (spec 03 section 4.1); so a root that lies could be to it whoever it likes, the controller of a
- * network included. An address follows from its key: no honest answer suffers by being checked, save that it takes 10 ms.
+ * What upstreams say an address's identity is: believed once its proof of work has been checked,
+ * elsewhere, and not before. The reference takes their word (spec 03 section 4.1); so a root that
+ * lies could be to it whoever it likes, the controller of a network included. An address follows
+ * from its key: no honest answer suffers by being checked, save that it takes 10 ms.
  *
- * One answer for an address is checked at a time. When it is false, the others are asked, and who gave it is not heard again
- * about that address while the question is open.
+ * One answer for an address is checked at a time. When it is false, the others are asked, and who
+ * gave it is not heard again about that address while the question is open.
  * @module
  */
 import type { Address } from "../base/ids.ts";

@@ -1,9 +1,9 @@
 /**
- * Finding and keeping ways to a peer: probing an address, taking up a path that answered, trying again what others named
- * (RENDEZVOUS, PUSH_DIRECT_PATHS) or what is remembered (`hints.ts`).
+ * Finding and keeping ways to a peer: probing an address, taking up a path that answered, trying
+ * again what others named (RENDEZVOUS, PUSH_DIRECT_PATHS) or what is remembered (`hints.ts`).
  *
- * A path is learned only when the very address we asked answers (spec 03 sections 8 and 28 item 22); everything else only
- * causes a probe, within budgets.
+ * A path is learned only when the very address we asked answers (spec 03 sections 8 and 28 item
+ * 22); everything else only causes a probe, within budgets.
  * @module
  */
 import type { Address } from "../base/ids.ts";
@@ -29,21 +29,27 @@ import { Hints } from "./hints.ts";
 import type { Vl1 } from "./vl1.ts";
 
 const RECONFIRM_MS = 1_000; // one probe of an unknown address of a peer in this time; reference RECONFIRM
-const CONFIRM_DELAYS_MS = [0, 500, 1_500]; // probes of such an address: one lost packet must not leave us without a path
+// Probes of such an address: one lost packet must not leave us without a path
+const CONFIRM_DELAYS_MS = [0, 500, 1_500];
 const CONFIRMATIONS_MAX = 4_096; // addresses being confirmed; a root that restarts has many at once
 const PROBED_MAX = 64; // addresses remembered as probed, a peer
 const HELLO_BYTES = 512; // a HELLO takes no more, with up to twenty moons
 const ECHO_PROTOCOL_MIN = 5; // older peers do not know ECHO
 const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduction: packets cross, NATs open late
-/** Of these which go out from every socket, where none is named: one is enough as a rule (spec 03 section 28 item 10). */
+/**
+ * Of these which go out from every socket, where none is named: one is enough as a rule (spec 03
+ * section 28 item 10).
+ */
 const PUNCHES_FROM_ALL = new Set([2, 4]);
 const PUNCHES_MAX = 256; // introductions being worked on at once
-const CHECK_SILENT_MS = 50; // other paths quieter than this are checked when a new one is learned: a peer that roamed left them
+// Other paths quieter than this are checked when a new one is learned: a peer that roamed left them
+const CHECK_SILENT_MS = 50;
 const TARGET_PROBES = { perSecond: 1, burst: 16 }; // of one address, whoever names it: it may be a third party's
 const TARGETS_MAX = 1_024; // addresses with such a budget
 /**
- * Passes our own NAT, not the other side's; reference sends the same. Were it to arrive there, a Linux router without a filter
- * would note it as a connection of its own, and give the other's probe to that very port another source port.
+ * Passes our own NAT, not the other side's; reference sends the same. Were it to arrive there, a
+ * Linux router without a filter would note it as a connection of its own, and give the other's
+ * probe to that very port another source port.
  */
 const NAT_OPENER_TTL = 2;
 
@@ -256,8 +262,9 @@ export class Contact {
       const peer = this.vl1.peers.get(punch.peer);
       if (!peer || reaches(peer, punch.endpoint)) continue;
       if (this.#mayProbe(peer, punch.endpoint)) {
-        // Who does not expect us sends us no more than it got: its answer to an ECHO is longer than the ECHO, and comes only
-        // when we have answered one of its own. A HELLO is long enough for both.
+        // Who does not expect us sends us no more than it got: its answer to an ECHO is longer than
+        // the ECHO, and comes only when we have answered one of its own. A HELLO is long enough for
+        // both.
         const isFirst = punch.tries === 0;
         this.probeFrom(peer, punch.endpoint, this.#socketFor(punch), isFirst && !punch.isMutual);
       }

@@ -1,8 +1,9 @@
 /**
  * PUSH_DIRECT_PATHS: telling a fellow member where we may be reached, and probing where it says it is.
  *
- * Source: spec 02 section 10.16, spec 03 section 16; the reference's receiver closes after 8 pushes that are less than 30 s
- * apart, so ours come in a short burst and then further apart (spec 03 section 28 item 2).
+ * Source: spec 02 section 10.16, spec 03 section 16; the reference's receiver closes after 8 pushes
+ * that are less than 30 s apart, so ours come in a short burst and then further apart (spec 03
+ * section 28 item 2).
  * @module
  */
 import { Writer } from "../base/bytes.ts";
@@ -97,8 +98,8 @@ export class DirectPaths {
   }
 
   /**
-   * What we tell others: port mappings, confirmed surfaces and where our NAT may let in whom it does not know yet, sockets'
-   * addresses; no duplicates.
+   * What we tell others: port mappings, confirmed surfaces and where our NAT may let in whom it
+   * does not know yet, sockets' addresses; no duplicates.
    */
   addresses(): Endpoint[] {
     const found = new Map<string, Endpoint>();

@@ -15,7 +15,10 @@ const DOUBT_REPEATED_MS = 10_000; // ...and is not left meanwhile if it has answ
 export class Doubts {
   constructor(readonly node: Node, readonly vl1: Vl1) {}
 
-  /** What comes by relay from a peer we reach directly shows that it does not reach us so any more: it may have moved. */
+  /**
+   * What comes by relay from a peer we reach directly shows that it does not reach us so any more:
+   * it may have moved.
+   */
   raise(peer: Peer): void {
     const best = peer.best(this.vl1.nowMs);
     if (!best || !this.#ask(peer, best)) return;
@@ -24,8 +27,9 @@ export class Doubts {
   }
 
   /**
-   * A HELLO from a place unknown to us is what somebody sends who does not know us, as after a new start: the ports it had may be
-   * gone with the frame it asks us for next. How often is bounded where the place is asked whether the peer is there.
+   * A HELLO from a place unknown to us is what somebody sends who does not know us, as after a new
+   * start: the ports it had may be gone with the frame it asks us for next. How often is bounded
+   * where the place is asked whether the peer is there.
    */
   greeted(peer: Peer): void {
     if (peer.bond || this.vl1.upstreams.isUpstream(peer.address)) return;
@@ -46,8 +50,9 @@ export class Doubts {
   }
 
   /**
-   * What comes by another path than ours, while ours is silent though we sent: a peer with a bond may have left ours because it
-   * failed. Our answers go where its packets come from until ours has answered. A bond of our own knows by itself.
+   * What comes by another path than ours, while ours is silent though we sent: a peer with a bond
+   * may have left ours because it failed. Our answers go where its packets come from until ours has
+   * answered. A bond of our own knows by itself.
    */
   diverted(peer: Peer, path: Path): void {
     if (peer.bond || this.vl1.upstreams.isUpstream(peer.address)) return;
@@ -87,7 +92,8 @@ export class Doubts {
     if (this.vl1.upstreams.isUpstream(peer.address)) {
       this.node.upstreamChanged(peer);
       this.node.beacons.consider();
-      // What took one root may have taken others, as may a firewall that stops UDP: those that answer go before those that do not.
+      // What took one root may have taken others, as may a firewall that stops UDP: those that
+      // answer go before those that do not.
       this.vl1.upstreams.doubt();
       for (const other of this.vl1.upstreams.peers()) this.#checkPaths(other);
     }

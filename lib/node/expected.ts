@@ -1,8 +1,9 @@
 /**
  * Which packets we sent may be answered: an OK counts only when its in-re id is here and it comes from whom we asked.
  *
- * Source: spec 02 section 10.0. Stricter than the reference (spec 03 section 28 item 22): the whole id is compared, nothing
- * matches by default, the answering peer must be the one asked, and the address asked is remembered.
+ * Source: spec 02 section 10.0. Stricter than the reference (spec 03 section 28 item 22): the whole
+ * id is compared, nothing matches by default, the answering peer must be the one asked, and the
+ * address asked is remembered.
  * @module
  */
 import type { Address } from "../base/ids.ts";
@@ -11,8 +12,9 @@ import type { Path } from "../peer/path.ts";
 
 const EXPECTED_MAX = 8_192; // bounds memory; a busy node asks a few hundred questions a second at most
 /**
- * Questions to addresses that had proved nothing, beside those: bounds memory at half a kilobyte each, and what a flood of strangers
- * makes us ask pushes out no other question. Two seconds of such a flood; as many sources are remembered, see `Paths`.
+ * Questions to addresses that had proved nothing, beside those: bounds memory at half a kilobyte
+ * each, and what a flood of strangers makes us ask pushes out no other question. Two seconds of
+ * such a flood; as many sources are remembered, see `Paths`.
  */
 const UNPROVEN_MAX = 2_048;
 const EXPECTED_LIFE_MS = 30_000; // an answer later than this helps nobody

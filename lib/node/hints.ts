@@ -1,6 +1,6 @@
 /**
- * Where peers without a path may still be: addresses from the cache, the configuration, or of paths that died; and when to try
- * them next, ever more rarely.
+ * Where peers without a path may still be: addresses from the cache, the configuration, or of paths
+ * that died; and when to try them next, ever more rarely.
  *
  * Source: spec 03 section 28 items 2 and 8.
  * @module

@@ -1,8 +1,10 @@
 /**
- * Keeping paths alive and finding out soon when one is not. A path that carried something and stays quiet is probed; one
- * unanswered probe makes it suspect, and traffic goes by another path or the relay at once, while probing goes on.
+ * Keeping paths alive and finding out soon when one is not. A path that carried something and stays
+ * quiet is probed; one unanswered probe makes it suspect, and traffic goes by another path or the
+ * relay at once, while probing goes on.
  *
- * The reference waits 243 s (spec 03 section 28 item 1), and half an hour of idle roots costs it WHOIS every 5 s (item 7).
+ * The reference waits 243 s (spec 03 section 28 item 1), and half an hour of idle roots costs it
+ * WHOIS every 5 s (item 7).
  * @module
  */
 import type { Address } from "../base/ids.ts";
@@ -18,14 +20,17 @@ const SUSPECT_PROBE_MS = 500;
 const KEEPALIVE_MS = 15_000; // UDP mappings of common NATs last 30 s or more; reference 14 to 19 s
 const UPSTREAM_KEEPALIVE_MS = 20_000; // each root must hear us well before its NAT mapping goes (item 4)
 /**
- * A root that has answered is asked once more so soon: it may not have proved our address yet, where its question or our answer was
- * lost, and until it has it passes nothing on to us and may not ask again of its own accord.
+ * A root that has answered is asked once more so soon: it may not have proved our address yet,
+ * where its question or our answer was lost, and until it has it passes nothing on to us and may
+ * not ask again of its own accord.
  */
 const UPSTREAM_SETTLE_MS = 2_000;
 /**
- * Some way to some upstream is asked so often at least. While nothing goes on, nothing else tells that UDP is being stopped, and within
- * 10 s others have to reach us by TCP: this, half a second until the answer is missing, as much for each other way and until TCP is
- * dialled, and two round trips. It costs a node with one root 21 B/s, headers included; from four ways on it costs nothing.
+ * Some way to some upstream is asked so often at least. While nothing goes on, nothing else tells
+ * that UDP is being stopped, and within 10 s others have to reach us by TCP: this, half a second
+ * until the answer is missing, as much for each other way and until TCP is dialled, and two round
+ * trips. It costs a node with one root 21 B/s, headers included; from four ways on it costs
+ * nothing.
  */
 const UPSTREAM_PROBE_MS = 6_500;
 const UPSTREAM_HEARD_MS = 1_000; // heard so shortly ago, a way can wait until its next turn
@@ -192,8 +197,9 @@ export class Liveness {
   }
 
   /**
-   * Ways to upstreams are asked one after the other, evenly apart: so whatever stops them all is noticed in a fraction of the time
-   * each is asked in. Where in time is the node's own, or those that were switched on together would ask together.
+   * Ways to upstreams are asked one after the other, evenly apart: so whatever stops them all is
+   * noticed in a fraction of the time each is asked in. Where in time is the node's own, or those
+   * that were switched on together would ask together.
    */
   #turnAfter(path: PeerPath, afterMs: number): number {
     const ways = this.#waysUp();

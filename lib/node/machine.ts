@@ -111,8 +111,9 @@ export type NodeEvent =
 /** What may be set differently from node to node. */
 export interface NodeSettings {
   /**
-   * What we seal with. "auto" is the faster: Salsa20/12, but for long frames when we announce AES. "aes" is that for everything, "salsa"
-   * for nothing; with peers that do not understand it, it is always Salsa20/12.
+   * What we seal with. "auto" is the faster: Salsa20/12, but for long frames when we announce AES.
+   * "aes" is that for everything, "salsa" for nothing; with peers that do not understand it, it is
+   * always Salsa20/12.
    */
   cipher: "auto" | "salsa" | "aes";
   /** Protocol version announced; decides what we are sent: 11 gives Salsa20/12, 12 AES-GMAC-SIV. */
@@ -133,7 +134,10 @@ export interface NodeSettings {
   wantsNames?: () => boolean;
   /** How the paths to a peer are used together; undefined: by the best one, as usual. */
   bondPolicy?: (peer: Address) => BondPolicy | undefined;
-  /** UDP payload in bytes that datagrams to a physical address may have, where one is configured: it is not measured then. */
+  /**
+   * UDP payload in bytes that datagrams to a physical address may have, where one is configured: it
+   * is not measured then.
+   */
   pathMtu?: (endpoint: Endpoint) => number | undefined;
 }
 

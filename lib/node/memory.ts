@@ -1,6 +1,6 @@
 /**
- * Whom we know across restarts: peers are handed out to be kept, and taken up again when something is to go to them or comes
- * from them. How one is kept is in `peer_cache.ts`.
+ * Whom we know across restarts: peers are handed out to be kept, and taken up again when something
+ * is to go to them or comes from them. How one is kept is in `peer_cache.ts`.
  *
  * Source: spec 03 section 25.
  * @module

@@ -1,6 +1,6 @@
 /**
- * What kind of NAT is before us, judged by how others see our sockets: the same address and port for everyone, or another
- * port for each.
+ * What kind of NAT is before us, judged by how others see our sockets: the same address and port
+ * for everyone, or another port for each.
  *
  * Source: spec 03 section 17 and 28 item 11; names of kinds as in RFC 4787 section 4.1.
  * @module

@@ -257,8 +257,8 @@ export class Node implements Machine {
   }
 
   /**
-   * Something is about to go by relay to a peer who may not know us. With our HELLO before it, it need not ask a root who we are
-   * before it checks our identity.
+   * Something is about to go by relay to a peer who may not know us. With our HELLO before it, it
+   * need not ask a root who we are before it checks our identity.
    */
   #presentTo(peer: Peer): void {
     if (!this.vl1.queue.has(peer.address)) return;
@@ -430,8 +430,9 @@ export class Node implements Machine {
 }
 
 /**
- * Verbs that ask whether we are still there. They show that the peer reaches us, and rather that we do not reach the peer:
- * they must not quiet our own doubts, or a path that died in one direction only would never be given up.
+ * Verbs that ask whether we are still there. They show that the peer reaches us, and rather that we
+ * do not reach the peer: they must not quiet our own doubts, or a path that died in one direction
+ * only would never be given up.
  */
 const ASKS = new Set<number>([Verb.ECHO, Verb.HELLO]);
 /** Verbs of frames for one receiver. */

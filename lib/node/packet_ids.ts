@@ -2,9 +2,10 @@
  * Packet ids: the nonce of every packet, and its name in replies. A counter, run through a keyed permutation of 64 bits
  * (Speck64/128), so that no id repeats and none can be foreseen.
  *
- * The reference draws 64 random bits a packet; under a key that never changes those repeat after hours at gigabit rates.
- * Counters come in blocks. Whoever hands them out sees to it that no two blocks under one key overlap: the engine keeps
- * account of them in the home folder, so that ids do not repeat across restarts either.
+ * The reference draws 64 random bits a packet; under a key that never changes those repeat after
+ * hours at gigabit rates. Counters come in blocks. Whoever hands them out sees to it that no two
+ * blocks under one key overlap: the engine keeps account of them in the home folder, so that ids do
+ * not repeat across restarts either.
  * Source: DESIGN section 3; Speck: Beaulieu et al., "The SIMON and SPECK families of lightweight block ciphers", 2013.
  * @module
  */
@@ -54,7 +55,8 @@ export function randomIdBlock(random: Random): IdBlock {
 }
 
 /**
- * A block as the data plane's kernel wants it: 27 round keys, the counter's low and high half, 32 bits each, little-endian.
+ * A block as the data plane's kernel wants it: 27 round keys, the counter's low and high half, 32
+ * bits each, little-endian.
  */
 export function packetIdState({ key, low, high }: IdBlock): Uint8Array {
   const state = new DataView(new ArrayBuffer(ROUNDS * 4 + 8));

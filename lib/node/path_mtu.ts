@@ -1,10 +1,12 @@
 /**
- * Path MTU discovery: how long a datagram a path carries, found by asking with datagrams of that length that must not be
- * fragmented. The reference has none; its users lower the MTU of whole networks by hand.
+ * Path MTU discovery: how long a datagram a path carries, found by asking with datagrams of that
+ * length that must not be fragmented. The reference has none; its users lower the MTU of whole
+ * networks by hand.
  *
- * Until a path is measured it is taken to carry what the reference assumes (1432 bytes of UDP payload), with fragmentation
- * by routers allowed. As soon as one such question stays unanswered the path carries what IPv6 guarantees (1280 with
- * headers), and the search goes on downward from the top.
+ * Until a path is measured it is taken to carry what the reference assumes (1432 bytes of UDP
+ * payload), with fragmentation by routers allowed. As soon as one such question stays unanswered
+ * the path carries what IPv6 guarantees (1280 with headers), and the search goes on downward from
+ * the top.
  *
  * Source: issue tracker of the reference, spec 02 section 3.2; RFC 8899 for the idea.
  * @module

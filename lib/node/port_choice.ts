@@ -1,6 +1,6 @@
 /**
- * Which ports a symmetric NAT may have opened: those that follow the ones it was seen to use, as NATs that count give out
- * ports in a row, and then any.
+ * Which ports a symmetric NAT may have opened: those that follow the ones it was seen to use, as
+ * NATs that count give out ports in a row, and then any.
  *
  * Source: spec 03 section 28 item 11.
  * @module

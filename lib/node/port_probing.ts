@@ -1,16 +1,18 @@
 /**
- * Direct paths through a symmetric NAT, one that uses another port for each destination, so that nobody can be told where
- * to send. The node behind it opens ports to the other: up to 256 sockets send there, and each makes the NAT open a port
- * nobody knows. The other tries ports of that NAT by chance: with 256 of 64,512 open, 1,024 tries find one with a
- * probability of 98 % ("birthday"). NATs that count are found by the ports that follow the known ones.
+ * Direct paths through a symmetric NAT, one that uses another port for each destination, so that
+ * nobody can be told where to send. The node behind it opens ports to the other: up to 256 sockets
+ * send there, and each makes the NAT open a port nobody knows. The other tries ports of that NAT by
+ * chance: with 256 of 64,512 open, 1,024 tries find one with a probability of 98 % ("birthday").
+ * NATs that count are found by the ports that follow the known ones.
  *
- * It begins when the ordinary way has had its time: both were introduced by a root, and still send through it. What each
- * knows of its own NAT it says in a note beside the addresses it pushes; the one that opens ports says so too, so that both
- * do it at the same time. Where both NATs are symmetric nothing is tried. Probes are ordinary ECHOs (or HELLOs), never to
- * an address that no root has named, and limited: one attempt at a time, one in ten minutes and peer.
+ * It begins when the ordinary way has had its time: both were introduced by a root, and still send
+ * through it. What each knows of its own NAT it says in a note beside the addresses it pushes; the
+ * one that opens ports says so too, so that both do it at the same time. Where both NATs are
+ * symmetric nothing is tried. Probes are ordinary ECHOs (or HELLOs), never to an address that no
+ * root has named, and limited: one attempt at a time, one in ten minutes and peer.
  *
- * Source: spec 03 section 28 item 11; the reference has nothing of it (section 16.3). To a peer that adds no notes only the
- * ports that follow known ones are tried.
+ * Source: spec 03 section 28 item 11; the reference has nothing of it (section 16.3). To a peer
+ * that adds no notes only the ports that follow known ones are tried.
  * @module
  */
 import { Writer } from "../base/bytes.ts";
@@ -36,11 +38,14 @@ const IDLE_TICK_MS = 500; // while there is nothing to send
 const AGAIN_MS = 600_000; // between two attempts with one peer
 const PATIENCE_MS = 1_000; // ordinary probes after an introduction are answered by then, if ever
 
-/** Ports stay open so long: to try all takes the other 10 s, and a NAT keeps one for 30 s at least (RFC 4787 asks for 120). */
+/**
+ * Ports stay open so long: to try all takes the other 10 s, and a NAT keeps one for 30 s at least
+ * (RFC 4787 asks for 120).
+ */
 const OPEN_MS = 15_000;
 /**
- * The first packet only has to pass our own NAT, which may be further off than that one gets: once more, all the way. By now
- * most of the other's probes are under way.
+ * The first packet only has to pass our own NAT, which may be further off than that one gets: once
+ * more, all the way. By now most of the other's probes are under way.
  */
 const OPEN_FAR_MS = 7_500;
 const INVITE_MS = [0, 1_000, 3_000]; // after the start: relayed packets get lost

@@ -1,6 +1,7 @@
 /**
- * Keeps the data plane's tables as the node sees the world: sessions, routes, networks, members. A member is published once
- * the slow path exchanged a frame with it, and taken back when nothing passed for a while; what changed is sent as records.
+ * Keeps the data plane's tables as the node sees the world: sessions, routes, networks, members. A
+ * member is published once the slow path exchanged a frame with it, and taken back when nothing
+ * passed for a while; what changed is sent as records.
  *
  * Source: DESIGN.md section 3. Reports of traffic come as records only when there was some, so that an idle node costs
  * nothing, where DESIGN has a page that control reads every 100 ms.
@@ -27,8 +28,8 @@ import type { Vl1 } from "./vl1.ts";
 const MEMBERS_MAX = 16_384; // as the arena
 const NETWORKS_MAX = 1_024; // as many as can be joined
 /**
- * Packets this long or longer are sealed with AES-GMAC-SIV, shorter ones with Salsa20/12, which costs less until there: measured by
- * `deno task bench --crypto`, both take 0.65 us for 700 bytes.
+ * Packets this long or longer are sealed with AES-GMAC-SIV, shorter ones with Salsa20/12, which
+ * costs less until there: measured by `deno task bench --crypto`, both take 0.65 us for 700 bytes.
  */
 const AES_FROM_BYTES = 700;
 const IDLE_MS = 60_000; // without traffic for this long a session is taken back
@@ -117,7 +118,10 @@ export class Publisher {
     return this.vl1.settings.cipher === "aes" && !isKnown;
   }
 
-  /** Whether frames to and from a peer may be sealed with AES-GMAC-SIV: when it announces that, and we do or are told to use it. */
+  /**
+   * Whether frames to and from a peer may be sealed with AES-GMAC-SIV: when it announces that, and
+   * we do or are told to use it.
+   */
   #usesAes({ version }: Peer): boolean {
     const { cipher, announceProtocol } = this.vl1.settings;
     return version.protocol >= PROTOCOL_VERSION_AES &&

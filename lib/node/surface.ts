@@ -1,6 +1,7 @@
 /**
- * Surface awareness: which addresses the outside sees us at, as peers report them. Only what an upstream confirms, or two
- * unrelated peers, is told to others (spec 03 section 28 items 10 and 26).
+ * Surface awareness: which addresses the outside sees us at, as peers report them. Only what an
+ * upstream confirms, or two unrelated peers, is told to others (spec 03 section 28 items 10 and
+ * 26).
  *
  * Source: spec 03 section 17.
  * @module
@@ -11,7 +12,10 @@ import { dropOldest } from "../base/oldest.ts";
 import type { Path, SocketId } from "../peer/path.ts";
 
 const SURFACE_LIFE_MS = 600_000; // reference ZT_SELFAWARENESS_ENTRY_TIMEOUT
-/** Reports that tell how our NAT maps ports now: roots are greeted every 120 s, and a mapping renewed before must not look like two. */
+/**
+ * Reports that tell how our NAT maps ports now: roots are greeted every 120 s, and a mapping
+ * renewed before must not look like two.
+ */
 const LATELY_MS = 150_000;
 const REPORTS_MAX = 512; // bounds memory: peers report as they like; the oldest goes first
 

@@ -1,6 +1,6 @@
 /**
- * What every part of a node shares: who we are, whom we know, our sockets, and how a packet gets out. Packets are built,
- * compressed, sealed, split and registered here and nowhere else.
+ * What every part of a node shares: who we are, whom we know, our sockets, and how a packet gets
+ * out. Packets are built, compressed, sealed, split and registered here and nowhere else.
  *
  * Source: spec 02 sections 2 to 5, spec 03 section 13.
  * @module
@@ -56,8 +56,11 @@ const PEERS_MAX = 262_144; // bounds memory at a root; a leaf knows a few hundre
 const AT_ERROR_CODE = 9; // in the payload of an ERROR, behind verb and id of what it answers
 const COMPRESS_FROM_BYTES = 65; // shorter payloads never gain; reference Packet.cpp
 
-const SHOWN_MS = 500_000; // as long as a peer is kept: so long ago an upstream may have shown that it reaches a peer, to be preferred
-const GIVE_WAY_MS = 5_000; // later than the best upstream it must have shown it, or packets would go now this way, now that
+// As long as a peer is kept: so long ago an upstream may have shown that it reaches a peer, to be
+// preferred
+const SHOWN_MS = 500_000;
+// Later than the best upstream it must have shown it, or packets would go now this way, now that
+const GIVE_WAY_MS = 5_000;
 const GIVE_WAY_LATER_MS = 20_000;
 const NEXT_RELAY_MS = 1_000; // who has not answered through one upstream for so long may be reached by the next
 
@@ -218,7 +221,8 @@ export class Vl1 {
   }
 
   /**
-   * The way to a peer: what its bond picks, or its best path; else through the best upstream; else any path it ever had.
+   * The way to a peer: what its bond picks, or its best path; else through the best upstream; else
+   * any path it ever had.
    * @param flow Of a frame, see {@linkcode SendOptions}
    * @returns undefined when there is no way at all
    */
@@ -234,8 +238,9 @@ export class Vl1 {
   }
 
   /**
-   * Not every root is in reach of everybody, and what goes to one that is not is lost: the best upstream, unless only another
-   * shows that it reaches the peer; and while the peer does not answer, each in turn.
+   * Not every root is in reach of everybody, and what goes to one that is not is lost: the best
+   * upstream, unless only another shows that it reaches the peer; and while the peer does not
+   * answer, each in turn.
    */
   #relayTo(peer: Peer): Peer | undefined {
     const { nowMs } = this;
@@ -402,8 +407,9 @@ export class Vl1 {
   }
 
   /**
-   * Whether an answer of that length may go there now: at will where the address has proved itself, else no more than came
-   * from it (spec 03 section 28 item 23), and so that the question by which it proves itself can still be asked.
+   * Whether an answer of that length may go there now: at will where the address has proved itself,
+   * else no more than came from it (spec 03 section 28 item 23), and so that the question by which
+   * it proves itself can still be asked.
    */
   mayAnswer(path: Path, lengthBytes: number): boolean {
     return this.isProved(path) || path.creditBytes >= lengthBytes + HEADER_LENGTH;
@@ -459,8 +465,8 @@ export class Vl1 {
   }
 
   #cipherFor(peer: Peer): Cipher {
-    // What goes out here is mostly short, and this thread has no fast AES: only on request and when understood. Long frames are the
-    // data plane's, which has its own say (`publisher.ts`).
+    // What goes out here is mostly short, and this thread has no fast AES: only on request and when
+    // understood. Long frames are the data plane's, which has its own say (`publisher.ts`).
     const aes = this.settings.cipher === "aes" && peer.version.protocol >= PROTOCOL_VERSION_AES;
     return aes ? Cipher.AES_GMAC_SIV : Cipher.POLY1305_SALSA2012;
   }

@@ -1,6 +1,7 @@
 /**
- * WHOIS: asking the upstreams who an address is, and answering others. Questions rotate over the upstreams so that a dead
- * one costs one retry; packets and introductions that wait for the answer are kept elsewhere.
+ * WHOIS: asking the upstreams who an address is, and answering others. Questions rotate over the
+ * upstreams so that a dead one costs one retry; packets and introductions that wait for the answer
+ * are kept elsewhere.
  *
  * Source: spec 02 section 10.5, spec 03 section 12; differences: spec 03 section 28 items 3, 13, 25.
  * @module
@@ -124,9 +125,10 @@ export class Whois {
   }
 
   /**
-   * The answer to a peer's question, or undefined when we know none of the addresses. What we do not know, a root asks
-   * other roots for; a leaf never asks on a stranger's behalf. Whom we know costs next to nothing: a server with thousands of
-   * clients asks for all of them at once. Others cost a file or a question, and have the smaller budget.
+   * The answer to a peer's question, or undefined when we know none of the addresses. What we do
+   * not know, a root asks other roots for; a leaf never asks on a stranger's behalf. Whom we know
+   * costs next to nothing: a server with thousands of clients asks for all of them at once. Others
+   * cost a file or a question, and have the smaller budget.
    */
   answer(peer: Peer, id: bigint, addresses: readonly Address[]): Uint8Array | undefined {
     const { nowMs } = this.vl1;

@@ -1,9 +1,10 @@
 /**
  * A bond: several ways to one peer used together, as a policy says. It is local: the peer merely sees several paths.
  *
- * Ports between the same two addresses are one way: the best of their paths is used, the others stand by. The reference counts
- * each as a link of its own, so that an interface with three ports gets three shares. A path counts as dead as soon as it is
- * suspect (`peer.ts`), which traffic finds out in half a second; the reference waits for the failover interval.
+ * Ports between the same two addresses are one way: the best of their paths is used, the others
+ * stand by. The reference counts each as a link of its own, so that an interface with three ports
+ * gets three shares. A path counts as dead as soon as it is suspect (`peer.ts`), which traffic
+ * finds out in half a second; the reference waits for the failover interval.
  *
  * Source: spec 03 section 24.
  * @module

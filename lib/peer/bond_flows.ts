@@ -1,7 +1,8 @@
 /**
- * Which link carries which flow. Flows are put into 256 groups by their number, and each group has a link: a table that control
- * and data plane share, needs no entry per flow and never expires. With 2, 4, 8 or 16 links of one capacity the choice is the
- * reference's, flow number modulo links, as long as none was lost.
+ * Which link carries which flow. Flows are put into 256 groups by their number, and each group has
+ * a link: a table that control and data plane share, needs no entry per flow and never expires.
+ * With 2, 4, 8 or 16 links of one capacity the choice is the reference's, flow number modulo links,
+ * as long as none was lost.
  *
  * Source: spec 03 sections 24.2 and 24.4.
  * @module
@@ -37,8 +38,8 @@ export class FlowTable<L> {
   }
 
   /**
-   * Gives every group one of these links, each its share of them. What is on a link that stays and has not too many is left
-   * there: moving a flow reorders it.
+   * Gives every group one of these links, each its share of them. What is on a link that stays and
+   * has not too many is left there: moving a flow reorders it.
    * @param shares Of the links, the sum is 1
    * @returns whether anything changed
    */

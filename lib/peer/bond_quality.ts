@@ -113,8 +113,9 @@ export function violates({ latencyMs, jitterMs }: PathFigures, limits: QualityLi
 }
 
 /**
- * Quality of each path relative to the others; the sum is 1. Loss and error are not part of it, as in the reference, whose
- * limits for them a single lost packet would break; their weights count the same for all.
+ * Quality of each path relative to the others; the sum is 1. Loss and error are not part of it, as
+ * in the reference, whose limits for them a single lost packet would break; their weights count the
+ * same for all.
  */
 export function relativeQualities(
   paths: readonly PathFigures[],

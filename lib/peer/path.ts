@@ -1,6 +1,6 @@
 /**
- * A path: one of our sockets and one remote endpoint. Peers that share a remote endpoint (those behind one relay, or one
- * that changed its identity) share its record.
+ * A path: one of our sockets and one remote endpoint. Peers that share a remote endpoint (those
+ * behind one relay, or one that changed its identity) share its record.
  *
  * Source: spec 03 sections 2 and 9.
  * @module
@@ -14,13 +14,13 @@ import { dropOldest } from "../base/oldest.ts";
 export type SocketId = number;
 
 /**
- * Ids from here on are sockets a node asked for to open ports of its NAT (`lib/node/port_probing.ts`): used for the path found
- * there and for nothing else.
+ * Ids from here on are sockets a node asked for to open ports of its NAT
+ * (`lib/node/port_probing.ts`): used for the path found there and for nothing else.
  */
 export const DOOR_SOCKET_MIN: SocketId = 0x2000_0000;
 /**
- * Ids from here on are tunnels: TCP connections that carry datagrams where UDP is blocked. They lead to upstreams only, and
- * are never preferred to a socket (spec 03 section 28 item 16).
+ * Ids from here on are tunnels: TCP connections that carry datagrams where UDP is blocked. They
+ * lead to upstreams only, and are never preferred to a socket (spec 03 section 28 item 16).
  */
 export const TUNNEL_SOCKET_MIN: SocketId = 0x4000_0000;
 /** Of which ids from here on are tunnels that others made to us: they lead nowhere but back to who made them. */
@@ -139,8 +139,9 @@ const PATHS_MAX = 262_144; // bounds memory; a root with 100,000 clients uses ab
 const UNPROVEN_MAX = 2_048; // bounds memory: sources of authentic packets that proved nothing; the oldest goes first
 const CREDIT_MAX_BYTES = 16_384; // bounds what one address can be sent at once, however much came from it
 /**
- * What a place may be sent that we turned to of our own accord, beside what we asked it: the answers to its own questions,
- * which cross ours. Introductions have a budget each, so nobody is flooded.
+ * What a place may be sent that we turned to of our own accord, beside what we asked it: the
+ * answers to its own questions, which cross ours. Introductions have a budget each, so nobody is
+ * flooded.
  */
 const INVITED_BYTES = 128;
 
@@ -160,7 +161,10 @@ export class Paths {
     return this.#unproven.size;
   }
 
-  /** The known path, or a fresh one nobody remembers until {@linkcode keep} or {@linkcode hear}: strangers cost nothing. */
+  /**
+   * The known path, or a fresh one nobody remembers until {@linkcode keep} or {@linkcode hear}:
+   * strangers cost nothing.
+   */
   get(socket: SocketId, endpoint: Endpoint): Path {
     return this.#bySocket.get(socket)?.get(endpointKey(endpoint)) ??
       this.#unproven.get(pathKey(socket, endpoint)) ?? new Path(socket, endpoint);

@@ -1,9 +1,10 @@
 /**
  * One peer: who it is, the key we share, the paths that lead to it, which of them is best, and what it may ask of us.
  *
- * Source: spec 03 sections 2, 8, 9 and 28 (items 1, 6, 9). Differences from the reference: a path is proved by an answer
- * from the very address asked; latency is smoothed and switching has hysteresis; a path that stays silent while probed is
- * suspect and no longer used, where the reference keeps it for 243 s.
+ * Source: spec 03 sections 2, 8, 9 and 28 (items 1, 6, 9). Differences from the reference: a path
+ * is proved by an answer from the very address asked; latency is smoothed and switching has
+ * hysteresis; a path that stays silent while probed is suspect and no longer used, where the
+ * reference keeps it for 243 s.
  * @module
  */
 import type { Address } from "../base/ids.ts";

@@ -1,10 +1,11 @@
 /**
- * Relaying: passing on sealed packets of others, and introducing the two ends to each other. A root does it for every peer
- * it knows; a leaf only for fellow members whose packets came by a trusted path.
+ * Relaying: passing on sealed packets of others, and introducing the two ends to each other. A root
+ * does it for every peer it knows; a leaf only for fellow members whose packets came by a trusted
+ * path.
  *
- * Source: spec 02 section 8, spec 03 section 14. Differences (spec 03 section 28): a packet to oneself is refused first
- * (item 21), introductions are limited and never name dead paths (item 18), a stranger's packets are not carried and each
- * peer has a budget (item 28).
+ * Source: spec 02 section 8, spec 03 section 14. Differences (spec 03 section 28): a packet to
+ * oneself is refused first (item 21), introductions are limited and never name dead paths (item
+ * 18), a stranger's packets are not carried and each peer has a budget (item 28).
  * @module
  */
 import { Writer } from "../base/bytes.ts";

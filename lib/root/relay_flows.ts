@@ -1,7 +1,7 @@
 /**
- * Which flows the data plane relays by itself. A flow goes there once this node has passed on a few datagrams of it, so that
- * one that speaks once costs no table; it comes back when it falls silent, when either end is gone, or when the way on is not
- * one for the data plane.
+ * Which flows the data plane relays by itself. A flow goes there once this node has passed on a few
+ * datagrams of it, so that one that speaks once costs no table; it comes back when it falls silent,
+ * when either end is gone, or when the way on is not one for the data plane.
  *
  * Introductions and liveness follow from the data plane's reports as they do from datagrams passed on here.
  *

@@ -1,6 +1,6 @@
 /**
- * Armor: what authenticates a packet and hides its payload. Ciphers 0 and 1 are Poly1305 without and with Salsa20/12, cipher
- * 3 is AES-GMAC-SIV. There is no replay protection at this layer.
+ * Armor: what authenticates a packet and hides its payload. Ciphers 0 and 1 are Poly1305 without
+ * and with Salsa20/12, cipher 3 is AES-GMAC-SIV. There is no replay protection at this layer.
  *
  * Source: spec 01 sections 6.2 to 6.5.
  * @module
@@ -27,8 +27,8 @@ export class Armor {
   }
 
   /**
-   * Sets the cipher, encrypts unless it is cipher 0, and writes the MAC. AES-GMAC-SIV replaces the packet id: whatever waits for an
-   * answer must remember the id as it is afterwards.
+   * Sets the cipher, encrypts unless it is cipher 0, and writes the MAC. AES-GMAC-SIV replaces the
+   * packet id: whatever waits for an answer must remember the id as it is afterwards.
    * @param packet Complete, 28 bytes or more, hops 0, fragmented flag final; changed in place
    * @throws {RangeError} for a cipher that is no armor, see {@linkcode sealTrusted}
    */
@@ -82,8 +82,8 @@ export class Armor {
 }
 
 /**
- * Marks a packet as sent over a trusted path: no armor at all, the MAC field names the path. {@linkcode Armor.open} never
- * opens it; whether to believe it depends on where it came from.
+ * Marks a packet as sent over a trusted path: no armor at all, the MAC field names the path.
+ * {@linkcode Armor.open} never opens it; whether to believe it depends on where it came from.
  */
 export function sealTrusted(packet: Uint8Array, trustedPathId: bigint): void {
   setCipher(packet, Cipher.TRUSTED_PATH);

@@ -1,6 +1,6 @@
 /**
- * The LAN beacon: a datagram that is not a packet, broadcast to port 9993. Versions since 1.0.4 send none but answer with an empty
- * NOP when they know the sender.
+ * The LAN beacon: a datagram that is not a packet, broadcast to port 9993. Versions since 1.0.4
+ * send none but answer with an empty NOP when they know the sender.
  *
  *     offset  bytes  field
  *     0       8      random; ignored

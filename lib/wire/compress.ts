@@ -10,8 +10,8 @@
  *     2      distance back to the match, LITTLE-endian, never 0
  *     ...    255 each and a last byte below 255, added to the match length
  *
- * The last sequence ends after its literals. End-of-block rules, obeyed and enforced: the last five bytes are literals, and
- * the last match starts twelve or more bytes before the end.
+ * The last sequence ends after its literals. End-of-block rules, obeyed and enforced: the last five
+ * bytes are literals, and the last match starts twelve or more bytes before the end.
  *
  * Source: spec 02 section 5; the public description of the LZ4 block format.
  * @module

@@ -1,8 +1,9 @@
 /**
- * ECHO (verb 0x08): are you there? Any payload, usually none; OK(ECHO) carries the same after the nine bytes of `ok.ts`.
+ * ECHO (verb 0x08): are you there? Any payload, usually none; OK(ECHO) carries the same after the
+ * nine bytes of `ok.ts`.
  *
- * An OK that names ECHO is also how the reference acknowledges a pushed network configuration: its body is then network id
- * (8) and update id (8), see `network_config.ts`.
+ * An OK that names ECHO is also how the reference acknowledges a pushed network configuration: its
+ * body is then network id (8) and update id (8), see `network_config.ts`.
  *
  * Source: spec 02 sections 10.9 and 10.13; reference `Packet.hpp`, `VERB_ECHO`.
  * @module

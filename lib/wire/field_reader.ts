@@ -48,7 +48,8 @@ export class FieldReader {
   }
 
   /**
-   * Reads everything; what cannot be read ends up in a last field named "unreadable", what is left over in one named "rest".
+   * Reads everything; what cannot be read ends up in a last field named "unreadable", what is left
+   * over in one named "rest".
    */
   whole(read: () => void): Field[] {
     try {

@@ -9,9 +9,10 @@
  *     15      1      hops
  *     16      n      piece
  *
- * The head is the beginning of the packet itself, with flag 0x40. The reference fills the head and every fragment but the
- * last; we cut into pieces of equal size, which receivers take as well, because the kernel sends datagrams of one size
- * in one go. Source: spec 02 section 3, spec 07 section 2.1.
+ * The head is the beginning of the packet itself, with flag 0x40. The reference fills the head and
+ * every fragment but the last; we cut into pieces of equal size, which receivers take as well,
+ * because the kernel sends datagrams of one size in one go. Source: spec 02 section 3, spec 07
+ * section 2.1.
  *
  * @module
  */

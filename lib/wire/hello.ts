@@ -5,14 +5,16 @@
  *     0       5         versions, see `version.ts`
  *     5       8         sender's clock in ms; echoed back
  *     13      71        identity of the sender, public form
- *     84      1, 7, 19  physical address this is sent to; "nobody" when it goes by relay. May be absent, and all after it
+ *     84      1, 7, 19  physical address this is sent to; "nobody" when it goes by relay. May be
+ *                       absent, and all after it
  *     then    8         id of the planet the sender knows; 0 when absent
  *     then    8         its timestamp
  *     then    2         tail: number of moons; absent means none
  *     then    17 each   moon: type 127 (1), id (8), timestamp (8; 0 when wanted and not had). Other types are skipped
  *
- * The tail is encrypted on its own, under the key both ends agree on, before the packet is sealed; so it is decoded apart,
- * once the packet is known to be genuine. With fewer than 16 bytes after the address there is neither planet nor tail.
+ * The tail is encrypted on its own, under the key both ends agree on, before the packet is sealed;
+ * so it is decoded apart, once the packet is known to be genuine. With fewer than 16 bytes after
+ * the address there is neither planet nor tail.
  *
  * OK(HELLO), after the nine bytes of `ok.ts`:
  *

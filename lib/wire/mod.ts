@@ -1,9 +1,10 @@
 /**
  * Bytes to values and back: the header, armor, compression, fragments, and one file a verb.
  *
- * A payload is decoded by `decodeX(payload)` and written by `encodeX(value, w)`; what an OK carries is in the file of the verb
- * it answers. Decoders throw `WireError` and nothing else, and are lenient where their table says so; those of lists
- * whose elements count one by one return what they read, see `partial.ts`.
+ * A payload is decoded by `decodeX(payload)` and written by `encodeX(value, w)`; what an OK carries
+ * is in the file of the verb it answers. Decoders throw `WireError` and nothing else, and are
+ * lenient where their table says so; those of lists whose elements count one by one return what
+ * they read, see `partial.ts`.
  *
  * Leans on credential, identity, kernel and base. Read `packet.ts`, then `rendezvous.ts`, then `hello.ts`.
  * @module

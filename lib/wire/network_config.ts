@@ -1,7 +1,7 @@
 /**
- * NETWORK_CONFIG (verb 0x0c): the controller, or a member passing it on, pushes a piece of a network's configuration. The
- * payload is a chunk, laid out in `lib/credential/config_chunk.ts`; OK(NETWORK_CONFIG_REQUEST) carries the same after the
- * nine bytes of `ok.ts`.
+ * NETWORK_CONFIG (verb 0x0c): the controller, or a member passing it on, pushes a piece of a
+ * network's configuration. The payload is a chunk, laid out in `lib/credential/config_chunk.ts`;
+ * OK(NETWORK_CONFIG_REQUEST) carries the same after the nine bytes of `ok.ts`.
  *
  * The OK to a push that completed a configuration says ECHO as the verb it answers, a quirk of the reference that
  * nothing depends on; take either. Its body:

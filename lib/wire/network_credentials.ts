@@ -9,8 +9,9 @@
  *     2 ...  number of revocations, then these
  *     2 ...  number of certificates of ownership, then these
  *
- * Reading may end after any section. Ending after the certificates of membership, with or without the 0, is normal; ending
- * after the capabilities, tags or revocations, or inside an element, keeps what was read but does not count as received.
+ * Reading may end after any section. Ending after the certificates of membership, with or without
+ * the 0, is normal; ending after the capabilities, tags or revocations, or inside an element, keeps
+ * what was read but does not count as received.
  *
  * Source: spec 02 section 10.11, spec 04 section 10.1; reference `Packet.hpp`, `VERB_NETWORK_CREDENTIALS`.
  * @module

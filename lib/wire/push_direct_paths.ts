@@ -5,8 +5,9 @@
  *     0       2      number of records
  *     2       ...    records:
  *                    flags (1): 0x01 forget this path, 0x02 use it in place of what you have
- *                    length e of an extension (2), extension (e): "zt" and a note (1) where a zt node has something to add,
- *                    else empty; others are skipped, as the reference skips ours
+ *                    length e of an extension (2), extension (e): "zt" and a note (1) where a zt
+ *                    node has something to add, else empty; others are skipped, as the reference
+ *                    skips ours
  *                    address type (1): 4 or 6; records of other types are skipped
  *                    address length (1): 6 or 18
  *                    IP (4 or 16), port (2), read in their natural size but skipped by the length given

@@ -4,8 +4,8 @@
  *     offset  bytes    field
  *     0       10 each  packet id (8), ms between receipt of that packet and sending this one (2)
  *
- * Both numbers are in the sender's own byte order, in practice little-endian. A payload of fewer than 9 or more than 1400
- * bytes is ignored, and so is a rest of fewer than 10 bytes.
+ * Both numbers are in the sender's own byte order, in practice little-endian. A payload of fewer
+ * than 9 or more than 1400 bytes is ignored, and so is a rest of fewer than 10 bytes.
  *
  * Source: spec 02 section 10.18; reference `Packet.hpp`, `VERB_QOS_MEASUREMENT`.
  * @module

@@ -1,10 +1,10 @@
 /**
- * The packets that came lately, so that a copy of one is told from a new one: a bond that broadcasts sends every frame by all
- * its paths, and anybody may send what he overheard once more. Bounded, for all peers together: an id is forgotten when
- * newer ones need its place.
+ * The packets that came lately, so that a copy of one is told from a new one: a bond that
+ * broadcasts sends every frame by all its paths, and anybody may send what he overheard once more.
+ * Bounded, for all peers together: an id is forgotten when newer ones need its place.
  *
- * An id counts for its sender only: who overhears a packet could send one of its own under the same id, and sooner where the
- * other comes by a detour.
+ * An id counts for its sender only: who overhears a packet could send one of its own under the same
+ * id, and sooner where the other comes by a detour.
  *
  * Source: spec 03 section 28 item 15.
  * @module

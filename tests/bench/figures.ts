@@ -47,7 +47,10 @@ function against(
   return { name, title, unit, better, zt, reference };
 }
 
-/** A figure of our nodes with rules against the same without; that stands in place of the reference and of the bare wire. */
+/**
+ * A figure of our nodes with rules against the same without; that stands in place of the reference
+ * and of the bare wire.
+ */
 function withRules(value: string, title: string, unit: string, better: Figure["better"]): Figure {
   const of = (kind: "accept" | "rules") => ({ scenario: "rules", value: `${kind}.${value}` });
   const base = of("accept");

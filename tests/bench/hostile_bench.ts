@@ -1,7 +1,8 @@
 /**
- * `deno task bench --hostile`: ten thousand packets a second of somebody's choice at a real `zt`, on a real clock: at a root and
- * at a mere node, by strangers and by a peer whose identity and address are proved. What honest nodes see of it, and what it
- * costs; issue 4 item 9 says what is demanded. It exits with 1 when something is missed.
+ * `deno task bench --hostile`: ten thousand packets a second of somebody's choice at a real `zt`,
+ * on a real clock: at a root and at a mere node, by strangers and by a peer whose identity and
+ * address are proved. What honest nodes see of it, and what it costs; issue 4 item 9 says what is
+ * demanded. It exits with 1 when something is missed.
  * @module
  */
 import { parseArgs } from "node:util";

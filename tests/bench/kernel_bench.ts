@@ -1,8 +1,9 @@
 /**
- * Measures the WebAssembly kernels against their slow twins: MB/s of sealing and opening, of payload through the whole of
- * transmitting and receiving (spec 07 section 2.3 has 630 to 930 and 700 to 1,040 of a prototype), and attempts per second of the work
- * function. With `ZT_REFERENCE` set to its program, also the reference's attempts per second, estimated from the time it takes to generate
- * identities (256/17 attempts each on average).
+ * Measures the WebAssembly kernels against their slow twins: MB/s of sealing and opening, of
+ * payload through the whole of transmitting and receiving (spec 07 section 2.3 has 630 to 930 and
+ * 700 to 1,040 of a prototype), and attempts per second of the work function. With `ZT_REFERENCE`
+ * set to its program, also the reference's attempts per second, estimated from the time it takes to
+ * generate identities (256/17 attempts each on average).
  *
  *     deno run -A tests/bench/kernel_bench.ts [identities of the reference, default 20]
  *
@@ -47,7 +48,8 @@ function packets(cipher: PacketCipher, lengthBytes: number, measure: typeof rate
   const packet = crypto.getRandomValues(new Uint8Array(lengthBytes));
   const megabytes = (perSecond: number) => perSecond * lengthBytes / 1e6;
   const seal = megabytes(measure(() => cipher.seal(packet, key, true)));
-  // Authenticated but not decrypted, the packet stays the same and opens again and again; decryption costs what encryption does.
+  // Authenticated but not decrypted, the packet stays the same and opens again and again;
+  // decryption costs what encryption does.
   cipher.seal(packet, key, true);
   const sealed = packet.slice();
   const open = megabytes(measure(() => {
@@ -68,7 +70,10 @@ function benchPackets(): void {
   }
 }
 
-/** AES-GMAC-SIV beside Salsa20/12 and Poly1305 in the same run: what `cipher: auto` rests on, see `cli/engine/node_settings.ts`. */
+/**
+ * AES-GMAC-SIV beside Salsa20/12 and Poly1305 in the same run: what `cipher: auto` rests on, see
+ * `cli/engine/node_settings.ts`.
+ */
 function benchAes(): void {
   const [k0, k1] = [0, 1].map(() => crypto.getRandomValues(new Uint8Array(32)));
   const fast = new AesKernel(k0, k1);
@@ -98,7 +103,10 @@ function aesPackets(aes: AesPair, lengthBytes: number, measure: typeof rate) {
   return { seal, open };
 }
 
-/** AES by the system's library beside Salsa20/12, both where the packet lies: what `AES_FROM_BYTES` of `lib/node/publisher.ts` rests on. */
+/**
+ * AES by the system's library beside Salsa20/12, both where the packet lies: what `AES_FROM_BYTES`
+ * of `lib/node/publisher.ts` rests on.
+ */
 function benchLibrary(): void {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   const aes = hasFastAes() ? LibcryptoAes.open(new Block(memory.buffer)) : undefined;

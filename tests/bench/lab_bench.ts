@@ -1,7 +1,8 @@
 /**
- * `deno task bench --lab`: what users wait for, of this product and of the reference, in namespaces with NATs of the kernel.
- * Needs root. The reference is what `ZT_REFERENCE` names, and `mixed` is a node of ours that talks to one of it by our roots; a
- * round takes half an hour, for the reference takes minutes to notice some of what is measured.
+ * `deno task bench --lab`: what users wait for, of this product and of the reference, in namespaces
+ * with NATs of the kernel. Needs root. The reference is what `ZT_REFERENCE` names, and `mixed` is a
+ * node of ours that talks to one of it by our roots; a round takes half an hour, for the reference
+ * takes minutes to notice some of what is measured.
  *
  * It judges nothing: a machine that does other things at the same time gives other numbers. Cables have no latency.
  *

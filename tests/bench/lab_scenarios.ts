@@ -1,6 +1,6 @@
 /**
- * What users of a node wait for, one thing at a time, with both products in the same places. Each scenario starts everything
- * afresh and leaves nothing.
+ * What users of a node wait for, one thing at a time, with both products in the same places. Each
+ * scenario starts everything afresh and leaves nothing.
  * @module
  */
 import assert from "node:assert/strict";
@@ -24,7 +24,10 @@ const IDLE_MS = 120_000; // as long as our own slowest keepalive takes
 const NAT_MS = 30_000; // as long as guessing of ports takes, and a little more
 const RELAY = "44.1.1.1/443"; // our root's, for a reference without UDP
 
-/** Whose programs: one product in all places, or `mixed`, where the first node and the roots are ours and the second is the reference. */
+/**
+ * Whose programs: one product in all places, or `mixed`, where the first node and the roots are
+ * ours and the second is the reference.
+ */
 export type LabCast = Kind | "mixed";
 
 /** Measures one cast. @returns nothing where there is nothing to mix */
@@ -235,7 +238,10 @@ function separate({ nodes, nats }: NatScene): void {
   }
 }
 
-/** IPv4 of a host so far, both ways, with headers: what its kernel asks of its neighbours by itself is something else. */
+/**
+ * IPv4 of a host so far, both ways, with headers: what its kernel asks of its neighbours by itself
+ * is something else.
+ */
 function bytesOf(host: LabHost): number {
   // proc(5), /proc/net/netstat: for each prefix a line of names and one of values
   const text = host.run(() => readTextFile("/proc/thread-self/net/netstat"));

@@ -1,7 +1,7 @@
 /**
- * `deno task bench`: this product, the reference and the bare wire, in namespaces of their own, in interleaved rounds of
- * rotated order; medians, ranges and ratios. Needs root. The reference is what `ZT_REFERENCE` names; without it the bare
- * wire stands in its place.
+ * `deno task bench`: this product, the reference and the bare wire, in namespaces of their own, in
+ * interleaved rounds of rotated order; medians, ranges and ratios. Needs root. The reference is
+ * what `ZT_REFERENCE` names; without it the bare wire stands in its place.
  *
  * It judges nothing: a machine that does other things at the same time gives other numbers.
  *

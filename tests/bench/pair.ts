@@ -44,8 +44,8 @@ export class Prepared {
   }
 
   /**
-   * The planet with its root at `ip`. All have one time and one key, so that two nodes may each know the root by the only
-   * address they can reach, and nobody corrects them.
+   * The planet with its root at `ip`. All have one time and one key, so that two nodes may each
+   * know the root by the only address they can reach, and nobody corrects them.
    */
   planet(ip: string): Uint8Array {
     const [{ identity }] = this.#template.roots;
@@ -71,8 +71,8 @@ export class Pair implements AsyncDisposable {
 
   /**
    * Starts the three, joins both nodes and waits for the path the cast calls for, as long as is reasonable.
-   * @param folder For home folders. Kept by the caller between rounds of the same cast: nodes that remember their network
-   * and each other are ready in a fraction of the time
+   * @param folder For home folders. Kept by the caller between rounds of the same cast: nodes that
+   * remember their network and each other are ready in a fraction of the time
    * @throws when the nodes never reach each other
    */
   static async start(lab: Lab, cast: Cast, prepared: Prepared, folder: string): Promise<Pair> {
@@ -126,7 +126,10 @@ export class Pair implements AsyncDisposable {
   }
 }
 
-/** @returns where the root, a and b each find the root. For a relayed pair each node has a switch to itself and the root. */
+/**
+ * @returns where the root, a and b each find the root. For a relayed pair each node has a switch to
+ * itself and the root.
+ */
 function wire(lab: Lab, cast: Cast, root: LabHost, a: LabHost, b: LabHost): string[] {
   // One family, so that both products have the same one path to choose.
   const options = { ipv6: null };

@@ -1,6 +1,6 @@
 /**
- * The data plane's kernel at bulk work, both ways, without any system call: a super-frame as the TAP gives it to sealed runs, and
- * those runs to the super-frames the TAP of the other end gets.
+ * The data plane's kernel at bulk work, both ways, without any system call: a super-frame as the
+ * TAP gives it to sealed runs, and those runs to the super-frames the TAP of the other end gets.
  * @module
  */
 import { FULL, RESULT_BYTES, VNET_BYTES } from "../../lib/kernel/data_kernel.ts";

@@ -1,8 +1,9 @@
 /**
  * What a process costs, as the kernel counts it.
  *
- * Source: `proc(5)`: `/proc/<pid>/stat` (times in ticks of 10 ms, all threads), `/proc/<pid>/task/<tid>/schedstat` (time on a
- * processor in nanoseconds), `/proc/<pid>/status`; `/proc/stat` (ticks of the whole machine: user, nice, system, idle, waiting for disks, ...).
+ * Source: `proc(5)`: `/proc/<pid>/stat` (times in ticks of 10 ms, all threads),
+ * `/proc/<pid>/task/<tid>/schedstat` (time on a processor in nanoseconds), `/proc/<pid>/status`;
+ * `/proc/stat` (ticks of the whole machine: user, nice, system, idle, waiting for disks, ...).
  * @module
  */
 import { readTextFile } from "../../ffi/linux/system.ts";

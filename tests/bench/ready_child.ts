@@ -1,6 +1,6 @@
 /**
- * A program in a host of the lab that gets ready, says so, waits for a line, works, and prints its result as JSON. Thus its own
- * start is never within what is measured.
+ * A program in a host of the lab that gets ready, says so, waits for a line, works, and prints its
+ * result as JSON. Thus its own start is never within what is measured.
  * @module
  */
 import { inTime } from "../../cli/engine/demo/agent_client.ts";

@@ -1,6 +1,6 @@
 /**
- * `deno task bench --root`: what a root carries. A real `zt` root in a namespace; beside it a host that speaks as many nodes
- * would, from an address each.
+ * `deno task bench --root`: what a root carries. A real `zt` root in a namespace; beside it a host
+ * that speaks as many nodes would, from an address each.
  *
  * The crowd's identities have no proof of work: the root finds them in its cache of peers, as after a restart. New
  * identities are genuine, few, and measured apart. Processor time is the root's own, of all its threads.

@@ -11,8 +11,9 @@ const MEASURED_PORT = 5_001;
 const SERVICES = [22, 25, 53, 80, 143, 443, 587, 993, 3306];
 
 /**
- * An allow-list of 40 rules: ten services, echoes, then everything but new connections. A stream that is measured goes to the last of the
- * services, its answers and datagrams pass by the last rule.
+ * An allow-list of 40 rules: ten services, echoes, then everything but new connections. A stream
+ * that is measured goes to the last of the services, its answers and datagrams pass by the last
+ * rule.
  */
 export const ALLOW_LIST = [
   "drop not ethertype ipv4 and not ethertype arp and not ethertype ipv6;",

@@ -1,7 +1,7 @@
 /**
- * What filtering costs in the whole product: while a pair of nodes carries traffic, its network's rules change again and again
- * between "accept" and rules such as people write. Slices that follow each other are compared, so what else runs on the machine
- * hits both alike.
+ * What filtering costs in the whole product: while a pair of nodes carries traffic, its network's
+ * rules change again and again between "accept" and rules such as people write. Slices that follow
+ * each other are compared, so what else runs on the machine hits both alike.
  * @module
  */
 import { compileSource, sourceToJson } from "../../lib/controller/language/compiler.ts";

@@ -1,5 +1,6 @@
 /**
- * Measures the packet filter: nanoseconds and bytes allocated per decision, with accept-all and with 40 rules such as people write.
+ * Measures the packet filter: nanoseconds and bytes allocated per decision, with accept-all and
+ * with 40 rules such as people write.
  *
  *     deno run -A --v8-flags=--expose-gc tests/bench/rules_bench.ts
  *

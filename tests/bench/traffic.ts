@@ -4,8 +4,8 @@
  *
  *     traffic.ts <task> <its parameters as JSON>
  *
- * It gets ready, prints a line, waits for a line, works, prints its result as JSON and ends. Thus its own start is never
- * within what is measured.
+ * It gets ready, prints a line, waits for a line, works, prints its result as JSON and ends. Thus
+ * its own start is never within what is measured.
  * @module
  */
 import { ping } from "../../cli/engine/demo/ping.ts";

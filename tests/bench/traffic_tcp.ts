@@ -1,6 +1,6 @@
 /**
- * TCP streams at full speed, straight on libc: the generator must not be what a benchmark measures. Everything blocks; it
- * runs in a process of its own.
+ * TCP streams at full speed, straight on libc: the generator must not be what a benchmark measures.
+ * Everything blocks; it runs in a process of its own.
  * @module
  */
 import { Block } from "../../ffi/linux/block.ts";

@@ -1,6 +1,6 @@
 /**
- * Small datagrams at saturation: batches with tables laid out once, so that the sender costs little more than the kernel
- * takes for each. What arrives is counted where it arrives.
+ * Small datagrams at saturation: batches with tables laid out once, so that the sender costs little
+ * more than the kernel takes for each. What arrives is counted where it arrives.
  * @module
  */
 import { Block } from "../../ffi/linux/block.ts";

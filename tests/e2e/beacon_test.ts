@@ -1,5 +1,6 @@
 /**
- * Members on a LAN whose root is gone for good, and whose addresses changed while they were down: only beacons can help.
+ * Members on a LAN whose root is gone for good, and whose addresses changed while they were down:
+ * only beacons can help.
  * @module
  */
 import { ok } from "node:assert/strict";

@@ -85,7 +85,10 @@ endToEndTest("zt demo refuses numbers that make no sense, exit 2", async () => {
 });
 
 const NOBODY = 65_534;
-/** As a user with nothing but a device anybody may open, which is what most systems have: $1 an empty folder, then the words. */
+/**
+ * As a user with nothing but a device anybody may open, which is what most systems have: $1 an
+ * empty folder, then the words.
+ */
 const AS_NOBODY = `
   mount --make-rprivate / && mount -t tmpfs tmpfs "$1" && mknod -m 666 "$1/tun" c 10 200 &&
   mount --bind "$1/tun" /dev/net/tun && shift &&

@@ -1,5 +1,6 @@
 /**
- * A program that looks names up, run inside a lab host: asks a server, and prints what it says as JSON, one array a question.
+ * A program that looks names up, run inside a lab host: asks a server, and prints what it says as
+ * JSON, one array a question.
  *
  *     dns_asker.ts ask <server> <A|AAAA|PTR>:<name>...
  *     dns_asker.ts hold                 takes port 53 of all addresses, as another server would, and says "ready"

@@ -1,6 +1,7 @@
 /**
- * A home router's side of port mapping, run inside a lab host: speaks PCP, NAT-PMP or UPnP IGD, whichever it is told, and
- * prints one line per mapping made ("+ip/port") or taken back ("-ip/port"). It maps nothing: what is asked is the test.
+ * A home router's side of port mapping, run inside a lab host: speaks PCP, NAT-PMP or UPnP IGD,
+ * whichever it is told, and prints one line per mapping made ("+ip/port") or taken back
+ * ("-ip/port"). It maps nothing: what is asked is the test.
  *
  *     fake_gateway.ts <pcp|pcp6|nat-pmp|upnp> <its address> <its public address>
  *

@@ -1,6 +1,6 @@
 /**
- * A message bus of its own (a real `dbus-daemon`, which judges what we send) and on it somebody who answers to the name of
- * systemd-resolved and writes down what it is told.
+ * A message bus of its own (a real `dbus-daemon`, which judges what we send) and on it somebody who
+ * answers to the name of systemd-resolved and writes down what it is told.
  * @module
  */
 import { ok } from "node:assert/strict";

@@ -1,6 +1,6 @@
 /**
- * Floods at a real root and a real node: honest nodes are served, a newcomer gets in, and nobody is sent more than came from
- * them. How fast all that goes is measured by `deno task bench --hostile`.
+ * Floods at a real root and a real node: honest nodes are served, a newcomer gets in, and nobody is
+ * sent more than came from them. How fast all that goes is measured by `deno task bench --hostile`.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { LoadStage, type Victim } from "../bench/load/stage.ts";

@@ -1,6 +1,6 @@
 /**
- * One side of multicast DNS, run inside a lab host: answers for `printer.local`, or asks for it until an answer comes, and
- * prints the address it says.
+ * One side of multicast DNS, run inside a lab host: answers for `printer.local`, or asks for it
+ * until an answer comes, and prints the address it says.
  *
  *     mdns_peer.ts <answer|ask> <own address> [<device>]
  *

@@ -1,6 +1,6 @@
 /**
- * An Internet of the lab with a NAT of nftables before each host that wants one. IPv4 alone, and all insides have the same
- * private addresses, as homes have.
+ * An Internet of the lab with a NAT of nftables before each host that wants one. IPv4 alone, and
+ * all insides have the same private addresses, as homes have.
  *
  * - `pub`: a public address, nothing before it;
  * - `eim`: one outer port for whatever is sent from an inner one, and whoever sends to it gets in;
@@ -9,8 +9,8 @@
  * - `dbl`: `pr` behind `pr`, as behind a home router of a provider with too few addresses;
  * - `udpb`: `pr` that lets out TCP to 80 and 443, and nothing else.
  *
- * No router answers what comes unasked, as sold ones do not: an answer would make the kernel remember the flow and give its
- * port to nobody else.
+ * No router answers what comes unasked, as sold ones do not: an answer would make the kernel
+ * remember the flow and give its port to nobody else.
  * @module
  */
 import type { Lab, LabHost, LabPort, LabSwitch } from "../../cli/engine/lab.ts";

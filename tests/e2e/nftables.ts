@@ -1,6 +1,6 @@
 /**
- * Firewalls and NATs of hosts of the lab, told to the kernel's nftables by netlink: no program has to be installed. Of the
- * language only what the tests' routers need, IPv4 alone.
+ * Firewalls and NATs of hosts of the lab, told to the kernel's nftables by netlink: no program has
+ * to be installed. Of the language only what the tests' routers need, IPv4 alone.
  *
  * Source: `linux/netfilter/nf_tables.h`, `linux/netfilter/nfnetlink.h`; what comes of it reads like `nft list ruleset`.
  * @module

@@ -15,7 +15,10 @@ import {
 const DATAGRAMS = 200;
 const CUT_OFF_MS = 5_000; // the issue's bound
 
-/** Ports: 5001 for everybody, 5003 for nobody, 5004 refused by receivers, 5005 within a team, 5006 with a capability. */
+/**
+ * Ports: 5001 for everybody, 5003 for nobody, 5004 refused by receivers, 5005 within a team, 5006
+ * with a capability.
+ */
 const RULES = `
 tag team
   id 7

@@ -86,7 +86,8 @@ endToEndTest(
     const secret = Deno.readTextFileSync(`${node.home}/identity.secret`);
     const [address] = secret.split(":");
 
-    // The root met another key under that address in an earlier run, and recalls it when it looks for a controller there.
+    // The root met another key under that address in an earlier run, and recalls it when it looks
+    // for a controller there.
     const { identity: otherText } = await node.ask<{ identity: string }>("id", "generate");
     const other = Identity.parse(otherText.replace(/^[0-9a-f]{10}/, address)).publicOnly();
     const version = { protocol: 11, major: 1, minor: 14, revision: 1 };

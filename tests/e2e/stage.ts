@@ -1,6 +1,7 @@
 /**
- * What the end-to-end tests share: the program under test, machines in namespaces with a planet, and named tests that say
- * when they cannot run. `ZT_BINARY` names a compiled program; without it the source runs.
+ * What the end-to-end tests share: the program under test, machines in namespaces with a planet,
+ * and named tests that say when they cannot run. `ZT_BINARY` names a compiled program; without it
+ * the source runs.
  *
  * One lab serves all tests of a file: it is made by the first test that needs it, and what is left of it ends with the
  * test process.

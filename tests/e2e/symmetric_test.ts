@@ -1,6 +1,7 @@
 /**
- * A direct path through a symmetric NAT of the kernel: ports opened and tried by real sockets. One attempt finds a way with a
- * probability of 98 %, so a few are allowed; a service begins anew, with another, when it is started again.
+ * A direct path through a symmetric NAT of the kernel: ports opened and tried by real sockets. One
+ * attempt finds a way with a probability of 98 %, so a few are allowed; a service begins anew, with
+ * another, when it is started again.
  * @module
  */
 import { equal, ok } from "node:assert/strict";

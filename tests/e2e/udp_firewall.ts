@@ -1,6 +1,7 @@
 /**
- * A firewall between an inside and the Internet that swallows every UDP packet, or lets it pass again. Made of a routing rule
- * of the router ("what is UDP goes nowhere"), so that no other program is needed; TCP and ICMP pass.
+ * A firewall between an inside and the Internet that swallows every UDP packet, or lets it pass
+ * again. Made of a routing rule of the router ("what is UDP goes nowhere"), so that no other
+ * program is needed; TCP and ICMP pass.
  * @module
  */
 import type { Lab, LabHost } from "../../cli/engine/lab.ts";

@@ -1,5 +1,6 @@
 /**
- * Bytes gone wrong: cut, stretched, spliced, flipped, with the numbers decoders get wrong put where they may be lengths.
+ * Bytes gone wrong: cut, stretched, spliced, flipped, with the numbers decoders get wrong put where
+ * they may be lengths.
  * @module
  */
 import type { Rng } from "../sim/rng.ts";

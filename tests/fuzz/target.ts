@@ -5,8 +5,8 @@
  *     deno task fuzz -- --minutes 60 --target "a node"      only those whose name contains this, for an hour
  *     deno task fuzz -- --target "world" --hex 00ff         one input, as a failure prints it
  *
- * An input that failed once goes into `corpus/`, one line of hexadecimal in the file named after its target, and is tried
- * first from then on.
+ * An input that failed once goes into `corpus/`, one line of hexadecimal in the file named after
+ * its target, and is tried first from then on.
  * @module
  */
 import { parseArgs } from "node:util";

@@ -1,6 +1,7 @@
 /**
- * A node under attack by somebody who holds a key: the attacker may be a mere peer, a root, or the controller of a network
- * the node is on. Whatever it sends, the node must go on, keep its tables within their bounds, and answer an honest peer.
+ * A node under attack by somebody who holds a key: the attacker may be a mere peer, a root, or the
+ * controller of a network the node is on. Whatever it sends, the node must go on, keep its tables
+ * within their bounds, and answer an honest peer.
  * @module
  */
 import assert from "node:assert/strict";

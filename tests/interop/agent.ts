@@ -153,8 +153,9 @@ async function stream(task: AgentTasks["stream"]["in"]): Promise<AgentTasks["str
 }
 
 /**
- * A connection each: the reference closes one after five requests, which races with the next. We close it: the side that
- * does keeps its port busy for a minute, and another program could not take the service's port over.
+ * A connection each: the reference closes one after five requests, which races with the next. We
+ * close it: the side that does keeps its port busy for a minute, and another program could not take
+ * the service's port over.
  */
 function http(task: AgentTasks["http"]["in"]): Promise<AgentTasks["http"]["out"]> {
   const { port, method, path, token, body } = task;

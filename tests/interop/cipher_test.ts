@@ -7,9 +7,15 @@ import type { PacketCounts } from "./station.ts";
 
 const PINGS = 60;
 const STREAM_BYTES = 2_000_000;
-/** Beside what the test sends: multicast, neighbour discovery, keepalive; and packets sealed before versions are known. */
+/**
+ * Beside what the test sends: multicast, neighbour discovery, keepalive; and packets sealed before
+ * versions are known.
+ */
 const STRAY_PACKETS_MAX = 20;
-/** The same in datagrams, probes of paths and of what they carry among them: below one more for every packet of the test. */
+/**
+ * The same in datagrams, probes of paths and of what they carry among them: below one more for
+ * every packet of the test.
+ */
 const STRAY_DATAGRAMS_MAX = 2 * PINGS - 1;
 
 /** What our program counted between two looks. */

@@ -1,5 +1,6 @@
 /**
- * Roots on the Internet of the lab and nodes behind NATs of the kernel, all in one network, either program in each place.
+ * Roots on the Internet of the lab and nodes behind NATs of the kernel, all in one network, either
+ * program in each place.
  * @module
  */
 import { Lab } from "../../cli/engine/lab.ts";

@@ -1,6 +1,7 @@
 /**
- * Through NATs of the kernel, each pair with one end the reference: introduced by a root of either kind (RENDEZVOUS), and by
- * what the ends tell each other (PUSH_DIRECT_PATHS); and planets with a root of each kind.
+ * Through NATs of the kernel, each pair with one end the reference: introduced by a root of either
+ * kind (RENDEZVOUS), and by what the ends tell each other (PUSH_DIRECT_PATHS); and planets with a
+ * root of each kind.
  * @module
  */
 import assert from "node:assert/strict";

@@ -1,7 +1,8 @@
 /**
- * The reference at one end of a pair of which one NAT is symmetric. It knows nothing of ports to open or to try: the pair is
- * relayed, unless a likely port is found, and our trying must not disturb it. Probes are HELLOs and ECHOs as it knows them, each
- * to a port of its own, so that none meets its gate of one ECHO in 166 ms a path; and few, as it says nothing of its NAT.
+ * The reference at one end of a pair of which one NAT is symmetric. It knows nothing of ports to
+ * open or to try: the pair is relayed, unless a likely port is found, and our trying must not
+ * disturb it. Probes are HELLOs and ECHOs as it knows them, each to a port of its own, so that none
+ * meets its gate of one ECHO in 166 ms a path; and few, as it says nothing of its NAT.
  * @module
  */
 import assert from "node:assert/strict";

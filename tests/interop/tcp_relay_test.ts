@@ -1,6 +1,6 @@
 /**
- * The reference as client of our TCP relay, and we as client of the reference's, UDP swallowed by a router. The latter needs
- * its `tcp-proxy`, named by `ZT_REFERENCE_PROXY`.
+ * The reference as client of our TCP relay, and we as client of the reference's, UDP swallowed by a
+ * router. The latter needs its `tcp-proxy`, named by `ZT_REFERENCE_PROXY`.
  * @module
  */
 import assert from "node:assert/strict";
@@ -14,7 +14,10 @@ import { type Kind, Station } from "./station.ts";
 
 const IDENTITIES = loadVectors<IdentityVectors>("identity.json").identities
   .filter((identity) => identity.locally_valid);
-/** The reference thinks of TCP after a minute without UDP, and connects at one of its next passes (spec 03 section 27). */
+/**
+ * The reference thinks of TCP after a minute without UDP, and connects at one of its next passes
+ * (spec 03 section 27).
+ */
 const FALLBACK_PATIENCE_MS = 110_000;
 
 const PROXY = Deno.env.get("ZT_REFERENCE_PROXY") ?? "";

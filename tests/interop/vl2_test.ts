@@ -1,6 +1,6 @@
 /**
- * One Ethernet of both kinds: rules and credentials enforced by each, derived addresses, multicast, ways out, bridges. Every
- * network of a scene has numbers of its own.
+ * One Ethernet of both kinds: rules and credentials enforced by each, derived addresses, multicast,
+ * ways out, bridges. Every network of a scene has numbers of its own.
  * @module
  */
 import assert from "node:assert/strict";
@@ -79,7 +79,10 @@ async function joined(scene: Scene, id: string): Promise<Map<Station, string>> {
   return new Map(scene.nodes.map((node, i) => [node, ips[i]]));
 }
 
-/** Sets whether a node is a bridge, and has the controller tell everybody: the reference's would tell that node only. */
+/**
+ * Sets whether a node is a bridge, and has the controller tell everybody: the reference's would
+ * tell that node only.
+ */
 async function setBridge(scene: Scene, id: string, gate: Station, activeBridge: boolean) {
   await scene.member(id, gate, { activeBridge });
   const name = `bridge ${activeBridge}`;

@@ -1,6 +1,6 @@
 /**
- * Two machines behind each kind of NAT, all switched on at once, and every kind talks to every other at once: as `bench --lab` does
- * with the kernel, and over links that lose packets.
+ * Two machines behind each kind of NAT, all switched on at once, and every kind talks to every
+ * other at once: as `bench --lab` does with the kernel, and over links that lose packets.
  * @module
  */
 import assert from "node:assert/strict";

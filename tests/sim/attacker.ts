@@ -1,6 +1,6 @@
 /**
- * A hostile host: any address, any bytes, keys of its own. It speaks no protocol; it sends what it is told and counts what
- * comes back.
+ * A hostile host: any address, any bytes, keys of its own. It speaks no protocol; it sends what it
+ * is told and counts what comes back.
  * @module
  */
 import { Writer } from "../../lib/base/bytes.ts";

@@ -1,6 +1,6 @@
 /**
- * What users feel when the network misbehaves: loss, dead paths, dead roots, roaming, sleep. The bounds asserted here are
- * generous; the numbers printed are compared with DESIGN.md section 2.
+ * What users feel when the network misbehaves: loss, dead paths, dead roots, roaming, sleep. The
+ * bounds asserted here are generous; the numbers printed are compared with DESIGN.md section 2.
  * @module
  */
 import assert from "node:assert/strict";
@@ -36,7 +36,8 @@ simTest("everything works over links that lose 5 %, reorder and duplicate", {
 });
 
 simTest("frames of 2800 bytes pass in fragments over lossy links", {
-  seeds: [...SEEDS, 155], // with 155 a root never proved the controller's address: one question and one answer were lost
+  // With 155 a root never proved the controller's address: one question and one answer were lost
+  seeds: [...SEEDS, 155],
   link: { ...BAD_LINK, lossFraction: 0.01 },
 }, (world) => {
   const { nodes: [a, b, c, d] } = lab(world, [{}, { place: "pr" }, { place: "sym" }, {

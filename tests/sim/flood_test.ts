@@ -1,6 +1,6 @@
 /**
- * Ten thousand packets a second of an attacker's choice: honest peers do not feel them, a newcomer gets in, and nothing grows
- * without end (spec 03 section 28 items 21 to 28 together).
+ * Ten thousand packets a second of an attacker's choice: honest peers do not feel them, a newcomer
+ * gets in, and nothing grows without end (spec 03 section 28 items 21 to 28 together).
  * @module
  */
 import assert from "node:assert/strict";

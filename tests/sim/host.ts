@@ -1,6 +1,7 @@
 /**
- * One simulated machine: interfaces and sockets, a disk, a process that runs the shipping `Node` (and `Controller`), and
- * a TAP for every network. It does what the engine does and nothing else: handle, poll, deadline.
+ * One simulated machine: interfaces and sockets, a disk, a process that runs the shipping `Node`
+ * (and `Controller`), and a TAP for every network. It does what the engine does and nothing else:
+ * handle, poll, deadline.
  * @module
  */
 import type { Address, NetworkId } from "../../lib/base/ids.ts";

@@ -1,5 +1,6 @@
 /**
- * Hostile hosts: floods, forgeries, replays and lies. Honest peers must not feel them, and no table may grow without end.
+ * Hostile hosts: floods, forgeries, replays and lies. Honest peers must not feel them, and no table
+ * may grow without end.
  * @module
  */
 import assert from "node:assert/strict";

@@ -1,6 +1,6 @@
 /**
- * Where datagrams travel: realms (address spaces), what is attached to them, and links with their faults. The Internet is
- * a realm; behind each NAT lies another, whose gateway the NAT is.
+ * Where datagrams travel: realms (address spaces), what is attached to them, and links with their
+ * faults. The Internet is a realm; behind each NAT lies another, whose gateway the NAT is.
  * @module
  */
 import { type Endpoint, type Ip, sameIp } from "../../lib/base/ip.ts";

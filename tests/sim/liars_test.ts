@@ -1,6 +1,6 @@
 /**
- * Who lies from a position of trust, or in numbers: a root that relays nothing and misleads, and one attacker with hundreds of
- * genuine identities.
+ * Who lies from a position of trust, or in numbers: a root that relays nothing and misleads, and
+ * one attacker with hundreds of genuine identities.
  * @module
  */
 import assert from "node:assert/strict";
@@ -30,8 +30,9 @@ import { measured, simTest } from "./scenario.ts";
 import type { World } from "./world.ts";
 
 /**
- * In the place of a root: near, always there, and false. It answers who asks whether it lives, sees everybody at another address each
- * time, introduces a victim as everybody, says of everybody that it has a key of its own making, and passes nothing on.
+ * In the place of a root: near, always there, and false. It answers who asks whether it lives, sees
+ * everybody at another address each time, introduces a victim as everybody, says of everybody that
+ * it has a key of its own making, and passes nothing on.
  */
 class LyingRoot {
   readonly #attacker: Attacker;

@@ -1,7 +1,8 @@
 /**
- * Network address translators, by what they map (RFC 4787): endpoint-independent or per destination; filtering by nothing,
- * address, or address and port; ports kept, drawn at random, or one after the other; hairpinning or not; mappings that
- * time out. And a stateful firewall, which is a NAT that changes nothing.
+ * Network address translators, by what they map (RFC 4787): endpoint-independent or per
+ * destination; filtering by nothing, address, or address and port; ports kept, drawn at random, or
+ * one after the other; hairpinning or not; mappings that time out. And a stateful firewall, which
+ * is a NAT that changes nothing.
  * @module
  */
 import { type Endpoint, type Ip, sameIp } from "../../lib/base/ip.ts";

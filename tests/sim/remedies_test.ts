@@ -26,7 +26,8 @@ simTest(
     world.run(1_000);
     const { sent } = a.node.vl1.counters;
     const before = sent[Verb.PUSH_DIRECT_PATHS];
-    world.filter(({ origin }, to) => origin === b || (origin === a && to === b)); // b hears a by the root, and is not heard
+    // B hears a by the root, and is not heard
+    world.filter(({ origin }, to) => origin === b || (origin === a && to === b));
     world.run(3_000);
     assert.ok(!a.isDirectTo(b));
     assert.ok(sent[Verb.PUSH_DIRECT_PATHS] > before);

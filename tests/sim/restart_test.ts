@@ -1,5 +1,6 @@
 /**
- * A member that starts again, at other ports, and talks at once: what its first frame asks for must not be answered where it was.
+ * A member that starts again, at other ports, and talks at once: what its first frame asks for must
+ * not be answered where it was.
  * @module
  */
 import assert from "node:assert/strict";

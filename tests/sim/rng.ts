@@ -1,8 +1,8 @@
 /**
  * Seeded randomness: everything a simulation does by chance comes from here, so one seed gives one run.
  *
- * The generator is sfc32 (Chris Doty-Humphrey, PractRand); streams are forked by name, so that one more draw in one node
- * changes nothing in another.
+ * The generator is sfc32 (Chris Doty-Humphrey, PractRand); streams are forked by name, so that one
+ * more draw in one node changes nothing in another.
  * @module
  */
 

@@ -1,6 +1,7 @@
 /**
- * The rules of a network as something that is never broken: whatever is delivered is held against what the controller last
- * said, in words of the scenario's own, while members come, go, change teams, restart and cheat.
+ * The rules of a network as something that is never broken: whatever is delivered is held against
+ * what the controller last said, in words of the scenario's own, while members come, go, change
+ * teams, restart and cheat.
  * @module
  */
 import assert from "node:assert/strict";

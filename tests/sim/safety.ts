@@ -139,8 +139,8 @@ export class Safety {
   }
 
   /**
-   * What one that was removed lets others tell it is nobody's business, nor until it has heard that it is back; and who just
-   * started goes by what it knew before until its controller answers.
+   * What one that was removed lets others tell it is nobody's business, nor until it has heard that
+   * it is back; and who just started goes by what it knew before until its controller answers.
    */
   #isBound(host: SimHost, network: NetworkId, nowMs: number): boolean {
     const key = `${network}|${host.address}`;

@@ -1,6 +1,7 @@
 /**
- * TCP where UDP is blocked, as the engine does it: its own decision when to dial and when to hang up, its own framing, its own
- * relay. Only the connections are simulated: bytes arrive whole, in order, after what the links take.
+ * TCP where UDP is blocked, as the engine does it: its own decision when to dial and when to hang
+ * up, its own framing, its own relay. Only the connections are simulated: bytes arrive whole, in
+ * order, after what the links take.
  * @module
  */
 import { Engagement } from "../../cli/engine/tcp/engagement.ts";

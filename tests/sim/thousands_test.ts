@@ -1,6 +1,7 @@
 /**
- * Two thousand nodes in one run, with the crypto that ships: nothing they do at once may cost more than in proportion, and
- * nobody is left out. Prints what a node and a root send and receive in each phase, and what the run took on this machine.
+ * Two thousand nodes in one run, with the crypto that ships: nothing they do at once may cost more
+ * than in proportion, and nobody is left out. Prints what a node and a root send and receive in
+ * each phase, and what the run took on this machine.
  *
  * `deno task sim -- --filter 2000 --nodes 5000` runs more of them.
  * @module

@@ -1,6 +1,7 @@
 /**
- * The simulated world: one clock, the Internet and its NATs, and machines that run the shipping `Node` and `Controller`.
- * Everything follows from one seed. Read a scenario first, e.g. `meeting_test.ts`.
+ * The simulated world: one clock, the Internet and its NATs, and machines that run the shipping
+ * `Node` and `Controller`. Everything follows from one seed. Read a scenario first, e.g.
+ * `meeting_test.ts`.
  * @module
  */
 import {

@@ -1,6 +1,7 @@
 /**
- * Builds the WebAssembly of `lib/kernel/assembly/` and writes it to `lib/kernel/kernel_wasm.ts`, which is committed. A test holds the
- * committed bytes to what the sources build, so nothing opaque is in the tree.
+ * Builds the WebAssembly of `lib/kernel/assembly/` and writes it to `lib/kernel/kernel_wasm.ts`,
+ * which is committed. A test holds the committed bytes to what the sources build, so nothing opaque
+ * is in the tree.
  *
  *     deno task kernel
  *
@@ -13,7 +14,10 @@ const ASSEMBLY = new URL("../../lib/kernel/assembly/", import.meta.url);
 const OUTPUT = new URL("../../lib/kernel/kernel_wasm.ts", import.meta.url);
 const BASE64_LINE = 96; // keeps the committed file within the formatter's line width
 
-/** No runtime, no static data: what comes out computes on the memory and nothing else, but that PACKET has AES from who instantiates it. */
+/**
+ * No runtime, no static data: what comes out computes on the memory and nothing else, but that
+ * PACKET has AES from who instantiates it.
+ */
 const COMMON = ["-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--enable", "simd"];
 const MODULES = {
   // The instantiator brings the memory and so decides its size.

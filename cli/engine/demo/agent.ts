@@ -1,6 +1,7 @@
 /**
- * Orders from a pipe, one JSON object a line: `zt lab-agent`, which the demo and the end-to-end tests start inside a host of
- * their lab and talk to through {@linkcode AgentOrder} and {@linkcode AgentAnswer}. It ends with its input.
+ * Orders from a pipe, one JSON object a line: `zt lab-agent`, which the demo and the end-to-end
+ * tests start inside a host of their lab and talk to through {@linkcode AgentOrder} and {@linkcode
+ * AgentAnswer}. It ends with its input.
  * @module
  */
 import { messageOf } from "../../../lib/base/errors.ts";

@@ -43,7 +43,10 @@ export class LabNode {
     }
   }
 
-  /** The same for a command that must succeed. @returns what it printed. @throws {ApiError} with what it complained of */
+  /**
+   * The same for a command that must succeed. @returns what it printed. @throws {ApiError} with
+   * what it complained of
+   */
   async do(...words: string[]): Promise<string> {
     const { code, out, err } = await this.say(...words);
     if (code === 0) return out;

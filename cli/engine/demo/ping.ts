@@ -1,6 +1,6 @@
 /**
- * Our own ping: numbered echoes whose payload is known to the last byte, so that a reply that was mixed up or changed on the
- * way is told from a good one.
+ * Our own ping: numbered echoes whose payload is known to the last byte, so that a reply that was
+ * mixed up or changed on the way is told from a good one.
  * @module
  */
 import { setImmediate } from "node:timers";

@@ -1,6 +1,7 @@
 /**
- * What `zt demo` does: a root that is controller too, a node, and a second node that starts, joins and pings the first, all
- * by the commands a user would type; then round trips and throughput between the two.
+ * What `zt demo` does: a root that is controller too, a node, and a second node that starts, joins
+ * and pings the first, all by the commands a user would type; then round trips and throughput
+ * between the two.
  * @module
  */
 import { ApiError } from "../../../lib/base/errors.ts";

@@ -1,6 +1,7 @@
 /**
- * One conversation with the machine's message bus (D-Bus): method calls, each answered or refused. As much of the protocol
- * as configuring a resolver takes; nothing is exported to the bus, and signals are passed over.
+ * One conversation with the machine's message bus (D-Bus): method calls, each answered or refused.
+ * As much of the protocol as configuring a resolver takes; nothing is exported to the bus, and
+ * signals are passed over.
  *
  *     message   'l', type u8, flags u8, 1, body length u32, serial u32, fields a(yv), zeros up to a multiple of 8, body
  *

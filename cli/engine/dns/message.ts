@@ -9,8 +9,9 @@
  *     6       6      answers, authorities, additional records
  *     12             question: name, type (2), class (2); then records
  *
- * A name is labels of a length byte and 1 to 63 bytes, ended by a 0. A record is name, type (2), class (2), time to live
- * (4), length (2), data. Of additional records OPT (EDNS) is looked at: its class is the longest answer that is welcome.
+ * A name is labels of a length byte and 1 to 63 bytes, ended by a 0. A record is name, type (2),
+ * class (2), time to live (4), length (2), data. Of additional records OPT (EDNS) is looked at: its
+ * class is the longest answer that is welcome.
  *
  * Ours and not `dns-packet`: that one reads a label with a dot in it as two and so cannot repeat the question as it was
  * asked, wants Node's Buffer, and takes 18 MB of memory; and we read one question and write six types.
@@ -65,7 +66,10 @@ export type ResponseCode = typeof ResponseCode[keyof typeof ResponseCode];
 export interface Query {
   readonly id: number;
   readonly recursionDesired: boolean;
-  /** Lower case, without the last dot; a label with a dot in it has a backslash before it, so that it is nobody's name. */
+  /**
+   * Lower case, without the last dot; a label with a dot in it has a backslash before it, so that
+   * it is nobody's name.
+   */
   readonly name: string;
   readonly type: number;
   /** As sent, capitals and all: the answer repeats them. */

@@ -1,9 +1,9 @@
 /**
  * The server of a network's names, on one of this machine's addresses there, port 53, UDP and TCP.
  *
- * Heard are only those who ask from addresses of the network: what another interface brings in under a false address would
- * be answered into the network, to nobody. Nobody is asked for anything on behalf of others, except the controller of a
- * large network for a name of it.
+ * Heard are only those who ask from addresses of the network: what another interface brings in
+ * under a false address would be answered into the network, to nobody. Nobody is asked for anything
+ * on behalf of others, except the controller of a large network for a name of it.
  *
  * Source: RFC 1035 section 4.2, RFC 7766.
  * @module

@@ -3,8 +3,8 @@
  * told to systemd-resolved where it runs, else written into the file `settings.resolvConf` of `local.conf` names, if it
  * names one and `allowDNS` is set. The reference applies none on Linux.
  *
- * Changes are made one after the other, in the background. What a crash left in the file goes at the next start: the home
- * folder remembers which file it was.
+ * Changes are made one after the other, in the background. What a crash left in the file goes at
+ * the next start: the home folder remembers which file it was.
  *
  * Source: spec 04 section 13.5, spec 06 section 9.5.
  * @module

@@ -1,6 +1,7 @@
 /**
- * Tells systemd-resolved which servers know a network's names: for its domains only, all other names go where they went. What
- * it was told about a device it forgets when the device goes, so that a crash leaves nothing behind.
+ * Tells systemd-resolved which servers know a network's names: for its domains only, all other
+ * names go where they went. What it was told about a device it forgets when the device goes, so
+ * that a crash leaves nothing behind.
  *
  * Source: org.freedesktop.resolve1(5).
  * @module

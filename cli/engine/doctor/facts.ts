@@ -1,6 +1,6 @@
 /**
- * What a diagnosis is made from: gathered by the service about itself, and by the command about the machine. Plain JSON;
- * spans in milliseconds.
+ * What a diagnosis is made from: gathered by the service about itself, and by the command about the
+ * machine. Plain JSON; spans in milliseconds.
  * @module
  */
 import type { MappingStatus } from "../port_mapping/mapper.ts";

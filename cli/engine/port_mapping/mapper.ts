@@ -1,9 +1,10 @@
 /**
- * Keeps ports mapped at the gateways around us: picks the protocol, prolongs what was granted, tries again when refused,
- * gives everything back at the end.
+ * Keeps ports mapped at the gateways around us: picks the protocol, prolongs what was granted,
+ * tries again when refused, gives everything back at the end.
  *
- * Source: spec 03 section 23. Differences from the reference: PCP comes first, IPv6 firewalls are opened too, a change of
- * the network is noticed at once, and mappings are removed at an orderly stop.
+ * Source: spec 03 section 23. Differences from the reference: PCP comes first, IPv6 firewalls are
+ * opened too, a change of the network is noticed at once, and mappings are removed at an orderly
+ * stop.
  * @module
  */
 import { SystemError } from "../../../lib/base/errors.ts";

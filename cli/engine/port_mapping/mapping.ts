@@ -43,7 +43,10 @@ export interface MappingClient {
   unmap(wire: Wire): Promise<void>;
 }
 
-/** What is asked for; gateways may grant less. As the reference: soon gone when we vanish, soon back when they restart. */
+/**
+ * What is asked for; gateways may grant less. As the reference: soon gone when we vanish, soon back
+ * when they restart.
+ */
 export const LIFETIME_S = 600;
 /** How long each try waits for an answer over UDP; RFC 6886 begins with 250 ms and doubles. */
 export const TRY_MS: readonly number[] = [250, 500, 1_000];

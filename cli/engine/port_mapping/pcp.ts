@@ -16,8 +16,9 @@
  *                  42      2      external port wished        42      2      external port
  *                  44      16     external address wished     44      16     external address
  *
- * IPv4 addresses are IPv4-mapped IPv6. Options would follow; we send none and ignore those that come. A router that only
- * speaks NAT-PMP answers with version 0. Lifetime 0 removes a mapping. Source: RFC 6887 sections 7, 11 and 12.
+ * IPv4 addresses are IPv4-mapped IPv6. Options would follow; we send none and ignore those that
+ * come. A router that only speaks NAT-PMP answers with version 0. Lifetime 0 removes a mapping.
+ * Source: RFC 6887 sections 7, 11 and 12.
  * @module
  */
 import { equal, Reader, Writer } from "../../../lib/base/bytes.ts";

@@ -1,6 +1,6 @@
 /**
- * SSDP: finding the router's description by asking who is an Internet gateway. Answers come from anyone on the link, so a
- * description is only taken from the very machine that answered.
+ * SSDP: finding the router's description by asking who is an Internet gateway. Answers come from
+ * anyone on the link, so a description is only taken from the very machine that answered.
  *
  * Source: UPnP Device Architecture 1.1 section 1.3.
  * @module

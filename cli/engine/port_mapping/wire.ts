@@ -1,6 +1,7 @@
 /**
- * Datagrams between us and the gateways around us: a socket of its own, apart from the node's, read only while an answer
- * is waited for. Every answer is bounded: longer datagrams than a gateway sends are dropped by the system call.
+ * Datagrams between us and the gateways around us: a socket of its own, apart from the node's, read
+ * only while an answer is waited for. Every answer is bounded: longer datagrams than a gateway
+ * sends are dropped by the system call.
  * @module
  */
 import { Block } from "../../../ffi/linux/block.ts";

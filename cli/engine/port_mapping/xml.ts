@@ -1,7 +1,8 @@
 /**
- * The text of a few elements of a small XML document, as routers write them. No parser: elements are found by name, text
- * is taken as it stands. Documents with anything that could change what text means (declarations, CDATA) are refused, and
- * the work is linear in the length whatever is sent.
+ * The text of a few elements of a small XML document, as routers write them. No parser: elements
+ * are found by name, text is taken as it stands. Documents with anything that could change what
+ * text means (declarations, CDATA) are refused, and the work is linear in the length whatever is
+ * sent.
  * @module
  */
 
@@ -14,8 +15,8 @@ export function isPlainXml(xml: string): boolean {
 }
 
 /**
- * What is inside the elements of that name, whatever their namespace prefix; elements of the same name inside each other
- * are not told apart, which the documents we read never need.
+ * What is inside the elements of that name, whatever their namespace prefix; elements of the same
+ * name inside each other are not told apart, which the documents we read never need.
  */
 export function elements(xml: string, name: string): string[] {
   const found: string[] = [];

@@ -1,6 +1,7 @@
 /**
- * A connection as tunnels use it: bytes in by a callback, bytes out into a bounded queue. Two kinds, because Deno serves TLS
- * and Node's interface is the one that does not insist on a certificate.
+ * A connection as tunnels use it: bytes in by a callback, bytes out into a bounded queue. Two
+ * kinds, because Deno serves TLS and Node's interface is the one that does not insist on a
+ * certificate.
  * @module
  */
 import type { Socket } from "node:net";

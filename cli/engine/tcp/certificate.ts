@@ -1,6 +1,6 @@
 /**
- * A certificate that says nothing: TLS is only the coat a tunnel wears, who is who is proved inside. Made anew at each start,
- * so there is no key to keep.
+ * A certificate that says nothing: TLS is only the coat a tunnel wears, who is who is proved
+ * inside. Made anew at each start, so there is no key to keep.
  *
  * Source: X.690 (DER), RFC 5280 section 4.1; signature ecdsa-with-SHA256 on P-256.
  * @module

@@ -7,7 +7,10 @@
  */
 import type { Random } from "../../../lib/crypto/primitives.ts";
 
-/** No root has answered by UDP yet for this long: three HELLOs went unanswered. A round trip takes less, nearly everywhere. */
+/**
+ * No root has answered by UDP yet for this long: three HELLOs went unanswered. A round trip takes
+ * less, nearly everywhere.
+ */
 export const ENGAGE_MS = 1_000;
 /** No root answers by UDP any more for this long, after two probes of each path went unanswered. */
 export const ENGAGE_AGAIN_MS = 500;

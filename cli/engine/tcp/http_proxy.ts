@@ -1,6 +1,6 @@
 /**
- * The HTTP proxy an office may require: how `local.conf` and the usual environment variables name one, and for which relays
- * it is used.
+ * The HTTP proxy an office may require: how `local.conf` and the usual environment variables name
+ * one, and for which relays it is used.
  *
  * Source: RFC 7617 (Basic authentication); the variables as curl reads them.
  * @module
@@ -32,7 +32,10 @@ export interface ProxyChoice {
   readonly isBypassed: (ip: Ip) => boolean;
 }
 
-/** @param text "http://[user:password@]host[:port]", user and password percent-encoded; the "http://" may be left out */
+/**
+ * @param text "http://[user:password@]host[:port]", user and password percent-encoded; the
+ * "http://" may be left out
+ */
 export function parseHttpProxy(text: string): HttpProxy | undefined {
   const trimmed = text.trim();
   const parsed = URL.parse(trimmed.includes("://") ? trimmed : `http://${trimmed}`);

@@ -1,6 +1,6 @@
 /**
- * One connection to a relay, in either protocol, direct or through an HTTP proxy. It makes no decisions: it opens, carries
- * datagrams and ends.
+ * One connection to a relay, in either protocol, direct or through an HTTP proxy. It makes no
+ * decisions: it opens, carries datagrams and ends.
  * @module
  */
 import { connect as connectTcp, type Socket } from "node:net";

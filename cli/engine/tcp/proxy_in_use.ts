@@ -1,6 +1,7 @@
 /**
- * The HTTP proxy in force: where it is, what came of using it, and when to leave it alone. A proxy that is wrong must cost the
- * attempts to connect directly nothing, and a wrong password must not be repeated until the account is locked.
+ * The HTTP proxy in force: where it is, what came of using it, and when to leave it alone. A proxy
+ * that is wrong must cost the attempts to connect directly nothing, and a wrong password must not
+ * be repeated until the account is locked.
  * @module
  */
 import { lookup as lookupName } from "node:dns";

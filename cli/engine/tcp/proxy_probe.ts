@@ -1,6 +1,6 @@
 /**
- * Trying an HTTP proxy on purpose, for a diagnosis: whether it is reached, lets us in and leads to a relay. Nothing is sent to
- * the relay itself.
+ * Trying an HTTP proxy on purpose, for a diagnosis: whether it is reached, lets us in and leads to
+ * a relay. Nothing is sent to the relay itself.
  * @module
  */
 import { type Endpoint, formatEndpoint } from "../../../lib/base/ip.ts";

@@ -1,10 +1,11 @@
 /**
  * The relay a root offers to those whose UDP is blocked: their tunnels, what each may do, and where their datagrams go.
  *
- * It is no open reflector. A datagram for this root goes straight into the node, as if from a socket of its own, and the
- * answers come back the same way. Anything else is passed on by UDP only when the far end has proved over this very tunnel
- * that it is a node we know, and only to endpoints that other nodes have proved to be theirs. Whoever does not prove itself is
- * cut off soon and cheaply.
+ * It is no open reflector. A datagram for this root goes straight into the node, as if from a
+ * socket of its own, and the answers come back the same way. Anything else is passed on by UDP only
+ * when the far end has proved over this very tunnel that it is a node we know, and only to
+ * endpoints that other nodes have proved to be theirs. Whoever does not prove itself is cut off
+ * soon and cheaply.
  *
  * Source: spec 03 section 21.3, with the restrictions it asks for.
  * @module

@@ -1,9 +1,11 @@
 /**
- * The TCP port of a root's relay. The first byte says what a connection is: the reference's framing, TLS with a WebSocket
- * inside, or a WebSocket without TLS, for whoever puts a web server with a real certificate in front.
+ * The TCP port of a root's relay. The first byte says what a connection is: the reference's
+ * framing, TLS with a WebSocket inside, or a WebSocket without TLS, for whoever puts a web server
+ * with a real certificate in front.
  *
- * Deno serves TLS only on listeners of its own, and can put none over a connection that was read from. So TLS connections are
- * piped, as they are, through a listener on loopback that only we may use.
+ * Deno serves TLS only on listeners of its own, and can put none over a connection that was read
+ * from. So TLS connections are piped, as they are, through a listener on loopback that only we may
+ * use.
  * @module
  */
 import { concat } from "../../../lib/base/bytes.ts";
@@ -21,7 +23,8 @@ import { WebSocketFraming } from "./websocket_framing.ts";
 const TLS_FIRST_BYTE = 0x16; // a handshake record
 const HTTP_FIRST_BYTE = 0x47; // "G" of GET
 const OPENING_MS = 10_000; // until a connection must have become a tunnel
-const OPENING_MAX = 256; // connections on their way to become one: bounds descriptors against who opens and says nothing
+// Connections on their way to become one: bounds descriptors against who opens and says nothing
+const OPENING_MAX = 256;
 const OPENING_PER_IP_MAX = 32; // of which one address may have so many
 const ORIGIN_MS = 2_000; // a connection to the loopback listener that is not ours by then is somebody else's
 const ACCEPT_PAUSE_MS = 100; // after a failed accept, which is mostly want of descriptors

@@ -1,10 +1,12 @@
 /**
- * TCP where UDP is blocked: as a node, a tunnel to a root's relay while no root answers by UDP; as a root, the relay. For the
- * node both are sockets like any other; path choice, probing, keepalive and the way back to UDP are its own.
+ * TCP where UDP is blocked: as a node, a tunnel to a root's relay while no root answers by UDP; as
+ * a root, the relay. For the node both are sockets like any other; path choice, probing, keepalive
+ * and the way back to UDP are its own.
  *
- * Without a relay configured the roots' own addresses are tried, TCP port 443 and what other ports the planet lists for them,
- * first TLS with a WebSocket inside and then the reference's framing, for both pass where the other is stopped. Where there is
- * an HTTP proxy, the same is tried through it, beside.
+ * Without a relay configured the roots' own addresses are tried, TCP port 443 and what other ports
+ * the planet lists for them, first TLS with a WebSocket inside and then the reference's framing,
+ * for both pass where the other is stopped. Where there is an HTTP proxy, the same is tried through
+ * it, beside.
  *
  * Source: spec 03 sections 21 and 28 item 16.
  * @module
@@ -150,7 +152,10 @@ export class TcpTunnels {
     return await probeProxy(this.#proxy, relay?.endpoint);
   }
 
-  /** Whether TCP would be used where UDP is blocked. A root that nobody reaches by UDP is no root: it has to be reached, not to reach. */
+  /**
+   * Whether TCP would be used where UDP is blocked. A root that nobody reaches by UDP is no root:
+   * it has to be reached, not to reach.
+   */
   get #isAllowed(): boolean {
     const { node, settings } = this.#options;
     const { allowTcpFallbackRelay, forceTcpRelay } = settings();

@@ -1,8 +1,9 @@
 /**
- * One tunnel to a relay, and the attempt that finds it. An attempt starts one connection after the other, each a moment after
- * the one before, and hands all of them to the node as sockets; the first by which a root's authenticated answer comes is the
- * tunnel, and the others are closed. So whatever a firewall does to either protocol, the faster way through wins. Connections
- * through an HTTP proxy run beside the direct ones, a moment behind: neither kind waits for the other.
+ * One tunnel to a relay, and the attempt that finds it. An attempt starts one connection after the
+ * other, each a moment after the one before, and hands all of them to the node as sockets; the
+ * first by which a root's authenticated answer comes is the tunnel, and the others are closed. So
+ * whatever a firewall does to either protocol, the faster way through wins. Connections through an
+ * HTTP proxy run beside the direct ones, a moment behind: neither kind waits for the other.
  * @module
  */
 import type { Endpoint, Ip } from "../../../lib/base/ip.ts";
@@ -16,11 +17,14 @@ const STAGGER_MS = 300;
 const CONNECT_MS = 5_000; // until a connection must be open
 const PROVE_MS = 3_000; // from then until a root must have answered
 /**
- * Most TLS handshakes cut short on one network; then TLS is left alone there. Deno 2.4 keeps the descriptor of each until the
- * far end closes, and where so many hang somebody swallows TLS anyway.
+ * Most TLS handshakes cut short on one network; then TLS is left alone there. Deno 2.4 keeps the
+ * descriptor of each until the far end closes, and where so many hang somebody swallows TLS anyway.
  */
 export const STUCK_MAX = 256;
-/** Most connections of one kind in one attempt: bounds descriptors, and what a planet of many roots makes us ask at once. */
+/**
+ * Most connections of one kind in one attempt: bounds descriptors, and what a planet of many roots
+ * makes us ask at once.
+ */
 export const CANDIDATES_MAX = 8;
 
 /** What finding a tunnel needs of the node. */

@@ -1,6 +1,6 @@
 /**
- * Passing a tunnel's datagrams on by a UDP socket of its own. Only who was written to may answer, so nobody else reaches a
- * client through it.
+ * Passing a tunnel's datagrams on by a UDP socket of its own. Only who was written to may answer,
+ * so nobody else reaches a client through it.
  * @module
  */
 import { Buffer } from "node:buffer";

@@ -1,7 +1,8 @@
 /**
- * Ways to relays past our own networks. A default route through one of them would lead the connection that carries it into
- * itself: UDP sockets are bound to their devices, but connections made by the runtime are not. So each relay in use gets a route
- * of its own, the way the machine would go there without us.
+ * Ways to relays past our own networks. A default route through one of them would lead the
+ * connection that carries it into itself: UDP sockets are bound to their devices, but connections
+ * made by the runtime are not. So each relay in use gets a route of its own, the way the machine
+ * would go there without us.
  *
  * Source: spec 04 section 13.4 (default routes as two halves); `ip-route(8)`: the longest prefix wins.
  * @module

@@ -1,6 +1,6 @@
 /**
- * WebSocket frames, as much of RFC 6455 as two programs need that only send whole binary messages: what comes may be split
- * by a proxy on the way, pings are answered, a close ends the stream.
+ * WebSocket frames, as much of RFC 6455 as two programs need that only send whole binary messages:
+ * what comes may be split by a proxy on the way, pings are answered, a close ends the stream.
  *
  *     offset  bytes    field
  *     0       1        0x80 last piece, 0x70 reserved (0), 0x0f opcode

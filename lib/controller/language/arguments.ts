@@ -126,8 +126,9 @@ function ipArgument(word: Word, scope: ArgumentScope): { ip: string; isV6: boole
 }
 
 /**
- * The 64-bit mask of a comma separated list. Quirk: each half is made with signed numbers and then without sign, so bit 63 or
- * 31 together with others of its half comes out wrong; kept, so that a source means the same everywhere, and warned of.
+ * The 64-bit mask of a comma separated list. Quirk: each half is made with signed numbers and then
+ * without sign, so bit 63 or 31 together with others of its half comes out wrong; kept, so that a
+ * source means the same everywhere, and warned of.
  */
 function characteristicsArgument(word: Word, scope: ArgumentScope): JsonObject {
   let low = 0;

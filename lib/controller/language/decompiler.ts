@@ -1,6 +1,6 @@
 /**
- * From rules back to the language. Compiling the result gives the same rules: what the language has no words for is refused,
- * never left out.
+ * From rules back to the language. Compiling the result gives the same rules: what the language has
+ * no words for is refused, never left out.
  *
  * Source: spec 04b section 4.
  * @module

@@ -11,9 +11,9 @@
  *     expect accept udp from anyone to printer port 631
  *     expect drop ipv4 from printer as 10.0.0.9 to anyone
  *
- * Members and frames: see `scenario.ts`. "accept": the sender sends the frame and the receiver takes it. "drop": one of them does
- * not, and nobody else gets it instead. "redirect": the frame goes to the named member instead. "tee", "watch": the named member
- * gets a copy.
+ * Members and frames: see `scenario.ts`. "accept": the sender sends the frame and the receiver
+ * takes it. "drop": one of them does not, and nobody else gets it instead. "redirect": the frame
+ * goes to the named member instead. "tee", "watch": the named member gets a copy.
  * @module
  */
 import type { Address } from "../../base/ids.ts";

@@ -1,6 +1,6 @@
 /**
- * What becomes of a described frame: the sender's outbound decision, then the receiver's inbound one. A frame passes only when
- * both let it.
+ * What becomes of a described frame: the sender's outbound decision, then the receiver's inbound
+ * one. A frame passes only when both let it.
  *
  * Source: spec 04b section 2.8, spec 04 section 12.4 for multicast.
  * @module

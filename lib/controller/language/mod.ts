@@ -1,7 +1,8 @@
 /**
- * The rule definition language: `compileSource()` to rules, `decompile()` back, `formatSource()`, and what answers questions
- * about rules: `judge()`, `explainInWords()`, `runExpectations()`. Pure: text in, values and text out. Leans on base, the rule
- * codec and `network/rules`. Read `words.ts`, `compiler.ts`, then `scenario.ts`.
+ * The rule definition language: `compileSource()` to rules, `decompile()` back, `formatSource()`,
+ * and what answers questions about rules: `judge()`, `explainInWords()`, `runExpectations()`. Pure:
+ * text in, values and text out. Leans on base, the rule codec and `network/rules`. Read `words.ts`,
+ * `compiler.ts`, then `scenario.ts`.
  * @module
  */
 export * from "./compiler.ts";

@@ -10,10 +10,11 @@
  *              | "anyone" | "broadcast" | "multicast" }
  *     FLAG     = "syn" | "ack" | "fin" | "rst" | "psh" | "urg" | "ece" | "cwr" | "ns"
  *
- * A member has the default tags and capabilities of the rules besides its own, and owns its addresses. An endpoint that
- * is an IP of a declared member is that member; any other is somebody new. "as" gives a source address that is not owned. "port"
- * belongs to the endpoint before it. TCP without flags is the first packet of a connection. Ports not given are 49152 and 49151,
- * which no rule should name.
+ * A member has the default tags and capabilities of the rules besides its own, and owns its
+ * addresses. An endpoint that is an IP of a declared member is that member; any other is somebody
+ * new. "as" gives a source address that is not owned. "port" belongs to the endpoint before it. TCP
+ * without flags is the first packet of a connection. Ports not given are 49152 and 49151, which no
+ * rule should name.
  * @module
  */
 import { BROADCAST_MAC, type Mac, parseMac } from "../../base/ids.ts";

@@ -94,8 +94,9 @@ export interface Blocks {
 }
 
 /**
- * Nests words. A block keyword opens a block, whatever follows; a semicolon closes the innermost one unless nothing is in it. So
- * "accept;" without matches closes the block around it. Quirk kept for equal meaning, with a warning where it surprises.
+ * Nests words. A block keyword opens a block, whatever follows; a semicolon closes the innermost
+ * one unless nothing is in it. So "accept;" without matches closes the block around it. Quirk kept
+ * for equal meaning, with a warning where it surprises.
  * @throws {SourceError} when the text ends where the reference would silently forget what went before
  */
 export function nest(tokens: readonly Token[]): Blocks {

@@ -1,6 +1,6 @@
 /**
- * One frame inside a larger buffer, its headers read once into fields: what compiled rules look at. Made once, loaded for
- * every frame; loading and reading allocate nothing.
+ * One frame inside a larger buffer, its headers read once into fields: what compiled rules look at.
+ * Made once, loaded for every frame; loading and reading allocate nothing.
  *
  * Source: spec 04b sections 2.4 and 2.6; its obvious twin is `headers.ts`.
  * @module
@@ -76,7 +76,10 @@ export class FrameView {
     this.#headersRead = false;
   }
 
-  /** Sets the MACs from numbers: allocates where the caller cannot be inlined; the data plane uses {@linkcode loadMacs}. */
+  /**
+   * Sets the MACs from numbers: allocates where the caller cannot be inlined; the data plane uses
+   * {@linkcode loadMacs}.
+   */
   setMacs(source: Mac, destination: Mac): void {
     this.macSourceHigh = highOf(source);
     this.macSourceLow = lowOf(source);

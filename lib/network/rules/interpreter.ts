@@ -1,6 +1,7 @@
 /**
- * Evaluates a rule list on {@linkcode Rule} objects: the specification in code, slow and obvious. Filtering frames is the
- * business of `evaluator.ts`, which is held to this one; explaining decisions is the business of this one.
+ * Evaluates a rule list on {@linkcode Rule} objects: the specification in code, slow and obvious.
+ * Filtering frames is the business of `evaluator.ts`, which is held to this one; explaining
+ * decisions is the business of this one.
  *
  * Source: spec 04b section 2.2.
  * @module
@@ -33,8 +34,9 @@ export interface Step {
   readonly index: number;
   readonly rule: Rule;
   /**
-   * match: evaluated; short: skipped since the set failed already; unmatched: an action whose set failed; skipped: a DROP
-   * passed over for an unknown tag; nothing: an action without effect here; taken: an action done; end: it decided
+   * match: evaluated; short: skipped since the set failed already; unmatched: an action whose set
+   * failed; skipped: a DROP passed over for an unknown tag; nothing: an action without effect here;
+   * taken: an action done; end: it decided
    */
   readonly what: "match" | "short" | "unmatched" | "skipped" | "nothing" | "taken" | "end";
   /** For match */
@@ -72,7 +74,8 @@ export function interpretRules(
       }
       const answer = evaluateMatch(rule, on, superAccept);
       setMatches = rule.or ? setMatches || answer.matched : setMatches && answer.matched;
-      // Quirk: not taken back when the set fails later, so it can save a frame from a DROP that has nothing to do with it.
+      // Quirk: not taken back when the set fails later, so it can save a frame from a DROP that has
+      // nothing to do with it.
       skipDrop ||= answer.skipDrop;
       trace.push({ index, rule, what: "match", answer, setMatches });
       continue;

@@ -1,7 +1,8 @@
 /**
- * The rules of a network: which frames may pass between two members. `NetworkFilter` decides frames, without allocation;
- * `decide()` says the same slowly and with reasons. Leans on base and on the rule codec. Read `decision.ts` and
- * `interpreter.ts` first: they are the specification in code.
+ * The rules of a network: which frames may pass between two members. `NetworkFilter` decides
+ * frames, without allocation; `decide()` says the same slowly and with reasons. Leans on base and
+ * on the rule codec. Read `decision.ts` and `interpreter.ts` first: they are the specification in
+ * code.
  * @module
  */
 export * from "./characteristics.ts";

@@ -1,6 +1,7 @@
 /**
- * Decides what becomes of frames on one network: rules compiled once, frames decided without allocation. Made anew with every
- * config; a {@linkcode FilterPeer} anew with every change of config or of the peer's credentials.
+ * Decides what becomes of frames on one network: rules compiled once, frames decided without
+ * allocation. Made anew with every config; a {@linkcode FilterPeer} anew with every change of
+ * config or of the peer's credentials.
  *
  * Source: spec 04b section 2.8; the obvious twin is `decision.ts`.
  * @module
@@ -103,8 +104,8 @@ export class NetworkFilter {
   }
 
   /**
-   * Whether a frame from this member to `to` may be sent. When its rules redirect it the answer is DROP and the frame is
-   * among the copies.
+   * Whether a frame from this member to `to` may be sent. When its rules redirect it the answer is
+   * DROP and the frame is among the copies.
    * @param teeEnabled false on a second pass: copies were made on the first. Redirection works either way
    */
   outbound(to: FilterPeer, teeEnabled: boolean): Verdict {

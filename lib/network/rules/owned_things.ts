@@ -78,8 +78,8 @@ function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean 
 }
 
 /**
- * Leading bytes of the addresses members derive from the network: with NDP emulation they count as the sender's. Quirk: the
- * node address inside is not compared with the sender.
+ * Leading bytes of the addresses members derive from the network: with NDP emulation they count as
+ * the sender's. Quirk: the node address inside is not compared with the sender.
  */
 export function emulatedPrefixes(local: LocalMember): Uint8Array[] {
   if ((local.flags & FLAG_NDP_EMULATION) === 0) return [];

@@ -1,9 +1,10 @@
 /**
  * Compiles a rule list for one direction of one member into numbers.
  *
- * A list is a chain of yes-or-no questions, so it becomes a graph: every instruction names where to go on after each answer,
- * and what is certain beforehand (a VLAN tag, an own tag, an OR after a set that holds already) takes no instruction at all. A
- * question whose answer is known from one just asked is skipped.
+ * A list is a chain of yes-or-no questions, so it becomes a graph: every instruction names where to
+ * go on after each answer, and what is certain beforehand (a VLAN tag, an own tag, an OR after a
+ * set that holds already) takes no instruction at all. A question whose answer is known from one
+ * just asked is skipped.
  *
  *     word  meaning
  *     0     operation, see {@linkcode Op}

@@ -1,6 +1,7 @@
 /**
- * One UDP socket that speaks from any address of the host, as a hundred thousand machines would, and hears what comes to any
- * of them. The addresses are those of a prefix on the loopback device, all of which count as the host's own.
+ * One UDP socket that speaks from any address of the host, as a hundred thousand machines would,
+ * and hears what comes to any of them. The addresses are those of a prefix on the loopback device,
+ * all of which count as the host's own.
  *
  *     control message, both ways (32)   length u64 @0 = 28, level i32 @8 = IPPROTO_IP, type i32 @12 = IP_PKTINFO,
  *                                       in_pktinfo: device i32 @16, own address @20 (out: source), destination @24 (in)

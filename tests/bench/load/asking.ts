@@ -104,7 +104,10 @@ export function ask(source: AnySource, people: People, asking: Asking): Asked {
   return result;
 }
 
-/** Keeps the crowd alive as idle zt nodes do, evenly: each an ECHO ever so often, and a HELLO in the place of every sixth. */
+/**
+ * Keeps the crowd alive as idle zt nodes do, evenly: each an ECHO ever so often, and a HELLO in the
+ * place of every sixth.
+ */
 export function idle(
   source: AnySource,
   people: People,

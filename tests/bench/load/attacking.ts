@@ -141,7 +141,10 @@ export function echo(
   return result;
 }
 
-/** When a zt node greets a root that does not answer, after its first HELLO: `FIRST_CONTACT_DELAYS_MS` in lib/node/liveness.ts. */
+/**
+ * When a zt node greets a root that does not answer, after its first HELLO:
+ * `FIRST_CONTACT_DELAYS_MS` in lib/node/liveness.ts.
+ */
 const GREETINGS_MS = [0, 250, 750, 1_750, 3_750, 8_750];
 
 /** Newcomers one after the other. @returns for each how long until it was answered; the patience when it never was */

@@ -1,10 +1,11 @@
 /**
- * A crowd of nodes as a root sees them: who they are, where they are, what they say. Node `i` is the same in every process and
- * run, so that a root that restarts finds the same crowd again.
+ * A crowd of nodes as a root sees them: who they are, where they are, what they say. Node `i` is
+ * the same in every process and run, so that a root that restarts finds the same crowd again.
  *
- * Their addresses do not follow from their keys: a hundred thousand proofs of work would take hours. A root takes such a node
- * only from its cache of peers, which is where the benchmark puts them; what new nodes cost is measured with genuine ones.
- * All of them have one X25519 key, so that this end agrees on a key once; the root does not know, and does it for each.
+ * Their addresses do not follow from their keys: a hundred thousand proofs of work would take
+ * hours. A root takes such a node only from its cache of peers, which is where the benchmark puts
+ * them; what new nodes cost is measured with genuine ones. All of them have one X25519 key, so that
+ * this end agrees on a key once; the root does not know, and does it for each.
  * @module
  */
 import type { Address } from "../../../lib/base/ids.ts";

@@ -1,6 +1,7 @@
 /**
- * Every recorded request to the reference's local API that is not the controller's, replayed in order against our routes.
- * The service behind them is a fake with the recorded state; what a request changes is changed by our routes.
+ * Every recorded request to the reference's local API that is not the controller's, replayed in
+ * order against our routes. The service behind them is a fake with the recorded state; what a
+ * request changes is changed by our routes.
  */
 import assert from "node:assert/strict";
 import { parsePrefix } from "../../../../lib/base/ip.ts";

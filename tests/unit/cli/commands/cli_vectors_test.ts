@@ -1,6 +1,7 @@
 /**
- * Every recorded run of the reference's `zerotier-cli` and `zerotier-one`, against our API server on loopback with a fake
- * service behind it: output, stream and exit code, byte for byte. `zerotier-idtool` has its own test.
+ * Every recorded run of the reference's `zerotier-cli` and `zerotier-one`, against our API server
+ * on loopback with a fake service behind it: output, stream and exit code, byte for byte.
+ * `zerotier-idtool` has its own test.
  */
 import assert from "node:assert/strict";
 import { ApiError } from "../../../../lib/base/errors.ts";

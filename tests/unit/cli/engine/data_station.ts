@@ -1,6 +1,7 @@
 /**
- * Members of one network on the bench: each with a namespace and a TAP of its own and a data Worker at work, their tables
- * written by the test as control would. What escapes from a Worker is carried to the other members by the test.
+ * Members of one network on the bench: each with a namespace and a TAP of its own and a data Worker
+ * at work, their tables written by the test as control would. What escapes from a Worker is carried
+ * to the other members by the test.
  * @module
  */
 import { DataPlane } from "../../../../cli/engine/data_plane.ts";

@@ -72,8 +72,9 @@ function quietPlane(
 }
 
 /**
- * Bytes of heap a packet costs: measured over short stretches, each of which ends before the garbage of one object a packet
- * would fill the young generation; the median leaves out those in which something was collected.
+ * Bytes of heap a packet costs: measured over short stretches, each of which ends before the
+ * garbage of one object a packet would fill the young generation; the median leaves out those in
+ * which something was collected.
  */
 function bytesPerPacket(run: (packets: number) => void): number {
   run(PACKETS); // warm

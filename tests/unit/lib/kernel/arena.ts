@@ -1,6 +1,6 @@
 /**
- * A memory with the data kernel over it and an area for everything it takes, the space between filled with a canary: what the
- * tests of the kernel share.
+ * A memory with the data kernel over it and an area for everything it takes, the space between
+ * filled with a canary: what the tests of the kernel share.
  * @module
  */
 import assert from "node:assert/strict";

@@ -1,9 +1,10 @@
 /**
  * What the reference sends for given inputs, recorded from node `a` on one network, against what ours sends.
  *
- * Where we differ on purpose: (1) the reference asks a specialist that is anchor and replicator twice for members of a
- * group, we once; (2) we announce the solicited-node group of our IPv6 address too, as spec 04 section 12.1 says, which the
- * recording's TAP did not have. Order of packets to different destinations is not significant, nor is that of groups.
+ * Where we differ on purpose: (1) the reference asks a specialist that is anchor and replicator
+ * twice for members of a group, we once; (2) we announce the solicited-node group of our IPv6
+ * address too, as spec 04 section 12.1 says, which the recording's TAP did not have. Order of
+ * packets to different destinations is not significant, nor is that of groups.
  * @module
  */
 import assert from "node:assert/strict";

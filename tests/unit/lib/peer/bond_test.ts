@@ -13,7 +13,10 @@ import { Path } from "../../../../lib/peer/path.ts";
 import { heard, markSuspect, Peer, type PeerPath } from "../../../../lib/peer/peer.ts";
 import { ALICE, BOB, endpoint } from "../node/harness.ts";
 
-/** A bond over sockets 1, 2, ... on eth1, eth2, ..., each with one path; socket 0 is on eth1 too, and leads the same way as 1. */
+/**
+ * A bond over sockets 1, 2, ... on eth1, eth2, ..., each with one path; socket 0 is on eth1 too,
+ * and leads the same way as 1.
+ */
 class Rig {
   readonly peer = Peer.meet(noblePrimitives, ALICE, BOB, 0)!;
   readonly paths: PeerPath[] = [];

@@ -1,6 +1,6 @@
 /**
- * For every verb, and every OK by the verb it answers: decode a payload and encode what came out. Shared by the tests of
- * golden packets and of truncations.
+ * For every verb, and every OK by the verb it answers: decode a payload and encode what came out.
+ * Shared by the tests of golden packets and of truncations.
  * @module
  */
 import { fromHex, Writer } from "../../../../lib/base/bytes.ts";
