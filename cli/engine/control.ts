@@ -4,6 +4,7 @@
  * Source: spec 06 section 1.2.
  * @module
  */
+import { keepLittleFreed } from "../../ffi/linux/memory.ts";
 import { thisMachine } from "../../ffi/mod.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import type { ControllerStore } from "../../lib/controller/mod.ts";
@@ -23,6 +24,7 @@ import { Validator } from "./validator.ts";
  */
 export async function runService(options: ServiceOptions): Promise<void> {
   const { home, log, signal } = options;
+  keepLittleFreed(); // before the Workers
   const random = machineRandom;
   const identity = await ownIdentity(home, log);
   const store = await openStore(home, options.settings.current.controllerDbPath, log);

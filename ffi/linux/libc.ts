@@ -36,6 +36,7 @@ const SYMBOLS = {
     parameters: ["usize", /* address */ "usize", /* length */ "i32" /* advice */],
     result: "i32",
   },
+  mallopt: { parameters: ["i32", /* what */ "i32" /* value */], result: "i32", optional: true }, // glibc only
   malloc_trim: { parameters: ["usize" /* bytes to keep */], result: "i32", optional: true }, // glibc only
 
   // descriptors

@@ -1,6 +1,10 @@
 import { deepEqual, ok } from "node:assert/strict";
 import { libc } from "../../../../ffi/linux/libc.ts";
-import { cleanFileMappings, releaseStartMemory } from "../../../../ffi/linux/memory.ts";
+import {
+  cleanFileMappings,
+  keepLittleFreed,
+  releaseStartMemory,
+} from "../../../../ffi/linux/memory.ts";
 import { readTextFile } from "../../../../ffi/linux/system.ts";
 
 libc(); // before the first test: Deno 2.4 counts a library opened in one as leaked
@@ -32,4 +36,8 @@ Deno.test("releaseStartMemory() leaves everything working, and less of our own p
   const before = residentKb();
   releaseStartMemory();
   ok(residentKb() < before, `${residentKb()} of ${before} kB`);
+});
+
+Deno.test("keepLittleFreed() is taken by a C library that has such settings", () => {
+  deepEqual(keepLittleFreed(), libc().mallopt !== undefined);
 });
