@@ -109,7 +109,7 @@ export class Greeter {
   }
 
   /**
-   * A HELLO sealed with cipher 0, not authenticated yet.
+   * A HELLO sealed with cipher 0, not authenticated yet. Lent: it is opened in a copy, once it may cost one.
    * @returns the peer met by it, when an earlier run had checked its proof of work
    * @throws {WireError} when malformed
    */
@@ -125,8 +125,11 @@ export class Greeter {
     if (!known) return this.#meet(hello.identity, packet, path);
     if (!known.identity.equals(hello.identity)) {
       this.#collide(hello.identity, packet, path);
-    } else if (this.vl1.armor.open(packet, known.keys)) {
-      this.accept(known, packet, this.vl1.paths.hear(path, packet.length));
+      return undefined;
+    }
+    const opened = packet.slice();
+    if (this.vl1.armor.open(opened, known.keys)) {
+      this.accept(known, opened, this.vl1.paths.hear(path, packet.length));
     } else {
       known.packetErrors++;
       this.vl1.counters.drop("unauthentic");
@@ -198,7 +201,8 @@ export class Greeter {
       return undefined;
     }
     const peer = Peer.meet(vl1.config.primitives, vl1.identity, identity, vl1.nowMs);
-    if (!peer || !vl1.armor.open(packet, peer.keys)) {
+    const opened = packet.slice();
+    if (!peer || !vl1.armor.open(opened, peer.keys)) {
       vl1.counters.drop("unauthentic");
       return undefined;
     }
@@ -206,9 +210,11 @@ export class Greeter {
       // It owns an identity that was proved: what it cost is no stranger's. All of a root's nodes may return at once.
       budget.give(1);
       this.#agreements.give(1);
-      return this.#takeUp(peer, [{ packet, path: vl1.paths.hear(path, packet.length) }]);
+      return this.#takeUp(peer, [
+        { packet: opened, path: vl1.paths.hear(path, packet.length) },
+      ]);
     }
-    if (!this.strangers.add(peer, prefix, packet, path)) vl1.counters.drop("rate");
+    if (!this.strangers.add(peer, prefix, opened, path)) vl1.counters.drop("rate");
     return undefined;
   }
 
@@ -257,7 +263,7 @@ export class Greeter {
     }
     const { primitives } = this.vl1.config;
     const other = Peer.meet(primitives, this.vl1.identity, identity, this.vl1.nowMs);
-    if (!other || !this.vl1.armor.open(packet, other.keys)) {
+    if (!other || !this.vl1.armor.open(packet.slice(), other.keys)) {
       return this.vl1.counters.drop("unauthentic");
     }
     const w = new Writer(HEADER_LENGTH);

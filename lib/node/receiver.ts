@@ -86,8 +86,10 @@ export class Receiver {
   /** A datagram as it came. Lent. @param whole Whether it is no head of several */
   datagram(socket: SocketId, from: Endpoint, bytes: Uint8Array, whole: boolean): void {
     if (bytes.length > PACKET_LENGTH_MAX) return;
-    const path = this.vl1.paths.get(socket, from);
-    if (bytes.length <= FRAGMENT_HEADER_LENGTH) return void this.node.beacons.receive(bytes, path);
+    const { paths } = this.vl1;
+    if (bytes.length <= FRAGMENT_HEADER_LENGTH) {
+      return void this.node.beacons.receive(bytes, paths.get(socket, from));
+    }
     const fragment = isFragment(bytes);
     if (!fragment && bytes.length < HEADER_LENGTH) return this.vl1.counters.drop("malformed");
     if (!fragment && sourceOf(bytes) === destinationOf(bytes)) {
@@ -96,6 +98,7 @@ export class Receiver {
     if (!fragment && sourceOf(bytes) === this.vl1.address) {
       return this.vl1.counters.drop("self-addressed");
     }
+    const path = paths.get(socket, from);
     if (destinationOf(bytes) !== this.vl1.address) return this.node.relay.forward(bytes, path);
     const complete = whole || (bytes[AT_FLAGS] & FLAG_FRAGMENTED) === 0;
     if (!fragment && complete) return this.#packet(bytes, path);
@@ -109,10 +112,10 @@ export class Receiver {
     if (whole) this.#packet(whole.packet, whole.source);
   }
 
-  /** A whole packet for us, still sealed. It is opened in place, so it must be ours to change. */
+  /** A whole packet for us, still sealed. Lent: most of what strangers send is refused unopened, and costs no copy. */
   #packet(packet: Uint8Array, path: Path): void {
     try {
-      this.#open(packet.slice(), path);
+      this.#open(packet, path);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.vl1.counters.drop("malformed");
@@ -130,15 +133,16 @@ export class Receiver {
     const source = sourceOf(packet);
     const peer = vl1.peers.get(source);
     if (!peer) return this.#unknownSender(source, packet, path);
+    const opened = packet.slice();
     const open = cipher === Cipher.TRUSTED_PATH
-      ? this.#isTrustedPath(packet, path)
-      : vl1.armor.open(packet, peer.keys);
+      ? this.#isTrustedPath(opened, path)
+      : vl1.armor.open(opened, peer.keys);
     if (!open) {
       peer.packetErrors++;
       return vl1.counters.drop("unauthentic");
     }
     vl1.counters.receivedByCipher[cipher]++;
-    this.#handle(peer, packet, path);
+    this.#handle(peer, opened, path);
   }
 
   /** A packet the data plane opened: its sender is a peer, unless it was forgotten meanwhile. */
@@ -201,7 +205,7 @@ export class Receiver {
     }
     if (!passedOn && !this.#mayAskFor(source, path)) return vl1.counters.drop("rate");
     if (!this.node.whois.ask(source)) return vl1.counters.drop("unknown-sender");
-    if (!this.#unknownSenders.push(source, { packet, path }, this.vl1.nowMs)) {
+    if (!this.#unknownSenders.push(source, { packet: packet.slice(), path }, vl1.nowMs)) {
       this.vl1.counters.drop("queue-full");
     }
     this.deadlineMs = Math.min(this.deadlineMs, this.vl1.nowMs + QUEUE_CHECK_MS);

@@ -25,6 +25,11 @@ const LIMITS = {
 const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind others, at 10 to 100 ms each
 const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others
 const COPIES_MAX = 8; // of one HELLO, that came from several sockets
+/**
+ * Copies beyond those, of all strangers together: who sends so many comes back after a while, or is repeated by a flood from
+ * everywhere, and each would cost an opening, a question and a source to remember.
+ */
+const MORE_COPIES = { perSecond: 200, burst: 200 };
 /** Checked without an answer first: a flood can cost no more than a tenth of a core. */
 const UNASKED = { perSecond: 10, burst: 64 };
 
@@ -48,6 +53,7 @@ export class Strangers {
   readonly #tickets = new Map<Address, number>();
   readonly #counts = new Map<number, number>(); // by prefix
   readonly #unasked = new TokenBucket(UNASKED.perSecond, UNASKED.burst);
+  readonly #moreCopies = new TokenBucket(MORE_COPIES.perSecond, MORE_COPIES.burst);
 
   constructor(readonly vl1: Vl1, readonly limits = LIMITS) {}
 
@@ -67,14 +73,14 @@ export class Strangers {
 
   /**
    * Somebody who owns the key of its identity.
-   * @param packet Its HELLO, opened; copied
+   * @param packet Its HELLO, opened; given away
    * @returns false when there is no room
    */
   add(peer: Peer, prefix: number, packet: Uint8Array, path: Path): boolean {
     if (!this.#makeRoom(prefix)) return false;
     const ticket = this.vl1.newTicket();
     const heard = this.vl1.paths.hear(path, packet.length);
-    const packets = [{ packet: packet.slice(), path: heard }];
+    const packets = [{ packet, path: heard }];
     const isPresent = this.#unasked.take(this.vl1.nowMs);
     const stranger: Stranger = {
       ticket,
@@ -93,15 +99,20 @@ export class Strangers {
     return true;
   }
 
-  /** Another HELLO of one who waits: perhaps by another path, perhaps because our question was lost. */
+  /**
+   * Another HELLO of one who waits: perhaps by another path, perhaps because our question was lost.
+   * @param packet Still sealed; lent
+   */
   addCopy(identity: Identity, packet: Uint8Array, path: Path): void {
     const { vl1 } = this;
     const stranger = this.#find(identity.address)!;
     if (!stranger.peer.identity.equals(identity)) return vl1.counters.drop("rate");
-    if (!vl1.armor.open(packet, stranger.peer.keys)) return vl1.counters.drop("unauthentic");
-    const heard = vl1.paths.hear(path, packet.length);
     const isKept = stranger.packets.length < COPIES_MAX;
-    if (isKept) stranger.packets.push({ packet: packet.slice(), path: heard });
+    if (!isKept && !this.#moreCopies.take(vl1.nowMs)) return vl1.counters.drop("rate");
+    const opened = packet.slice();
+    if (!vl1.armor.open(opened, stranger.peer.keys)) return vl1.counters.drop("unauthentic");
+    const heard = vl1.paths.hear(path, packet.length);
+    if (isKept) stranger.packets.push({ packet: opened, path: heard });
     if (!stranger.isPresent) this.#ask(stranger, heard);
     else if (!isKept) vl1.counters.drop("rate");
   }

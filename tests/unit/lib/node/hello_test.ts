@@ -383,6 +383,44 @@ Deno.test("Greeter keeps eight copies of one HELLO", () => {
   assert.equal(vl1.counters.drops.get("rate"), 4);
 });
 
+Deno.test("Greeter.receive() opens a copy: what it is handed stays as it was, and may change afterwards", () => {
+  const at = alice();
+  const hello = helloOf(BOB);
+  const receive = (place: string) => {
+    const lent = hello.slice();
+    at.greeter.receive(lent, at.path(place));
+    assert.deepEqual(lent, hello);
+    lent.fill(0);
+  };
+  receive("44.0.0.4/1"); // a stranger's
+  receive("44.0.0.4/2"); // a copy of it
+  at.greeter.validated(1, true);
+  assert.equal(at.greetings.length, 2);
+  receive("44.0.0.4/3"); // a peer's
+  assert.equal(at.greetings.length, 3);
+});
+
+Deno.test("Greeter asks strangers whose copies come from everywhere 200 times a second at most, once each had eight", () => {
+  const at = alice();
+  for (let i = 0; i < 64; i++) {
+    at.greeter.receive(helloOf(identityOf(0x61_0000_0000 + i)), at.path(`44.7.${i}.1/1`));
+  }
+  const echoes = () => actionsOf(at.vl1.outbox).filter(({ kind }) => kind === "send").length;
+  echoes();
+  const hellos = [BOB, CAROL].map((stranger) => helloOf(stranger));
+  const flood = (copies: number) => {
+    for (let i = 0; i < copies; i++) {
+      for (const hello of hellos) {
+        at.greeter.receive(hello.slice(), at.path(`44.8.${i >> 8}.${i & 0xff}/1`));
+      }
+    }
+    return echoes();
+  };
+  assert.equal(flood(1_000), 2 * 8 + 200);
+  at.vl1.time.nowMs += 500;
+  assert.equal(flood(1_000), 100);
+});
+
 Deno.test("Greeter.accept() reads a HELLO under any cipher, and throws nothing away but the version", () => {
   const { vl1, greeter, greetings, path } = alice();
   const bob = peerWithPath(vl1, BOB);
