@@ -40,13 +40,13 @@ function infoText(status: StatusInfo): string {
   ]);
 }
 
-/** Without any of the system's help it still works, only slower: a hint where to look. */
+/** Without any of the system's help with many packets at once it still works, only slower: a hint where to look. */
 function dataPlaneRow({ ztDataPlane }: StatusInfo): [string, string][] {
   if (ztDataPlane === undefined) return [];
-  return [[
-    "data plane",
-    ztDataPlane || "one packet at a time; see settings.dataPlane in local.conf",
-  ]];
+  const uses = ztDataPlane.split(" ").filter((use) => use !== "");
+  const many = uses.some((use) => use !== "AES");
+  const hint = "one packet at a time (see settings.dataPlane in local.conf)";
+  return [["data plane", [...many ? [] : [hint], ...uses].join(" ")]];
 }
 
 function listText(value: Json | undefined): string {
