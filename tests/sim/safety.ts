@@ -23,7 +23,7 @@ export class SafetyViolation extends Error {
 
 /** Bounds of a node's tables; the constants are beside each table in `lib/`. */
 const BOUNDS = {
-  questions: 8_192,
+  questions: 8_192 + 2_048, // to whom is proved, and to whom is not
   queuedDestinations: 1_024,
   paths: 262_144,
   peers: 262_144,
