@@ -6,7 +6,7 @@
  * Only functions OpenSSL documents for applications; numbers of a call's making are `bigint`s for
  * the reason `libc.ts` gives.
  *
- * Source: `EVP_EncryptInit(3)`; spec 01 section 6.3; slow twin `lib/crypto/gmac_siv.ts`.
+ * Source: `EVP_EncryptInit(3)`, `OPENSSL_init_crypto(3)`; spec 01 section 6.3; slow twin `lib/crypto/gmac_siv.ts`.
  * @module
  */
 import type { PlaneAes } from "../../lib/dataplane/plane_aes.ts";
@@ -27,6 +27,7 @@ export const LIBCRYPTO_PATHS: readonly string[] = ["libcrypto.so.3", "libcrypto.
   .flatMap((name) => FOLDERS.map((folder) => `${folder}/${name}`));
 
 const SYMBOLS = {
+  OPENSSL_init_crypto: { parameters: ["u64", /* options */ "usize"], result: "i32" },
   EVP_aes_256_gcm: { parameters: [], result: "usize" },
   EVP_aes_256_ecb: { parameters: [], result: "usize" },
   EVP_aes_256_ctr: { parameters: [], result: "usize" },
@@ -57,6 +58,9 @@ const SYMBOLS = {
 
 type Libcrypto = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
+/** No clearing up when the process ends, while this thread may be at work, and no configuration file: neither has anything for us. */
+const INIT_NO_LOAD_CONFIG = 0x80n;
+const INIT_NO_ATEXIT = 0x80000n;
 const CTRL_AEAD_GET_TAG = 0x10;
 const ENCRYPT = 1;
 const DECRYPT = 0;
@@ -102,7 +106,9 @@ let opened: Libcrypto | undefined;
 function libcrypto(): Libcrypto | undefined {
   for (const path of opened ? [] : LIBCRYPTO_PATHS) {
     try {
-      return opened = Deno.dlopen(path, SYMBOLS).symbols;
+      opened = Deno.dlopen(path, SYMBOLS).symbols;
+      opened.OPENSSL_init_crypto(INIT_NO_LOAD_CONFIG | INIT_NO_ATEXIT, 0n);
+      return opened;
     } catch {
       // Absent, of another architecture, without one of the functions, or not permitted: the next one may do.
     }
