@@ -14,7 +14,7 @@ import type {
   NetworkWatch,
 } from "../../ffi/mod.ts";
 import { hasFastAes } from "../../ffi/linux/libcrypto.ts";
-import { releaseStartMemory } from "../../ffi/linux/memory.ts";
+import { releaseFreed, releaseStartMemory } from "../../ffi/linux/memory.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
 import { messageOf } from "../../lib/base/errors.ts";
@@ -74,6 +74,11 @@ const RELEASE_TICKS = [5, 15, 60];
  * it does, and never again.
  */
 const RELEASE_EVERY_TICKS = 600;
+/**
+ * After a second with so many inputs too: a flood, or a root's work. Compiling what that makes hot
+ * takes 8 MB at once, in threads that hardly need any later.
+ */
+const RELEASE_INPUTS = 2_000;
 const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
 const NO_PORT = 0; // TAP of a network that could get none; those there are begin at 1
@@ -136,6 +141,7 @@ export class Service {
   #tcpReceivedBytes = 0; // packets, without what carries them
   #tcpSentBytes = 0;
   #ticks = 0;
+  #inputs = 0; // since the last tick
   #tickTimer: ReturnType<typeof setInterval> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #groupsTimer: ReturnType<typeof setTimeout> | undefined;
@@ -327,6 +333,7 @@ export class Service {
 
   /** Hands the node something that happened. */
   input(input: Input): void {
+    this.#inputs++;
     this.#runner.handle(input);
   }
 
@@ -522,7 +529,10 @@ export class Service {
     this.#ticks++;
     if (RELEASE_TICKS.includes(this.#ticks) || this.#ticks % RELEASE_EVERY_TICKS === 0) {
       releaseStartMemory();
+    } else if (this.#inputs >= RELEASE_INPUTS) {
+      releaseFreed();
     }
+    this.#inputs = 0;
     const sleptMs = this.nowMs - performance.now();
     if (sleptMs - this.#sleptMs > SLEEP_MS) {
       this.sockets.refresh();

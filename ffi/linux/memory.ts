@@ -72,5 +72,10 @@ export function releaseStartMemory(): void {
   for (const { at, length } of cleanFileMappings(readTextFileIfAny("/proc/self/smaps") ?? "")) {
     c.madvise(at, length, MADV_DONTNEED);
   }
-  c.malloc_trim?.(0n);
+  releaseFreed();
+}
+
+/** Gives back pages on which everything was freed: half a millisecond. */
+export function releaseFreed(): void {
+  libc().malloc_trim?.(0n);
 }
