@@ -54,9 +54,10 @@ function readOnlyMapping(header: string): Mapping | undefined {
 }
 
 /**
- * Has the C library keep little of what was freed. As it comes, each thread that allocates has an arena of its own, up to eight a
- * processor, and the largest block ever freed decides how much an arena keeps: megabytes each, of threads that compile and collect
- * garbage. Threads to come share one, and none keeps more than a quarter of a megabyte at its end. What is hot here allocates
+ * Has the C library keep little of what was freed. As it comes, each thread that allocates has an
+ * arena of its own, up to eight a processor, and the largest block ever freed decides how much an
+ * arena keeps: megabytes each, of threads that compile and collect garbage. Threads to come share
+ * one, and none keeps more than a quarter of a megabyte at its end. What is hot here allocates
  * nothing, so nobody waits for another.
  * @returns false where the C library has no such settings
  */

@@ -26,8 +26,8 @@ const CHECKS_MAX = 16; // checked at a time: how long a newcomer waits behind ot
 const CHECKS_PER_PREFIX_MAX = 4; // of one prefix: an office starting at once, or a flood, leaves room for the others
 const COPIES_MAX = 8; // of one HELLO, that came from several sockets
 /**
- * Copies beyond those, of all strangers together: who sends so many comes back after a while, or is repeated by a flood from
- * everywhere, and each would cost an opening, a question and a source to remember.
+ * Copies beyond those, of all strangers together: who sends so many comes back after a while, or is
+ * repeated by a flood from everywhere, and each costs an opening, a question and a source to remember.
  */
 const MORE_COPIES = { perSecond: 200, burst: 200 };
 /** Checked without an answer first: a flood can cost no more than a tenth of a core. */
