@@ -56,7 +56,7 @@ export class Call {
     return this.#options[name] === true;
   }
 
-  /** The text after `--name`, undefined when it was not given. */
+  /** The text after `--name`, undefined when it was not given; "logLevel" for `--log-level`. */
   text(name: string): string | undefined {
     const value = this.#options[name];
     return typeof value === "string" ? value : undefined;

@@ -10,6 +10,7 @@ import { exists } from "../engine/free_name.ts";
 import { Home } from "../engine/home.ts";
 import { readPort, readToken } from "../engine/home_files.ts";
 import { formatJson, type Json } from "../engine/json.ts";
+import type { LogLevel } from "../engine/log.ts";
 
 const LOCALHOST = "127.0.0.1";
 const STATUS_PATIENCE_MS = 3_000; // a service that takes longer hangs
@@ -58,8 +59,11 @@ export async function isAnswering(client: ApiClient | undefined): Promise<boolea
   return reply?.status === 200;
 }
 
-/** The service of this home folder, started in the background, and said so, when none answers. */
-export async function ensureService(call: Call): Promise<ApiClient> {
+/**
+ * The service of this home folder, started in the background, and said so, when none answers.
+ * @param logLevel How much one that is started logs; what `local.conf` says when undefined
+ */
+export async function ensureService(call: Call, logLevel?: LogLevel): Promise<ApiClient> {
   const home = homeOf(call);
   const found = findService(call, home);
   const reply = await found?.send("GET", "/status");
@@ -71,6 +75,7 @@ export async function ensureService(call: Call): Promise<ApiClient> {
   await startInBackground({
     home,
     port: call.global.port,
+    logLevel,
     patienceMs: START_PATIENCE_MS,
     isReady: () => isAnswering(findService(call, home)),
   });

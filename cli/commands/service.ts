@@ -5,6 +5,7 @@
 import { SIGKILL, signalProcess, SIGTERM } from "../../ffi/linux/process.ts";
 import { TimeoutError, UsageError } from "../../lib/base/errors.ts";
 import { type Call, command } from "../command.ts";
+import { formatLogLevels, type LogLevel, parseLogLevel } from "../engine/log.ts";
 import {
   ensureService,
   findService,
@@ -24,6 +25,7 @@ export const service = command("service", "Run the node")
   .option("--background", "start it in the background and return when it answers")
   .option("--stop", "end the one that runs")
   .option("--times", "begin each line of the log with the time")
+  .option("--log-level <level>", "error, warn, info or debug; else settings.logLevel of local.conf")
   .holds([install, uninstall, unit])
   .example("zt service")
   .example("zt service --background")
@@ -35,17 +37,25 @@ export const service = command("service", "Run the node")
     if (call.flag("background") && call.flag("stop")) {
       throw new UsageError("--background and --stop exclude each other");
     }
+    const level = logLevelOf(call);
     if (call.flag("stop")) await stopService(call);
-    else if (call.flag("background")) await startService(call);
-    else await runInForeground(call, logOf(call));
+    else if (call.flag("background")) await startService(call, level);
+    else await runInForeground(call, logOf(call), level);
   });
+
+function logLevelOf(call: Call): LogLevel | undefined {
+  const text = call.text("logLevel");
+  const level = text === undefined ? undefined : parseLogLevel(text);
+  if (text === undefined || level) return level;
+  throw new UsageError(`--log-level must be ${formatLogLevels()}`);
+}
 
 function logOf(call: Call): (line: string) => void {
   if (!call.flag("times")) return (line) => call.io.err(`${line}\n`);
   return (line) => call.io.err(`${new Date().toISOString()} ${line}\n`);
 }
 
-async function startService(call: Call): Promise<void> {
+async function startService(call: Call, level: LogLevel | undefined): Promise<void> {
   const home = homeOf(call);
   if (await isAnswering(findService(call, home))) {
     const { port } = requireService(call).target;
@@ -54,7 +64,7 @@ async function startService(call: Call): Promise<void> {
     return;
   }
   home.create(); // asked for here, whoever else has a service
-  const api = await ensureService(call);
+  const api = await ensureService(call, level);
   const { port } = api.target;
   render(
     call,

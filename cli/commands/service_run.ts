@@ -9,6 +9,7 @@ import { runDespiteCollisions } from "../engine/collision.ts";
 import { type Home, HomeError } from "../engine/home.ts";
 import { ensureToken, writePort } from "../engine/home_files.ts";
 import { LiveSettings } from "../engine/live_settings.ts";
+import { type Log, logFrom, type LogLevel } from "../engine/log.ts";
 import { machineRandom } from "../engine/primitives.ts";
 import { homeOf } from "./context.ts";
 
@@ -19,10 +20,15 @@ const LOG_CHECK_MS = 60_000; // how often the size of the log in the background 
 
 /**
  * Runs until a signal or `POST /zt/stop`.
- * @param log Takes one line
+ * @param write Takes one line of the log
+ * @param level How much to log; what `local.conf` says when undefined
  * @throws {HomeError} when a service runs there already; whatever keeps it from starting or going on
  */
-export async function runInForeground(call: Call, log: (line: string) => void): Promise<void> {
+export async function runInForeground(
+  call: Call,
+  write: (line: string) => void,
+  level: LogLevel | undefined,
+): Promise<void> {
   const home = homeOf(call);
   const lock = await home.lock();
   const stop = new AbortController();
@@ -33,8 +39,8 @@ export async function runInForeground(call: Call, log: (line: string) => void): 
   const { boundLog } = await import("../engine/background.ts");
   const logTimer = setInterval(() => boundLog(home), LOG_CHECK_MS);
   try {
-    const life = () => live({ home, port: call.global.port, log, signal: stop.signal });
-    await runDespiteCollisions(home, log, life);
+    const life = () => live({ home, port: call.global.port, write, level, signal: stop.signal });
+    await runDespiteCollisions(home, logFrom(write, () => level ?? "info"), life);
   } finally {
     clearInterval(logTimer);
     for (const signal of SIGNALS) Deno.removeSignalListener(signal, abort);
@@ -47,16 +53,19 @@ interface Life {
   home: Home;
   /** -p */
   port: number | undefined;
-  log: (line: string) => void;
+  write: (line: string) => void;
+  level: LogLevel | undefined;
   /** Ends it from outside. */
   signal: AbortSignal;
 }
 
 /** One life of the service, with its API. */
-async function live({ home, port, log, signal }: Life): Promise<void> {
+async function live({ home, port, write, level, signal }: Life): Promise<void> {
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
-  const settings = new LiveSettings(home, log);
+  const settings: LiveSettings = new LiveSettings(home, (line) => log(line, "error"));
+  const logLevel = () => level ?? settings.current.logLevel;
+  const log = logFrom(write, logLevel);
   const policy = {
     authToken: ensureToken(home, "authtoken.secret", machineRandom),
     metricsToken: ensureToken(home, "metricstoken.secret", machineRandom),
@@ -77,6 +86,7 @@ async function live({ home, port, log, signal }: Life): Promise<void> {
     port,
     onReady: (view, ports) => openApi(view, ports.primary),
     log,
+    logLevel,
     stop: () => stop.abort(),
     signal: ended,
   });
@@ -89,12 +99,12 @@ async function live({ home, port, log, signal }: Life): Promise<void> {
 }
 
 /** What helps commands find the service is no reason to be without one: the disk may be full. */
-function ifPossible(log: (line: string) => void, change: () => void): void {
+function ifPossible(log: Log, change: () => void): void {
   try {
     change();
   } catch (error) {
     if (!(error instanceof HomeError)) throw error;
-    log(error.message);
+    log(error.message, "warn");
   }
 }
 

@@ -8,6 +8,7 @@ import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { ApiError, SystemError, TimeoutError } from "../../lib/base/errors.ts";
 import { fileReason } from "./file_error.ts";
 import { type Home, HomeError } from "./home.ts";
+import type { LogLevel } from "./log.ts";
 import { selfArgs } from "./self_command.ts";
 
 const LOG_FILE = "service.log";
@@ -20,6 +21,8 @@ export interface BackgroundStart {
   home: Home;
   /** -p, when the user gave one. */
   port?: number;
+  /** --log-level, when the user gave one. */
+  logLevel?: LogLevel;
   /** Asked again and again until it says yes. */
   isReady: () => Promise<boolean>;
   patienceMs: number;
@@ -33,7 +36,7 @@ export interface BackgroundStart {
  * @throws {TimeoutError} when it neither answered nor ended
  */
 export async function startInBackground(start: BackgroundStart): Promise<number> {
-  const { home, port, isReady, patienceMs } = start;
+  const { home, port, logLevel, isReady, patienceMs } = start;
   home.create();
   boundLog(home);
   checkLog(home);
@@ -44,6 +47,7 @@ export async function startInBackground(start: BackgroundStart): Promise<number>
     "-D",
     home.path,
     ...(port === undefined ? [] : ["-p", `${port}`]),
+    ...(logLevel === undefined ? [] : ["--log-level", logLevel]),
   ];
   const pid = spawnBackground({
     path: Deno.execPath(),

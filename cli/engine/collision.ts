@@ -6,6 +6,7 @@
  * @module
  */
 import type { Home } from "./home.ts";
+import type { Log } from "./log.ts";
 
 const SAVED_IDENTITY = "identity.secret.saved_after_collision";
 /** Bounds what a root that lies can cost: each new identity takes a second of work, and no network knows it. */
@@ -27,7 +28,7 @@ export class IdentityCollision extends Error {
  */
 export async function runDespiteCollisions(
   home: Home,
-  log: (line: string) => void,
+  log: Log,
   run: () => Promise<void>,
 ): Promise<void> {
   for (let collisions = 0;; collisions++) {
@@ -36,14 +37,19 @@ export async function runDespiteCollisions(
     } catch (error) {
       if (!(error instanceof IdentityCollision) || collisions === COLLISIONS_MAX) throw error;
       saveIdentity(home, log);
-      log(`${error.message}: starting again with a new identity, which networks have to authorize`);
+      log(
+        `${error.message}: starting again with a new identity, which networks have to authorize`,
+        "error",
+      );
     }
   }
 }
 
 /** Under the name the reference gives it; one that lies there from before is kept too. */
-function saveIdentity(home: Home, log: (line: string) => void): void {
-  if (home.readBytes(SAVED_IDENTITY)) log(home.setAside(SAVED_IDENTITY, "is from an earlier one"));
+function saveIdentity(home: Home, log: Log): void {
+  if (home.readBytes(SAVED_IDENTITY)) {
+    log(home.setAside(SAVED_IDENTITY, "is from an earlier one"), "warn");
+  }
   home.rename("identity.secret", SAVED_IDENTITY);
   home.remove("identity.public");
 }

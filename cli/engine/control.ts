@@ -11,6 +11,7 @@ import type { ControllerStore } from "../../lib/controller/mod.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import type { Home } from "./home.ts";
 import { identityTools } from "./identity_tools.ts";
+import type { Log } from "./log.ts";
 import { keepOwnIdentity, loadOwnIdentity } from "./own_identity.ts";
 import { machineRandom } from "./primitives.ts";
 import { Service } from "./service.ts";
@@ -41,7 +42,7 @@ export async function runService(options: ServiceOptions): Promise<void> {
   if (service.failure !== undefined) throw service.failure;
 }
 
-async function ownIdentity(home: Home, log: (line: string) => void): Promise<Identity> {
+async function ownIdentity(home: Home, log: Log): Promise<Identity> {
   const found = loadOwnIdentity(home, identityTools());
   if (found) return found;
   log("making an identity, which takes a moment");
@@ -59,7 +60,7 @@ async function ownIdentity(home: Home, log: (line: string) => void): Promise<Ide
 async function openStore(
   home: Home,
   path: string | undefined,
-  log: (line: string) => void,
+  log: Log,
 ): Promise<ControllerStore | undefined> {
   // Loaded now, not at start: commands that only ask a running service need no database.
   const { openSqliteStore } = await import("../storage/sqlite.ts");
@@ -74,14 +75,14 @@ async function openStore(
     if (store.wantsImport) {
       const folder = isFolder ? path : home.pathOf("controller.d");
       const { skipped, ...records } = readControllerFiles(folder);
-      for (const file of skipped) log(`not imported: ${file.path}: ${file.reason}`);
+      for (const file of skipped) log(`not imported: ${file.path}: ${file.reason}`, "warn");
       const count = records.networks.length;
       if (store.importOnce(records) && count > 0) log(`imported ${count} networks of ${folder}`);
     }
     return store;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    log(`${error.message}; this node is no controller until then`);
+    log(`${error.message}; this node is no controller until then`, "error");
     return undefined;
   }
 }

@@ -38,10 +38,12 @@ import { DataPlane } from "./data_plane.ts";
 import { busPath } from "./dns/bus.ts";
 import { NetworkDns } from "./dns/network_dns.ts";
 import { NetworkNames } from "./dns/network_names.ts";
+import { linkContext } from "./doctor/peer_link.ts";
 import { type Home, HomeError } from "./home.ts";
 import { readLocalNetwork } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
+import { complaintsTo, type Log, type LogLevel } from "./log.ts";
 import { renderMetrics } from "./metrics.ts";
 import { MetricsFile } from "./metrics_file.ts";
 import { NetworkLog } from "./network_log.ts";
@@ -51,6 +53,7 @@ import { nodeSettings } from "./node_settings.ts";
 import { wishesOf } from "./port_mapping/gateways.ts";
 import { machineMapper } from "./port_mapping/machine_mapper.ts";
 import type { PortMapper } from "./port_mapping/mapper.ts";
+import { PeerLog } from "./peer_log.ts";
 import { PacketIdBlocks } from "./packet_id_blocks.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
@@ -102,7 +105,9 @@ export interface ServiceParts {
   /** Records of the controller; without it this node is none. */
   readonly store?: ControllerStore;
   readonly random: Random;
-  readonly log: (line: string) => void;
+  readonly log: Log;
+  /** The least grave level that is logged now. */
+  readonly logLevel: () => LogLevel;
   readonly stop: () => void;
 }
 
@@ -117,7 +122,7 @@ export class Service {
   readonly tunnels: TcpTunnels;
   #beacons: BeaconListener | undefined;
   readonly mapper: PortMapper;
-  readonly log: (line: string) => void;
+  readonly log: Log;
   readonly stop: () => void;
   /** Milliseconds from bound sockets to the first answer of an upstream. */
   onlineMs: number | undefined;
@@ -136,6 +141,8 @@ export class Service {
   readonly #calls = new ControllerCalls((input) => this.input({ kind: "controller", input }));
   readonly #metricsFile: MetricsFile;
   readonly #networkLog: NetworkLog;
+  readonly #peerLog: PeerLog;
+  readonly #logLevel: () => LogLevel;
   readonly #changeWaiting = new Set<() => void>();
   readonly #boundMs: number;
   #tcpReceivedBytes = 0; // packets, without what carries them
@@ -157,11 +164,15 @@ export class Service {
     this.#machine = parts.machine;
     this.#network = parts.machine.openSettings();
     this.#watch = this.#network.watch();
-    this.#files = new NodeHome(parts.home, parts.log);
+    const complain = complaintsTo(parts.log);
+    this.#files = new NodeHome(parts.home, complain);
     this.#networkLog = new NetworkLog(parts.log);
-    this.#metricsFile = new MetricsFile(parts.home, () => this.metrics(), parts.log);
+    this.#peerLog = new PeerLog(parts.log);
+    this.#logLevel = parts.logLevel;
+    this.#metricsFile = new MetricsFile(parts.home, () => this.metrics(), complain);
     const ids = new PacketIdBlocks({
       ...parts,
+      log: complain,
       secretKey: parts.identity.secretKey!,
       sha512: machinePrimitives.sha512,
       wallS: () => Date.now() / 1000,
@@ -177,7 +188,7 @@ export class Service {
       onFrame: (tapId, bytes) => this.#frame(tapId, bytes),
       onSignal: () => this.#networkChanged(),
       onLost: (what, id) => this.#lost(what, id),
-      onRestart: (reason) => this.log(`the data plane is started again: ${reason}`),
+      onRestart: (reason) => this.log(`the data plane is started again: ${reason}`, "error"),
       onFailed: (error) => this.#fail(error),
       onNote: (what) => this.log(what),
     }, {
@@ -189,6 +200,7 @@ export class Service {
     this.#mover.start();
     this.sockets = new Sockets({
       ...parts,
+      log: complain,
       network: this.#network,
       mover: this.#mover,
       settings: () => parts.settings.current,
@@ -219,7 +231,7 @@ export class Service {
       this.#pump = new StorePump(
         parts.store,
         (input) => this.input({ kind: "controller", input }),
-        (error) => this.log(`the controller could not store a change: ${error.message}`),
+        (error) => this.log(`the controller could not store a change: ${error.message}`, "error"),
       );
     }
     this.node = new Node({
@@ -265,7 +277,7 @@ export class Service {
         network: this.#network,
         isCaptured: (ip) => this.ports.captures(ip),
         isOwnDevice: (index) => this.ports.isOwnDevice(index),
-        log: this.log,
+        log: complaintsTo(this.log),
       }),
       log: this.log,
     });
@@ -285,7 +297,7 @@ export class Service {
       deviceMap: () => this.home.readText("devicemap") ?? "",
       onPort: (network, failed) => this.#portChanged(network, failed),
       onGroups: (network, groups) => this.input({ kind: "groups", network, groups }),
-      log: parts.log,
+      log: complaintsTo(parts.log),
     });
   }
 
@@ -323,7 +335,7 @@ export class Service {
     if (this.settings.current.forceTcpRelay) return;
     this.#beacons = new BeaconListener({
       nowMs: () => this.nowMs,
-      log: this.log,
+      log: complaintsTo(this.log),
       onBeacon: (from, bytes) => {
         const socket = this.sockets.onLinkOf(from.ip);
         if (socket !== undefined) this.input({ kind: "datagram", socket, from, bytes });
@@ -421,9 +433,7 @@ export class Service {
     try {
       this.#files.persist(record);
     } catch (error) {
-      this.log(
-        `could not keep a ${record.what}: ${messageOf(error)}`,
-      );
+      this.log(`could not keep a ${record.what}: ${messageOf(error)}`, "error");
     }
   }
 
@@ -435,17 +445,29 @@ export class Service {
         this.ports.applyAll();
         return this.tunnels.check(); // a default route through us may have come into its way
       case "offline":
-        this.log("offline: no root answers");
+        this.log("offline: no root answers", "warn");
         return this.ports.applyAll();
       case "network":
         this.#tellNetwork(event.network);
         for (const wake of [...this.#changeWaiting]) wake();
         return;
       case "upstream":
+        this.#lookAtPeers(event.peer);
         return this.tunnels.check();
+      case "direct":
+      case "relayed":
+        return this.#lookAtPeers(event.peer);
       case "identity-collision":
         return this.#fail(new IdentityCollision());
     }
+  }
+
+  #lookAtPeers(only?: Address): void {
+    if (this.#logLevel() !== "debug") return;
+    const context = linkContext(this.node, this.nowMs, this.settings.current.forceTcpRelay);
+    const peer = only === undefined ? undefined : this.node.vl1.peers.get(only);
+    if (peer) this.#peerLog.look(peer, context);
+    else this.#peerLog.lookAtAll(context);
   }
 
   #tellNetwork(id: NetworkId): void {
@@ -521,7 +543,7 @@ export class Service {
       this.#tick();
     } catch (error) {
       if (!(error instanceof HomeError)) throw error;
-      this.log(error.message);
+      this.log(error.message, "error");
     }
   }
 
@@ -546,6 +568,7 @@ export class Service {
       this.ports.applyAll();
     }
     this.tunnels.tick();
+    this.#lookAtPeers();
     if (this.#ticks % GROUPS_TICKS === 0) this.ports.scanAllGroups();
     if (this.#ticks % RECHECK_TICKS === 0) {
       this.#refreshLinks();

@@ -5,6 +5,7 @@
 import type { ServiceView } from "../api/view.ts";
 import type { Home } from "./home.ts";
 import type { LiveSettings } from "./live_settings.ts";
+import type { Log, LogLevel } from "./log.ts";
 
 /** The UDP ports a service has bound. */
 export interface ServicePorts {
@@ -22,7 +23,9 @@ export interface ServiceOptions {
   /** Called once, when the sockets are bound: the moment to open the API. */
   onReady?: (view: ServiceView, ports: ServicePorts) => void;
   /** One line for the log. */
-  log: (line: string) => void;
+  log: Log;
+  /** The least grave level that is logged now. */
+  logLevel: () => LogLevel;
   /** Asked to end by `POST /zt/stop`. */
   stop: () => void;
   /** Aborts when the service shall end. */

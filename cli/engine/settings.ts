@@ -20,6 +20,7 @@ import { Value } from "./conf_value.ts";
 import { isObject, type Json, type JsonObject } from "./json.ts";
 import { HomeError } from "./home.ts";
 import { type HttpProxy, parseHttpProxy } from "./tcp/http_proxy.ts";
+import { formatLogLevels, type LogLevel, parseLogLevel } from "./log.ts";
 
 /** How a part of the physical network is treated. */
 export interface PhysicalSettings {
@@ -91,6 +92,8 @@ export interface Settings {
   names: boolean;
   /** Ours. */
   cipher: CipherChoice;
+  /** Ours: how much is said in the log. */
+  logLevel: LogLevel;
   /** Ours. Read at start. */
   dataPlane: DataPlaneSettings;
   /** Ours: relay for others over TCP, when this node is a root. */
@@ -145,6 +148,7 @@ export function parseSettings(conf: JsonObject): Settings {
     resolvConf: at("resolvConf").text("") || undefined,
     names: at("names").flag(true),
     cipher: at("cipher").parsed(parseCipher, `"auto", "salsa" or "aes"`) ?? "auto",
+    logLevel: at("logLevel").parsed(parseLogLevel, formatLogLevels()) ?? "info",
     dataPlane: parseDataPlane(settings.dataPlane),
     tcpRelay: at("tcpRelay").flag(true),
     tcpRelayPort: at("tcpRelayPort").port(DEFAULT_RELAY_PORT) || DEFAULT_RELAY_PORT,

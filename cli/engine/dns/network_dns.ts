@@ -14,6 +14,7 @@ import { formatNetworkId, type NetworkId } from "../../../lib/base/ids.ts";
 import { formatIp, type Ip } from "../../../lib/base/ip.ts";
 import type { Dns } from "../../../lib/credential/network_config_binary.ts";
 import type { Home } from "../home.ts";
+import type { Log } from "../log.ts";
 import { ownersIn, withBlock, withoutBlock } from "./resolv_conf.ts";
 import { revertLinkDns, setLinkDns } from "./resolved.ts";
 
@@ -49,7 +50,7 @@ export interface NetworkDnsOptions {
   readonly busPath: string;
   /** The file to write where systemd-resolved does not run; undefined for none. */
   readonly resolvConf: () => string | undefined;
-  readonly log: (line: string) => void;
+  readonly log: Log;
 }
 
 interface Place {
@@ -133,7 +134,7 @@ export class NetworkDns {
   #do(work: () => Promise<void>): void {
     this.#work = this.#work.then(work).catch((error) => {
       if (!(error instanceof ApiError)) throw error;
-      this.#options.log(`DNS of a network: ${error.message}`);
+      this.#options.log(`DNS of a network: ${error.message}`, "warn");
     });
   }
 
@@ -196,7 +197,7 @@ export class NetworkDns {
       await revertLinkDns(this.#options.busPath, index);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.#options.log(`DNS of a network: ${error.message}`);
+      this.#options.log(`DNS of a network: ${error.message}`, "warn");
     }
   }
 
@@ -215,7 +216,7 @@ export class NetworkDns {
       // In place: it may be a link, or mounted where it is, and others watch it.
       if (after !== before) Deno.writeTextFileSync(file, after);
     } catch (error) {
-      this.#options.log(`cannot write ${file}: ${messageOf(error)}`);
+      this.#options.log(`cannot write ${file}: ${messageOf(error)}`, "warn");
     }
   }
 }

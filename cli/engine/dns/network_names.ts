@@ -12,6 +12,7 @@ import {
 } from "../../../lib/base/ids.ts";
 import { contains, formatIp, type Ip, type Prefix } from "../../../lib/base/ip.ts";
 import type { NameList } from "../../../lib/credential/member_names.ts";
+import type { Log } from "../log.ts";
 import type { LinkResolver } from "./network_dns.ts";
 import { NameServer, type NameServerOptions } from "./name_server.ts";
 import { reverseDomains } from "./reverse.ts";
@@ -25,7 +26,7 @@ export interface NetworkNamesOptions {
   readonly isWanted: () => boolean;
   /** The server of a network is up, or what others ask of it is another. */
   readonly onChange: (id: NetworkId) => void;
-  readonly log: (line: string) => void;
+  readonly log: Log;
   /** {@linkcode NameServer.open}, but in tests. */
   readonly open?: (options: NameServerOptions) => Promise<NameServer>;
 }
@@ -128,7 +129,7 @@ export class NetworkNames {
       if (!isCurrent()) return;
       const trouble = `port 53 of ${formatIp(ip)} ${reasonOf(error)}`;
       if (entry.trouble !== trouble) {
-        log(`names of ${formatNetworkId(id)} are not answered: ${trouble}`);
+        log(`names of ${formatNetworkId(id)} are not answered: ${trouble}`, "warn");
       }
       entry.trouble = trouble;
       entry.isOpening = false; // tried again whenever the network is looked at

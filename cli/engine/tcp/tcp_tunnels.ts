@@ -25,6 +25,7 @@ import type { Random } from "../../../lib/crypto/primitives.ts";
 import type { Node } from "../../../lib/node/node.ts";
 import { isAccepted, type LocalSocket, type SocketId } from "../../../lib/peer/path.ts";
 import type { Settings } from "../settings.ts";
+import { complaintsTo, type Log } from "../log.ts";
 import { makeCertificate } from "./certificate.ts";
 import { Engagement } from "./engagement.ts";
 import { chooseProxy, formatHttpProxy } from "./http_proxy.ts";
@@ -70,7 +71,7 @@ export interface TcpTunnelsOptions {
   readonly onSockets: () => void;
   /** Keeps connections to relays out of our own networks. */
   readonly underlay: UnderlayRoutes;
-  readonly log: (line: string) => void;
+  readonly log: Log;
 }
 
 export class TcpTunnels {
@@ -95,7 +96,7 @@ export class TcpTunnels {
     this.#proxy = new ProxyInUse({
       choice: () => chooseProxy(options.settings().httpProxy, options.variable),
       nowMs: options.nowMs,
-      log: options.log,
+      log: complaintsTo(options.log),
     });
     this.#client = new TunnelClient({
       random,
@@ -223,7 +224,10 @@ export class TcpTunnels {
     });
     if (verdict === "hang-up") {
       if (this.isTunneled) {
-        this.#options.log(udp ? "UDP works again" : "the TCP tunnel went silent");
+        this.#options.log(
+          udp ? "UDP works again" : "the TCP tunnel went silent",
+          udp ? "info" : "warn",
+        );
       }
       this.#client.hangUp();
     }
@@ -258,7 +262,7 @@ export class TcpTunnels {
 
   #changed(what: "up" | "failed" | "broken"): void {
     const { nowMs, log } = this.#options;
-    if (what === "up") log(`UDP seems to be blocked: using TCP by ${this.relay}`);
+    if (what === "up") log(`UDP seems to be blocked: using TCP by ${this.relay}`, "warn");
     else if (what === "failed") this.#engagement.failed(nowMs());
     else this.#engagement.broke(nowMs());
     this.#decide();
@@ -323,7 +327,7 @@ export class TcpTunnels {
       this.#options.log(`relaying for nodes without UDP on TCP port ${this.#listener.port}`);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      if (complain) this.#options.log(`no relay for nodes without UDP: ${error.message}`);
+      if (complain) this.#options.log(`no relay for nodes without UDP: ${error.message}`, "warn");
     }
   }
 

@@ -96,6 +96,7 @@ Deno.test("run() with --json writes nothing but lines of JSON to stderr, the err
       [["info", "-Twrong"], 1, { code: "unauthorized" }],
       [["controller", "network", "show", ID], 1, { code: "not-found" }],
       [["planet", "use", "A".repeat(400)], 2, { code: "usage", help: "zt help planet use" }],
+      [["service", "--log-level", "loud"], 2, { code: "usage", help: "zt help service" }],
       [["jion"], 2, { code: "usage", help: "zt help" }],
       [["controller"], 2, { code: "usage", help: "zt help controller" }],
       [["join", ID, "--wait", "--timeout", "0.01"], 3, { code: "timeout" }],

@@ -33,6 +33,7 @@ Deno.test("parseSettings() has the reference's defaults", () => {
     controllerDbPath: undefined,
     resolvConf: undefined,
     cipher: "auto",
+    logLevel: "info",
     dataPlane: { gso: true, gro: true, offload: true, aes: true },
     tcpRelay: true,
     tcpRelayPort: 443,
@@ -83,13 +84,14 @@ Deno.test("parseSettings() reads physical networks in order and peers", () => {
 Deno.test("parseSettings() reads lists and choices", () => {
   const settings = parseSetting(
     '{"bind":["10.0.0.1","::1"],"interfacePrefixBlacklist":["wg"],"allowManagementFrom":["10.0.0.0/8"],' +
-      '"tcpFallbackRelay":"1.2.3.4/443","cipher":"aes","tcpRelay":false,"controllerDbPath":"/x"}',
+      '"tcpFallbackRelay":"1.2.3.4/443","cipher":"aes","logLevel":"debug","tcpRelay":false,"controllerDbPath":"/x"}',
   );
   assert.deepEqual(settings.bind.map(formatIp), ["10.0.0.1", "::1"]);
   assert.deepEqual(settings.interfacePrefixBlacklist, ["wg"]);
   assert.deepEqual(settings.allowManagementFrom.map(formatPrefix), ["10.0.0.0/8"]);
   assert.equal(formatEndpoint(settings.tcpFallbackRelay!), "1.2.3.4/443");
   assert.equal(settings.cipher, "aes");
+  assert.equal(settings.logLevel, "debug");
   assert.equal(settings.tcpRelay, false);
   assert.equal(settings.controllerDbPath, "/x");
 });
@@ -104,6 +106,10 @@ Deno.test("parseSettings() names the key of a value that means nothing", () => {
     ['{"settings":{"bind":"10.0.0.1"}}', /settings\.bind must be a list/],
     ['{"settings":{"bind":["x"]}}', /settings\.bind must be a list, each an IP address/],
     ['{"settings":{"allowManagementFrom":["x/8"]}}', /settings\.allowManagementFrom/],
+    [
+      '{"settings":{"logLevel":"loud"}}',
+      /settings\.logLevel must be "error", "warn", "info" or "debug"/,
+    ],
     ['{"settings":{"cipher":"rot13"}}', /settings\.cipher must be "auto", "salsa" or "aes"/],
     ['{"settings":{"tcpFallbackRelay":"x"}}', /settings\.tcpFallbackRelay must be ip\/port/],
     ['{"settings":{"softwareUpdate":1}}', /settings\.softwareUpdate must be text/],
