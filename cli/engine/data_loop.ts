@@ -70,12 +70,18 @@ export const TURN_MS_MAX = 4_000;
 export const DESCRIPTORS_MAX = 1_024;
 
 const RECORDS_PER_TURN = 256; // so that control cannot keep the Worker from reading
-/** So that one busy descriptor does not keep the others waiting: 0.2 ms of work, be it few long packets or many short ones. */
+/**
+ * So that one busy descriptor does not keep the others waiting: 0.2 ms of work, be it few long
+ * packets or many short ones.
+ */
 const FRAMES_PER_TURN = 64;
 const TURN_BYTES = 262_144;
 const LONG_MESSAGES_PER_TURN = 4; // super-datagrams of 64 KB; of shorter ones BATCH_COUNT
 const LONG_BYTES = 8_192;
-/** What is ready goes on at once rather than at the end of the turn: whoever waits for it can begin, on another processor. */
+/**
+ * What is ready goes on at once rather than at the end of the turn: whoever waits for it can begin,
+ * on another processor.
+ */
 const PIECE_BYTES = 32_768;
 const BUSY_MS = 2; // a TAP read within this time has more than single frames
 const ACKNOWLEDGE_SPARE = 16_384; // room packets leave in the ring for answers to control
@@ -212,8 +218,9 @@ export class DataLoop implements Output {
   }
 
   /**
-   * The system answers many frames while it takes them, pings and acknowledgements among them: looking for that at once saves
-   * a poll, and whoever waits for it a moment. Not in a stream, where it costs a tenth of the processor time.
+   * The system answers many frames while it takes them, pings and acknowledgements among them:
+   * looking for that at once saves a poll, and whoever waits for it a moment. Not in a stream,
+   * where it costs a tenth of the processor time.
    */
   #readAnswers(): void {
     const written = this.#written;

@@ -58,7 +58,10 @@ const SYMBOLS = {
 
 type Libcrypto = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** No clearing up when the process ends, while this thread may be at work, and no configuration file: neither has anything for us. */
+/**
+ * No clearing up when the process ends, while this thread may be at work, and no configuration
+ * file: neither has anything for us.
+ */
 const INIT_NO_LOAD_CONFIG = 0x80n;
 const INIT_NO_ATEXIT = 0x80000n;
 const CTRL_AEAD_GET_TAG = 0x10;

@@ -1,9 +1,9 @@
 /**
  * Memory of this process that was needed to start and is not any more.
  *
- * Half of what a fresh process holds are pages of its own program file: compilers, parsers, module loaders. They stay mapped
- * until told otherwise, and count as ours. Letting go of them costs nothing: what is used again is mapped again, from the page
- * cache, a few microseconds each.
+ * Half of what a fresh process holds are pages of its own program file: compilers, parsers, module
+ * loaders. They stay mapped until told otherwise, and count as ours. Letting go of them costs
+ * nothing: what is used again is mapped again, from the page cache, a few microseconds each.
  *
  * Source: `madvise(2)`, `proc_pid_smaps(5)`, `malloc_trim(3)`, `mallopt(3)`.
  * @module

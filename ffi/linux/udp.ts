@@ -55,7 +55,8 @@ export function openUdp(options: UdpOptions): UdpSocket {
   const type = SOCK_DGRAM | O_NONBLOCK | O_CLOEXEC;
   const fd = check("open a UDP socket", libc().socket(familyOf(options.ip.length), type, 0));
   try {
-    // Routers may fragment: the longest datagram of a path is found by asking, and until then none is lost for its length.
+    // Routers may fragment: the longest datagram of a path is found by asking, and until then none
+    // is lost for its length.
     const [level, name] = options.ip.length === 4
       ? [IPPROTO_IP, IP_MTU_DISCOVER]
       : [IPPROTO_IPV6, IPV6_MTU_DISCOVER];

@@ -1,10 +1,12 @@
 /**
- * The data plane: frames of known sessions, in and out, without allocation. Whoever drives it puts bytes into the arena,
- * says where, and carries out what it leaves there; what it does not handle itself goes out through {@linkcode Escape}. Its
- * tables change only by {@linkcode Plane.apply}, between batches.
+ * The data plane: frames of known sessions, in and out, without allocation. Whoever drives it puts
+ * bytes into the arena, says where, and carries out what it leaves there; what it does not handle
+ * itself goes out through {@linkcode Escape}. Its tables change only by {@linkcode Plane.apply},
+ * between batches.
  *
- * A frame takes this way only when everything the slow path would check is in the tables: a session with a route, a member
- * of a network whose rules let it pass, own source address. Anything else escapes, whole.
+ * A frame takes this way only when everything the slow path would check is in the tables: a session
+ * with a route, a member of a network whose rules let it pass, own source address. Anything else
+ * escapes, whole.
  *
  * Source: DESIGN.md section 3, spec 07.
  * @module
@@ -68,7 +70,10 @@ const VNET_CHECKSUM_START = 6;
 const GSO_UDP = 5;
 /** Network id and ethertype between the verb byte and the frame's payload. */
 const FRAME_HEADER_LENGTH = 38;
-/** Ids of frames remembered, to drop copies: some 30 ms of the fastest stream, a second of others; a quarter of a megabyte. */
+/**
+ * Ids of frames remembered, to drop copies: some 30 ms of the fastest stream, a second of others; a
+ * quarter of a megabyte.
+ */
 const SEEN_PACKETS = 32_768;
 const DATAGRAM_MIN = 17; // shorter ones are no packets: they opened a NAT
 

@@ -1,8 +1,9 @@
 /**
  * HELLO and OK(HELLO): presenting ourselves, meeting strangers, versions, worlds and how we look from outside.
  *
- * Source: spec 01 section 6.5, spec 02 section 10.2, spec 03 section 7.4. A stranger's packet must prove its key before it
- * costs anything dear, and proof of work is checked elsewhere while the packet waits.
+ * Source: spec 01 section 6.5, spec 02 section 10.2, spec 03 section 7.4. A stranger's packet must
+ * prove its key before it costs anything dear, and proof of work is checked elsewhere while the
+ * packet waits.
  * @module
  */
 import { Writer } from "../base/bytes.ts";
@@ -39,7 +40,10 @@ import { type Stranger, Strangers } from "./strangers.ts";
 import type { Vl1 } from "./vl1.ts";
 
 const SURFACE_PORT_PROTOCOL = 5; // older peers expect port 0 in the address we see them at
-/** Key agreements for strangers: at 0.1 to 0.2 ms each a tenth of a core at most, whatever addresses a flood pretends to come from. */
+/**
+ * Key agreements for strangers: at 0.1 to 0.2 ms each a tenth of a core at most, whatever addresses
+ * a flood pretends to come from.
+ */
 const AGREEMENTS = { perSecond: 500, burst: 500 };
 /** While fewer are left, only who asks again is heard: honest newcomers do, made-up addresses seldom come twice. */
 const AGREEMENTS_SCARCE = 250;

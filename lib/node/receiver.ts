@@ -1,6 +1,7 @@
 /**
- * From datagrams to opened packets: puts pieces together, finds the sender, proves the packet authentic and hands it on. What
- * comes from a sender nobody knows yet waits, within bounds, until it is known who that is.
+ * From datagrams to opened packets: puts pieces together, finds the sender, proves the packet
+ * authentic and hands it on. What comes from a sender nobody knows yet waits, within bounds, until
+ * it is known who that is.
  *
  * Source: spec 03 section 7.
  * @module
@@ -45,8 +46,9 @@ const UNKNOWN_SENDERS = { perKeyMax: 16, keysMax: 256, lifeMs: 5_000 };
 /** Of which unproven sources may fill this many: what a root passes on has the rest. */
 const UNKNOWN_SENDERS_UNPROVEN_MAX = 128;
 /**
- * Questions about who an unknown sender is, where no root passed its packet on. A node that restarted asks about all its
- * peers at once; a flood of made-up senders must not become one of questions at the roots (spec 03 section 28 item 25).
+ * Questions about who an unknown sender is, where no root passed its packet on. A node that
+ * restarted asks about all its peers at once; a flood of made-up senders must not become one of
+ * questions at the roots (spec 03 section 28 item 25).
  */
 const UNKNOWN_SENDER_QUESTIONS = {
   all: { perSecond: 16, burst: 128 },
@@ -54,8 +56,9 @@ const UNKNOWN_SENDER_QUESTIONS = {
   keysMax: 4_096,
 };
 /**
- * Unknown senders looked for in the cache, where no root passed their packet on: a file and, if it is there, a key agreement,
- * in all 0.1 ms. Who turns out to be who it says has its share back: all of a root's nodes may return at once.
+ * Unknown senders looked for in the cache, where no root passed their packet on: a file and, if it
+ * is there, a key agreement, in all 0.1 ms. Who turns out to be who it says has its share back: all
+ * of a root's nodes may return at once.
  */
 const UNKNOWN_SENDER_RECALLS = {
   all: { perSecond: 1_000, burst: 1_000 },
@@ -65,8 +68,9 @@ const UNKNOWN_SENDER_RECALLS = {
 const UNPROVEN_SHARE = "unproven"; // of the slots for pieces: strangers share what one proved path has
 const SEEN_PACKETS = 8_192; // ids of frames remembered here; those of the fast path are remembered there
 /**
- * Verbs whose copies are dropped: what a bond broadcasts, or somebody replays. Not those that find paths: one HELLO goes out by
- * several sockets, and each copy is to be answered where it came from (spec 03 section 28 item 15).
+ * Verbs whose copies are dropped: what a bond broadcasts, or somebody replays. Not those that find
+ * paths: one HELLO goes out by several sockets, and each copy is to be answered where it came from
+ * (spec 03 section 28 item 15).
  */
 const FRAMES = new Set<number>([Verb.FRAME, Verb.EXT_FRAME, Verb.MULTICAST_FRAME]);
 

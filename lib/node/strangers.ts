@@ -1,8 +1,10 @@
 /**
- * Who said HELLO and is not known: kept until its proof of work is checked, elsewhere, at 10 ms and more of a core each.
+ * Who said HELLO and is not known: kept until its proof of work is checked, elsewhere, at 10 ms and
+ * more of a core each.
  *
- * A few a second are checked at once. Beyond that a stranger has to answer an ECHO first, where it says it is: addresses a
- * flood makes up never do, so it costs no checks and newcomers do not wait behind it; they come in a round trip later.
+ * A few a second are checked at once. Beyond that a stranger has to answer an ECHO first, where it
+ * says it is: addresses a flood makes up never do, so it costs no checks and newcomers do not wait
+ * behind it; they come in a round trip later.
  *
  * Source: spec 03 section 28 items 23 and 27.
  * @module
@@ -173,8 +175,8 @@ export class Strangers {
   }
 
   /**
-   * Whether one more of a prefix may wait. When all places are taken, who has not answered for longest gives up its own; when
-   * all have, the last of the prefix that has most of them.
+   * Whether one more of a prefix may wait. When all places are taken, who has not answered for
+   * longest gives up its own; when all have, the last of the prefix that has most of them.
    */
   #makeRoom(prefix: number): boolean {
     const own = this.#counts.get(prefix) ?? 0;
@@ -201,8 +203,8 @@ export class Strangers {
   }
 
   /**
-   * Has strangers checked, as far as there is room: those who answered before the others; then those of the prefix that has
-   * fewest under way, the oldest of them.
+   * Has strangers checked, as far as there is room: those who answered before the others; then
+   * those of the prefix that has fewest under way, the oldest of them.
    */
   #startChecks(): void {
     const present = [...this.#byTicket.values()].filter(({ isPresent }) => isPresent);
