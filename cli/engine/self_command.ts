@@ -26,7 +26,7 @@ const PERMISSIONS = ["read", "write", "net", "env", "sys", "ffi", "run"] as cons
  * measured (28.0 against 28.7 us a packet).
  */
 export const V8_FLAGS =
-  "--v8-flags=--max-semi-space-size=1,--heap-growing-percent=30,--invocation-count-for-turbofan=300";
+  "--v8-flags=--max-semi-space-size=1,--heap-growing-percent=30,--invocation-count-for-turbofan=300,--invocation-count-for-maglev=200,--minimum-invocations-after-ic-update=100";
 
 /** A program and the arguments that come before the caller's own. */
 export interface ProgramCommand {

@@ -17,8 +17,13 @@ import { decodeSockaddr, encodeSockaddr, familyOf, putSockaddr } from "./sockadd
 import { SOCKADDR_ROOM, sockaddrLength } from "./sockaddr.ts";
 import { closeFd, O_CLOEXEC, O_NONBLOCK } from "./system.ts";
 
-/** Kernel buffer each way: the default of about 200 KB drops at the rates we reach. */
-export const UDP_BUFFER_LENGTH = 4_194_304;
+/**
+ * Kernel buffer each way; the kernel doubles it for what it spends itself. The default of about 200
+ * KB drops at the rates we reach. In a larger one a TCP stream that comes faster than it is taken
+ * piles up all it has in flight, and everything else waits behind it: of 4 MB a ping beside the
+ * stream took 4 ms more, and the stream was slower.
+ */
+export const UDP_BUFFER_LENGTH = 524_288;
 /** Largest UDP payload over IPv4. */
 const DATAGRAM_LENGTH_MAX = 65_507;
 
