@@ -20,11 +20,11 @@ import { closeFd, O_CLOEXEC, O_NONBLOCK } from "./system.ts";
 /**
  * Kernel buffer each way; the kernel doubles it for what it spends itself. In a larger one a TCP
  * stream that comes faster than it is taken piles up all it has in flight, and everything else
- * waits behind it: measured by a ping beside one stream, 4 MB 3.7 to 4.2 ms, 512 KB 2.0 to 2.5, 256
- * KB 1.2 to 1.7, at the same rates within what the machine scatters. Less would not outlast a
- * busy machine's giving the processor to others: 256 KB are 2 ms at 1 Gbit/s.
+ * waits behind it: measured by a ping beside one stream, 4 MB 3.7 to 4.2 ms, 512 KB 1.7 to 2.5, 256
+ * KB 1.2 to 1.8. With 256 KB the stream, and small datagrams above all, lose a tenth and more: too
+ * little comes at once.
  */
-export const UDP_BUFFER_LENGTH = 262_144;
+export const UDP_BUFFER_LENGTH = 393_216;
 /** Largest UDP payload over IPv4. */
 const DATAGRAM_LENGTH_MAX = 65_507;
 
