@@ -40,12 +40,12 @@ const SYMBOLS = {
   },
   EVP_CipherInit_ex: {
     parameters: [
-      "usize",
-      "usize",
-      /* cipher */ "usize",
-      /* engine */ "usize",
-      /* key */ "usize",
-      /* iv */ "i32",
+      "usize", // context
+      "usize", // cipher
+      "usize", // engine
+      "usize", // key
+      "usize", // initial vector
+      "i32", // 1 encrypts, 0 decrypts, -1 as before
     ],
     result: "i32",
   },
