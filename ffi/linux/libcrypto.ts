@@ -11,7 +11,7 @@
  */
 import type { PlaneAes } from "../../lib/dataplane/plane_aes.ts";
 import { Block } from "./block.ts";
-import { pathExists, readTextFileIfAny } from "./system.ts";
+import { readTextFileIfAny } from "./system.ts";
 
 const FOLDERS = [
   "/lib/x86_64-linux-gnu",
@@ -94,13 +94,16 @@ const WORK_BYTES = KEY_AT + KEY_BYTES;
 /** Folded GMAC of 32 zeros under a key and a nonce of zeros. */
 const KNOWN_MAC = 0x2d79_70e2_06fc_1f4dn;
 
-/** Whether {@linkcode LibcryptoAes} can be had here and pays. */
+/**
+ * Whether {@linkcode LibcryptoAes} can be had here and pays: found out by opening it, for whoever is
+ * told so is sent AES, and without the library that costs five times what Salsa20/12 does.
+ */
 export function hasFastAes(): boolean {
   const features = /^(?:flags|Features)\s*:(.*)$/m.exec(readTextFileIfAny("/proc/cpuinfo") ?? "")
     ?.[1];
   const words = new Set(features?.trim().split(/\s+/));
   return FEATURES.some((all) => all.every((word) => words.has(word))) &&
-    LIBCRYPTO_PATHS.some(pathExists);
+    LibcryptoAes.open(new Block(BLOCK_BYTES)) !== undefined;
 }
 
 let opened: Libcrypto | undefined;

@@ -49,8 +49,13 @@ export interface PacketAes {
   open(packet: number, length: number, session: number): number;
 }
 
-/** For kernels whose sessions have no AES keys. */
-const NO_AES: PacketAes = { seal: () => {}, open: () => 0 };
+/** For kernels whose sessions have no AES keys: what is to be sealed must not go out as it is. */
+const NO_AES: PacketAes = {
+  seal: () => {
+    throw new Error("a session with AES in a kernel without it");
+  },
+  open: () => 0,
+};
 
 /**
  * The packet kernel over a memory of the caller's: packets are sealed and opened where they lie.

@@ -30,6 +30,8 @@ const LIKE_EVERY_MS = 60_000; // reference ZT_MULTICAST_ANNOUNCE_PERIOD
  * hear of us.
  */
 const LIKE_AGAIN_MS = [1_000, 4_000];
+/** Groups that wait for that: hosts behind a bridge may come up with new ones as fast as they like. */
+const AGAIN_MAX = 4_096;
 const GATHER_EVERY_MS = 60_000; // explicit gather of a group that has members already
 const GATHER_AGAIN_MS = 1_000; // of a group nobody is known in: the reference asks with every frame
 const PENDING_LIFE_MS = 5_000; // a frame waits this long for members to become known
@@ -98,7 +100,10 @@ export class Multicast {
       again.tries = 0;
       again.dueMs = this.vl1.nowMs + LIKE_AGAIN_MS[0];
     }
-    for (const group of groups) again.groups.set(groupKey(group), group);
+    for (const group of groups) {
+      if (again.groups.size >= AGAIN_MAX) return; // the round of every minute tells of the others
+      again.groups.set(groupKey(group), group);
+    }
   }
 
   /** Tells upstreams and controller again of what was new. */

@@ -114,6 +114,19 @@ Deno.test("what is new is announced to the root at once, a second and five secon
   assert.deepEqual(times, [1_000, 5_000]);
 });
 
+Deno.test("groups that come and go by the thousand do not pile up to be announced again", () => {
+  const { bench, alice } = village([]);
+  const { again } = alice.networks.find(NETWORK)!;
+  for (let batch = 0; batch < 3; batch++) {
+    const first = 0x01005e000000 + batch * 4_000;
+    const groups = Array.from({ length: 4_000 }, (_, i) => ({ mac: first + i as Mac, adi: 0 }));
+    bench.hand(alice, { kind: "groups", network: NETWORK, groups });
+  }
+  assert.equal(again.groups.size, 4_096);
+  bench.run(6_000);
+  assert.equal(again.groups.size, 0);
+});
+
 Deno.test("a sender makes the copies itself where there is no replicator", () => {
   const { bench, alice, bob, dave } = village([]);
   assert.equal(shout(bench, alice), 2);
