@@ -17,6 +17,7 @@ import type { Home } from "../home.ts";
 import type { Log } from "../log.ts";
 import { ownersIn, withBlock, withoutBlock } from "./resolv_conf.ts";
 import { revertLinkDns, setLinkDns } from "./resolved.ts";
+import { rewriteText } from "./rewrite_text.ts";
 
 const MEMORY = "resolvconf.path";
 /** What a domain may be made of: a controller must not be able to write lines of its own into the file. */
@@ -213,8 +214,7 @@ export class NetworkDns {
     try {
       const before = Deno.readTextFileSync(file); // one that is not there is not made: who would remove it?
       const after = change(before);
-      // In place: it may be a link, or mounted where it is, and others watch it.
-      if (after !== before) Deno.writeTextFileSync(file, after);
+      if (after !== before) rewriteText(file, after);
     } catch (error) {
       this.#options.log(`cannot write ${file}: ${messageOf(error)}`, "warn");
     }
