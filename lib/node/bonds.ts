@@ -171,7 +171,9 @@ export class Bonds {
       const due = nowMs - link.qosSentMs >= everyMs;
       if (link.qos.waiting >= QOS_RECORDS_MAX || (due && link.qos.waiting > 0)) {
         this.#sendQos(peer, link);
-      } else if (due && nowMs - link.qosAskedMs >= QOS_ASK_MS) {
+      } else if (
+        due && nowMs >= Math.max(link.qosAskedMs + QOS_ASK_MS, link.path.path.echoFreeMs)
+      ) {
         // Nothing to tell: ask for something, or the peer will take the path for dead. Half of all answers are sampled.
         link.qosAskedMs = nowMs;
         this.contact.probe(peer, link.path.path);

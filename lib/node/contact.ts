@@ -201,6 +201,7 @@ export class Contact {
     const { nowMs } = this.vl1;
     const latencyMs = Math.max(0, nowMs - question.sentMs);
     path.addLatency(latencyMs);
+    if (question.verb === Verb.ECHO) path.echoMs = nowMs;
     path.mtu = this.vl1.settings.pathMtu?.(path.endpoint) ?? path.mtu;
     (peer.latencies ??= new LatencyHistogram()).observe(latencyMs);
     const known = peer.find(path);

@@ -181,7 +181,7 @@ export class Liveness {
       ? this.#turnAfter(path, lastMs + UPSTREAM_HEARD_MS)
       : lastMs + everyMs;
     const settleMs = isUpstream && !path.isSettled ? path.sinceMs + UPSTREAM_SETTLE_MS : Infinity;
-    const dueMs = Math.min(usualMs, settleMs);
+    const dueMs = Math.max(Math.min(usualMs, settleMs), path.path.echoFreeMs);
     const helloDueMs = peer.lastHelloSentMs + helloEveryMs;
     const isBest = peer.best(nowMs) === path;
     if (isBest && nowMs >= helloDueMs) {

@@ -367,6 +367,7 @@ export class Vl1 {
     this.counters.sent[verb]++;
     this.counters.sentByCipher[cipher]++;
     peer.packetsOut++;
+    if (verb === Verb.ECHO) path.echoMs = this.nowMs;
     if (verb === Verb.ERROR) this.counters.errorsSent[payload[AT_ERROR_CODE]]++;
     const id = this.emit(peer.address, path, verb, packet, { ...options, mtu });
     for (const copy of copies) this.emit(peer.address, copy, verb, packet, { mtu });

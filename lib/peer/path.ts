@@ -44,6 +44,12 @@ export interface LocalSocket {
   readonly device?: string;
 }
 
+/**
+ * The other side answers one ECHO per path in 166 ms (spec 03 section 20); the rest is for
+ * rounding.
+ */
+export const ECHO_GAP_MS = 170;
+
 const SLOWER_WEIGHT = 0.125; // share of a sample above the smoothed latency: one late answer means little
 const FASTER_WEIGHT = 0.5; // and of one below it: the first, with the other side's work in it, is soon forgotten
 
@@ -80,9 +86,13 @@ export class Path {
   lastTrustedMs = -Infinity;
   /** Until when the ECHOs answered by it would have taken, one at a time at the rate they are answered at. */
   echoesUntilMs = -Infinity;
+  /** Last time an ECHO of ours left by it, or was answered. */
+  echoMs = -Infinity;
   /** Longest datagram it is taken to carry, in bytes of UDP payload. */
   mtu = DEFAULT_PHYSICAL_MTU;
   mtuCheckedMs = -Infinity;
+  /** When it is asked again for more, and how long that was waited for; undefined where there is no more. */
+  widening: { readonly delayMs: number; readonly dueMs: number } | undefined;
   /** Whether its address has answered a question of ours, and so is where it claims to be. */
   isProved = false;
   /**
@@ -125,6 +135,11 @@ export class Path {
   /** Whether it is a tunnel the peer made to us: its endpoint is the far end of a TCP connection. */
   get isAccepted(): boolean {
     return isAccepted(this.socket);
+  }
+
+  /** From when on an ECHO that can wait may be sent: one sent sooner might not be answered. */
+  get echoFreeMs(): number {
+    return this.echoMs + ECHO_GAP_MS;
   }
 
   /** @param sampleMs One measured round trip */

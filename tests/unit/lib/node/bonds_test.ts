@@ -161,6 +161,22 @@ Deno.test("packets of odd id are reported on the path they came by, unencrypted,
   ]);
 });
 
+Deno.test("a bonded path is not asked for something to report within 170 ms of another ECHO", () => {
+  const scene = alice();
+  const { vl1, bonds, bob } = scene;
+  bonds.tend(bob);
+  const { path } = bob.paths[0];
+  vl1.time.nowMs += 10_000;
+  path.echoMs = vl1.nowMs - 169;
+  const asked = () => sentBy(vl1).filter(({ verb, socket }) => verb === Verb.ECHO && socket === 1);
+  heard(bob.paths[0], vl1.nowMs);
+  bonds.tend(bob);
+  assert.equal(asked().length, 0);
+  vl1.time.nowMs += 1;
+  bonds.tend(bob);
+  assert.equal(asked().length, 1);
+});
+
 Deno.test("Bonds.measured() makes samples of what Bob held, once he has a bond with us", () => {
   const scene = alice();
   const { vl1, bonds, bob } = scene;

@@ -110,6 +110,19 @@ Deno.test("Liveness keeps the path of a peer in use alive every 15 s, with a HEL
   assert.ok(log.length <= 10);
 });
 
+Deno.test("Liveness keeps a path alive not sooner than 170 ms after another ECHO left by it", () => {
+  const scene = alice();
+  const { vl1, bob, path: { path } } = scene;
+  bob.lastNontrivialMs = vl1.nowMs;
+  bob.lastHelloSentMs = vl1.nowMs;
+  vl1.timers.set(bob, vl1.nowMs + 1);
+  vl1.time.nowMs += 14_900;
+  vl1.transmit(bob, path, Verb.ECHO, new Uint8Array(0), { probe: true });
+  sentBy(vl1);
+  const [first] = runFor(scene, 1_000);
+  assert.deepEqual([first.verb, first.atMs], [Verb.ECHO, 170]);
+});
+
 Deno.test("Liveness says HELLO and ECHO from the socket of the path alone", () => {
   const scene = alice();
   const { vl1, bob, path } = scene;
