@@ -52,15 +52,14 @@ export class Doubts {
   /**
    * What comes by another path than ours, while ours is silent though we sent: a peer with a bond
    * may have left ours because it failed. Our answers go where its packets come from until ours has
-   * answered. A bond of our own knows by itself.
+   * answered; and not by another silent path, or each of a dozen would be doubted in its turn. A
+   * bond of our own knows by itself.
    */
   diverted(peer: Peer, path: Path): void {
     if (peer.bond || this.vl1.upstreams.isUpstream(peer.address)) return;
     const best = peer.best(this.vl1.nowMs);
     if (!best || best.path === path || best.quietSinceMs === undefined) return;
-    if (!this.#ask(peer, best)) return;
-    markSuspect(best);
-    this.confirmed(peer);
+    if (this.#ask(peer, best)) this.#leaveSilent(peer);
   }
 
   /** Asks by a silent path whether it still works. @returns whether it is suspect until it answers */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { formatEndpoint } from "../../../../lib/base/ip.ts";
-import { isSuspect } from "../../../../lib/peer/peer.ts";
+import { heard, isSuspect, sent } from "../../../../lib/peer/peer.ts";
 import type { Node } from "../../../../lib/node/node.ts";
 import { ALICE, Bench, BOB, endpoint, planetOf, ROOT, WHERE } from "./harness.ts";
 
@@ -99,4 +99,27 @@ Deno.test("Doubts.raise() asks a path once a second, and leaves it once in ten w
   assert.deepEqual(raised(0), { asked: false, left: false });
   assert.deepEqual(raised(0), { asked: true, left: false });
   assert.deepEqual(raised(10_000), { asked: true, left: true });
+});
+
+Deno.test("Doubts.diverted() goes at once by the path the peer's frames come by, whatever other paths there are", () => {
+  const { bench, alice, peer, known } = pair();
+  const { vl1 } = alice;
+  const learned = [20_001, 20_002, 20_003].map((port) => {
+    const path = vl1.paths.get(1, endpoint(`44.0.0.4/${port}`));
+    vl1.paths.keep(path);
+    path.addLatency(known.path.latencyMs!);
+    return peer.learn(path, vl1.nowMs - 500)!;
+  });
+  assert.equal(peer.best(vl1.nowMs), known);
+  sent(known, vl1.nowMs - 100);
+  const [, used] = learned;
+  heard(used, vl1.nowMs);
+  let asked = 0;
+  bench.passes = () => ++asked === 0;
+  alice.doubts.diverted(peer, used.path);
+  bench.hand(alice, { kind: "timeout" });
+  assert.equal(peer.best(vl1.nowMs), used);
+  assert.equal(asked, 3, "whether the others still work");
+  for (const path of peer.paths) heard(path, vl1.nowMs);
+  assert.equal(peer.best(vl1.nowMs), used, "nothing is gained by going back");
 });
