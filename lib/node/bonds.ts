@@ -12,7 +12,7 @@ import type { Address } from "../base/ids.ts";
 import { type Endpoint, formatEndpoint, formatIp } from "../base/ip.ts";
 import { dropOldest } from "../base/oldest.ts";
 import { Bond, type BondLink, type LinkPlace } from "../peer/bond.ts";
-import { type BondPolicy, estimationMs } from "../peer/bond_policy.ts";
+import { type BondPolicy, estimationMs, monitorMs } from "../peer/bond_policy.ts";
 import { isTunnel, type LocalSocket, type Path } from "../peer/path.ts";
 import { isSuspect, type Peer } from "../peer/peer.ts";
 import { decodePathNegotiation } from "../wire/path_negotiation.ts";
@@ -171,16 +171,25 @@ export class Bonds {
       const due = nowMs - link.qosSentMs >= everyMs;
       if (link.qos.waiting >= QOS_RECORDS_MAX || (due && link.qos.waiting > 0)) {
         this.#sendQos(peer, link);
-      } else if (
-        due && nowMs >= Math.max(link.qosAskedMs + QOS_ASK_MS, link.path.path.echoFreeMs)
-      ) {
-        // Nothing to tell: ask for something, or the peer will take the path for dead. Half of all answers are sampled.
-        link.qosAskedMs = nowMs;
-        this.contact.probe(peer, link.path.path);
+      } else if (due || nowMs >= link.path.path.echoMs + monitorMs(bond.policy)) {
+        this.#measure(peer, link);
       }
       nextMs = Math.min(nextMs, Math.max(nowMs, link.qosSentMs + everyMs));
     }
     return nextMs > nowMs ? nextMs : Infinity; // what is late waits for the next update
+  }
+
+  /**
+   * Asks for an answer, which is a sample to us; half of all answers are samples to the peer, who
+   * takes a path it is told nothing of for dead. Frames that the data Worker seals and opens are
+   * not noted, yet keep the path from being asked whether it is alive.
+   */
+  #measure(peer: Peer, link: BondLink): void {
+    const { nowMs } = this.vl1;
+    const { path } = link.path;
+    if (nowMs < Math.max(link.qosAskedMs + QOS_ASK_MS, path.echoFreeMs)) return;
+    link.qosAskedMs = nowMs;
+    this.contact.probe(peer, path);
   }
 
   #sendQos(peer: Peer, link: BondLink): void {

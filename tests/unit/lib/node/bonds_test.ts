@@ -50,6 +50,8 @@ function alice(policy: BondPolicy | undefined = bondPolicy(BondMode.ACTIVE_BACKU
 
 type Scene = ReturnType<typeof alice>;
 
+const ECHO_TO_BOB = { to: BOB.address, verb: Verb.ECHO, path: undefined };
+
 /** Bob's second path is proved. */
 function addPath({ vl1, bob }: Scene, socket: number, at: string): void {
   const path = vl1.paths.get(socket, endpoint(at));
@@ -175,6 +177,47 @@ Deno.test("a bonded path is not asked for something to report within 170 ms of a
   vl1.time.nowMs += 1;
   bonds.tend(bob);
   assert.equal(asked().length, 1);
+});
+
+/**
+ * Frames pass by both paths in the data Worker, which notes none of them to be sampled; what is
+ * asked is answered, by the first path after so long.
+ * @returns how often it was asked
+ */
+function stream(scene: Scene, durationMs: number, roundTripMs: number): number {
+  const { vl1, bonds, bob } = scene;
+  let asked = 0;
+  for (const endMs = vl1.nowMs + durationMs; vl1.nowMs < endMs;) {
+    vl1.time.nowMs += 100;
+    for (const path of bob.paths) {
+      vl1.noteSent(bob, path);
+      heard(path, vl1.nowMs);
+    }
+    bonds.tend(bob);
+    for (const { id, socket, verb } of sentBy(vl1)) {
+      const [{ path }, other] = bob.paths;
+      if (verb !== Verb.ECHO || socket !== path.socket) continue;
+      asked++;
+      bonds.contact.learn(bob, path, { ...ECHO_TO_BOB, path, sentMs: vl1.nowMs - roundTripMs });
+      bonds.sampled({ ...received(scene, Verb.OK, new Uint8Array(0)), id: id | 1n });
+      bonds.sampled({ ...received(scene, Verb.OK, new Uint8Array(0), 1), id: id | 1n });
+      bonds.contact.learn(bob, other.path, { ...ECHO_TO_BOB, sentMs: vl1.nowMs - 20 });
+    }
+  }
+  return asked;
+}
+
+Deno.test("a bonded path whose frames the data Worker carries is measured as often as an idle one", () => {
+  const scene = alice(bondPolicy(BondMode.BALANCE_AWARE));
+  addPath(scene, 2, "44.1.0.4/9993");
+  const { bob, bonds } = scene;
+  bonds.tend(bob);
+  const asked = stream(scene, 60_000, 20);
+  assert.ok(asked >= 30 && asked <= 40, `${asked}`);
+  const [link] = bob.bond!.links;
+  assert.ok(!link.isAvoided);
+  stream(scene, 45_000, 3_000);
+  assert.ok(link.isAvoided, "it became slow");
 });
 
 Deno.test("Bonds.measured() makes samples of what Bob held, once he has a bond with us", () => {
