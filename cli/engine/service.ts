@@ -16,7 +16,6 @@ import type {
 import { hasFastAes } from "../../ffi/linux/libcrypto.ts";
 import { releaseFreed, releaseStartMemory } from "../../ffi/linux/memory.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
-import { Controller, type ControllerStore } from "../../lib/controller/mod.ts";
 import { messageOf } from "../../lib/base/errors.ts";
 import { sameIp, scopeOf } from "../../lib/base/ip.ts";
 import { type Address, formatAddress, type NetworkId } from "../../lib/base/ids.ts";
@@ -30,10 +29,10 @@ import { Node } from "../../lib/node/node.ts";
 import { isTunnel } from "../../lib/peer/path.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
 import type { ControllerAnswer } from "../api/view.ts";
-import { StorePump } from "../storage/store_pump.ts";
 import { BeaconListener } from "./beacon_listener.ts";
 import { IdentityCollision } from "./collision.ts";
 import { controllerAnswer, ControllerCalls } from "./controller_calls.ts";
+import { ControllerOnDemand } from "./controller_on_demand.ts";
 import { DataPlane } from "./data_plane.ts";
 import { busPath } from "./dns/bus.ts";
 import { NetworkDns } from "./dns/network_dns.ts";
@@ -102,8 +101,6 @@ export interface ServiceParts {
   readonly home: Home;
   readonly settings: LiveSettings;
   readonly port?: number;
-  /** Records of the controller; without it this node is none. */
-  readonly store?: ControllerStore;
   readonly random: Random;
   readonly log: Log;
   /** The least grave level that is logged now. */
@@ -136,8 +133,7 @@ export class Service {
   readonly #runner: NodeRunner;
   readonly #files: NodeHome;
   readonly #validator = new Validator();
-  readonly #pump: StorePump | undefined;
-  readonly #controller: Controller | undefined;
+  readonly #controller: ControllerOnDemand;
   readonly #calls = new ControllerCalls((input) => this.input({ kind: "controller", input }));
   readonly #metricsFile: MetricsFile;
   readonly #networkLog: NetworkLog;
@@ -226,14 +222,11 @@ export class Service {
       onChanged: (endpoints) => this.command({ kind: "mapped", endpoints }),
     });
     const { identity, random } = parts;
-    if (parts.store) {
-      this.#controller = new Controller({ identity, primitives: machinePrimitives, random });
-      this.#pump = new StorePump(
-        parts.store,
-        (input) => this.input({ kind: "controller", input }),
-        (error) => this.log(`the controller could not store a change: ${error.message}`, "error"),
-      );
-    }
+    this.#controller = new ControllerOnDemand({
+      ...parts,
+      path: parts.settings.current.controllerDbPath,
+      hand: (input) => this.input({ kind: "controller", input }),
+    });
     this.node = new Node({
       identity,
       random,
@@ -309,7 +302,7 @@ export class Service {
   /** Loads the controller, joins what was joined, begins to talk. */
   async start(): Promise<void> {
     this.#mover.addSignal(WATCH_SIGNAL, this.#watch.fd);
-    await this.#pump?.start();
+    if (this.#controller.hasRecords) await this.#controller.open();
     for (const moon of this.#files.moons()) {
       this.command({ kind: "orbit", world: moon.id, seed: 0 as Address, moon });
     }
@@ -402,7 +395,7 @@ export class Service {
         );
         return;
       case "controller":
-        if (action.action.kind === "store") this.#pump?.perform(action.action);
+        if (action.action.kind === "store") this.#controller.perform(action.action);
         else this.#calls.settle(action.action);
         return;
       case "persist":
@@ -491,7 +484,7 @@ export class Service {
 
   /** One request to `/controller`. */
   async controllerApi(method: string, path: string, body: string): Promise<ControllerAnswer> {
-    if (!this.#controller) return NO_CONTROLLER;
+    if (!await this.#controller.open()) return NO_CONTROLLER;
     return controllerAnswer(await this.#calls.call(method, path, body));
   }
 
@@ -581,7 +574,7 @@ export class Service {
   metrics(): string {
     return renderMetrics({
       node: this.node,
-      controller: this.#controller,
+      controller: this.#controller.current,
       data: this.#mover.stats,
       udpPastWorkerBytes: this.sockets.sentNowBytes,
       tcpReceivedBytes: this.#tcpReceivedBytes,
@@ -654,5 +647,6 @@ export class Service {
     this.#network.close();
     this.#validator.close();
     this.#calls.close();
+    await this.#controller.close();
   }
 }

@@ -1,0 +1,152 @@
+/**
+ * The controller of a node: opened with its records at the start where there are some, else when somebody first asks
+ * the local API for it. Most nodes never are one, and without it they start sooner and take less memory.
+ *
+ * Source: spec 05 sections 5 and 9.
+ * @module
+ */
+import { SystemError } from "../../lib/base/errors.ts";
+import type {
+  Controller,
+  ControllerAction,
+  ControllerInput,
+  ControllerStore,
+  ControllerTime,
+} from "../../lib/controller/mod.ts";
+import type { Random } from "../../lib/crypto/primitives.ts";
+import type { Identity } from "../../lib/identity/identity.ts";
+import type { ControllerMachine } from "../../lib/node/machine.ts";
+import { ErrorCode } from "../../lib/wire/packet.ts";
+import type { StorePump } from "../storage/store_pump.ts";
+import type { Home } from "./home.ts";
+import type { Log } from "./log.ts";
+import { machinePrimitives } from "./primitives.ts";
+
+const DATABASE = "controller.sqlite";
+const FILES = "controller.d"; // as the reference keeps them: taken over once
+
+/** What it is made with. */
+export interface OnDemandOptions {
+  readonly home: Home;
+  readonly identity: Identity;
+  readonly random: Random;
+  /** `controllerDbPath` of `local.conf`. */
+  readonly path: string | undefined;
+  /** Hands an input to the node, for us. */
+  readonly hand: (input: ControllerInput) => void;
+  readonly log: Log;
+}
+
+interface Opened {
+  readonly controller: Controller;
+  readonly store: ControllerStore;
+  readonly pump: StorePump;
+}
+
+export class ControllerOnDemand implements ControllerMachine {
+  readonly #options: OnDemandOptions;
+  readonly #refusals: ControllerAction[] = []; // as many as a step has requests
+  #opened: Opened | undefined;
+  #opening: Promise<boolean> | undefined;
+
+  constructor(options: OnDemandOptions) {
+    this.#options = options;
+  }
+
+  /** The controller itself, once it is needed. */
+  get current(): Controller | undefined {
+    return this.#opened?.controller;
+  }
+
+  /** Whether there are records, or `local.conf` says where: then it is needed from the start. */
+  get hasRecords(): boolean {
+    const { home, path } = this.#options;
+    return path !== undefined || home.has(DATABASE) || home.has(FILES);
+  }
+
+  get deadlineMs(): number {
+    return this.current?.deadlineMs ?? Infinity;
+  }
+
+  /** Without records there are no networks: whoever asks for one of ours hears just that. */
+  handle(input: ControllerInput, time: ControllerTime): void {
+    if (this.current) return this.current.handle(input, time);
+    if (input.kind !== "request") return;
+    const { network, requestId, from: { address: to } } = input;
+    const code = ErrorCode.OBJECT_NOT_FOUND;
+    this.#refusals.push({ kind: "refuse", to, network, requestId, code });
+  }
+
+  poll(): ControllerAction | undefined {
+    return this.#refusals.shift() ?? this.current?.poll();
+  }
+
+  /** Performs a "store" action of the controller's. */
+  perform(action: ControllerAction & { kind: "store" }): void {
+    this.#opened?.pump.perform(action);
+  }
+
+  /**
+   * Opens the records, unless they are open.
+   * @returns false when they cannot be opened, which is logged; the next call tries again
+   */
+  async open(): Promise<boolean> {
+    if (this.#opened && !this.#opening) return true;
+    this.#opening ??= this.#open().finally(() => this.#opening = undefined);
+    return await this.#opening;
+  }
+
+  async #open(): Promise<boolean> {
+    const { identity, random, hand, log } = this.#options;
+    const { Controller } = await import("../../lib/controller/mod.ts");
+    const { StorePump } = await import("../storage/store_pump.ts");
+    try {
+      const store = await this.#openStore();
+      const controller = new Controller({ identity, primitives: machinePrimitives, random });
+      const pump = new StorePump(store, hand, (error) => {
+        log(`the controller could not store a change: ${error.message}`, "error");
+      });
+      this.#opened = { controller, store, pump };
+      await pump.start();
+      return true;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      await this.#opened?.store.close();
+      this.#opened = undefined;
+      log(`${error.message}; this node is no controller until then`, "error");
+      return false;
+    }
+  }
+
+  async #openStore(): Promise<ControllerStore> {
+    const { openSqliteStore } = await import("../storage/sqlite.ts");
+    const { home, path, log } = this.#options;
+    home.create();
+    // In the reference's local.conf the path names a folder of files: what is to be taken over, not a database.
+    const isFolder = path !== undefined && isDirectory(path);
+    const store = openSqliteStore(path === undefined || isFolder ? home.pathOf(DATABASE) : path);
+    if (store.wantsImport) {
+      const { readControllerFiles } = await import("../storage/import_files.ts");
+      const folder = isFolder ? path : home.pathOf(FILES);
+      const { skipped, ...records } = readControllerFiles(folder);
+      for (const file of skipped) log(`not imported: ${file.path}: ${file.reason}`, "warn");
+      const count = records.networks.length;
+      if (store.importOnce(records) && count > 0) log(`imported ${count} networks of ${folder}`);
+    }
+    return store;
+  }
+
+  /** Closes the records; what is being written gets there first. */
+  async close(): Promise<void> {
+    await this.#opening;
+    await this.#opened?.store.close();
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false; // the store says what is wrong with it
+  }
+}
