@@ -14,7 +14,6 @@ import type {
   NetworkWatch,
 } from "../../ffi/mod.ts";
 import { hasFastAes } from "../../ffi/linux/libcrypto.ts";
-import { releaseFreed, releaseStartMemory } from "../../ffi/linux/memory.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { messageOf } from "../../lib/base/errors.ts";
 import { sameIp, scopeOf } from "../../lib/base/ip.ts";
@@ -43,6 +42,7 @@ import { readLocalNetwork } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { complaintsTo, type Log, type LogLevel } from "./log.ts";
+import { MemoryRelease } from "./memory_release.ts";
 import { renderMetrics } from "./metrics.ts";
 import { MetricsFile } from "./metrics_file.ts";
 import { NetworkLog } from "./network_log.ts";
@@ -69,18 +69,6 @@ const GROUPS_TICKS = 5; // multicast groups of the TAPs are looked at every so m
 const GROUPS_SETTLE_MS = 10;
 const SETTLE_MS = 100; // several changes of addresses come together: wait for the last
 const RECHECK_TICKS = 30; // addresses and routes are looked at anyway, should a notification be missed
-/** By then the node is online; again when its first traffic was compiled for; and when whatever starts later has. */
-const RELEASE_TICKS = [5, 15, 60];
-/**
- * And now and then: a relaying root grew by 18 MB of the program's own file, needed to compile what
- * it does, and never again.
- */
-const RELEASE_EVERY_TICKS = 600;
-/**
- * After a second with so many inputs too: a flood, or a root's work. Compiling what that makes hot
- * takes 8 MB at once, in threads that hardly need any later.
- */
-const RELEASE_INPUTS = 2_000;
 const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
 const NO_PORT = 0; // TAP of a network that could get none; those there are begin at 1
@@ -145,6 +133,7 @@ export class Service {
   #tcpSentBytes = 0;
   #ticks = 0;
   #inputs = 0; // since the last tick
+  readonly #memory = new MemoryRelease();
   #tickTimer: ReturnType<typeof setInterval> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #groupsTimer: ReturnType<typeof setTimeout> | undefined;
@@ -542,11 +531,8 @@ export class Service {
 
   #tick(): void {
     this.#ticks++;
-    if (RELEASE_TICKS.includes(this.#ticks) || this.#ticks % RELEASE_EVERY_TICKS === 0) {
-      releaseStartMemory();
-    } else if (this.#inputs >= RELEASE_INPUTS) {
-      releaseFreed();
-    }
+    const { stats } = this.#mover;
+    this.#memory.tick(this.#inputs, stats[Stat.BYTES_IN] + stats[Stat.BYTES_OUT]);
     this.#inputs = 0;
     const sleptMs = this.nowMs - performance.now();
     if (sleptMs - this.#sleptMs > SLEEP_MS) {
