@@ -18,6 +18,7 @@ const SECONDS = 10;
 const NEWCOMERS = 4; // of each run
 const NEWCOMER_EVERY_MS = 2_000;
 const NEWCOMER_PATIENCE_MS = 6_000;
+const HONEST = 5; // nodes that say ECHO: 60 answers to one would make its p99 the worst of all
 const ECHO_EVERY_MS = 200; // a node answers six ECHOs a second of one address
 const SETTLE_MS = 22_000; // after start: the memory that only starting takes is given back by then
 const CALM_MS = 2_000; // between two floods
@@ -74,7 +75,7 @@ class HostileBench {
       this.stage.load("honestEchoes", {
         ...target,
         port: PORTS.honest,
-        identity: take(),
+        identities: Array.from({ length: HONEST }, take),
         everyMs: ECHO_EVERY_MS,
         timeMs: timeMs + CALM_MS,
       }),
@@ -145,7 +146,7 @@ if (import.meta.main) {
       json: { type: "boolean" },
     },
   });
-  const identities = await makeIdentities(4 * (2 + NEWCOMERS));
+  const identities = await makeIdentities(4 * (1 + HONEST + NEWCOMERS));
   const folder = Deno.makeTempDirSync({ prefix: "zt-bench-" });
   const stage = new LoadStage(folder);
   const only = new RegExp(values.only);

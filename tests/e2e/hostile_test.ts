@@ -27,7 +27,7 @@ async function endure(stage: LoadStage, victim: Victim): Promise<void> {
       stage.load(attack, { ...target("flood"), identity, ...pace }),
       stage.load("honestEchoes", {
         ...target("honest"),
-        identity: honest,
+        identities: [honest],
         everyMs: 250,
         timeMs: FLOOD_MS,
       }),

@@ -105,31 +105,34 @@ export function floodAsPeer(
 /** Round trips in milliseconds; one that was lost counts as a second. */
 export type Echoed = { rttsMs: number[]; lost: number };
 
-/** An honest node: once it is known it says ECHO now and then. */
+/** Honest nodes: once they are known each says ECHO now and then, in turns. */
 export function echo(
   source: AnySource,
-  speaker: Speaker,
-  ip: number,
+  speakers: readonly Speaker[],
+  firstIp: number,
   { everyMs, timeMs }: { everyMs: number; timeMs: number },
 ): Echoed {
-  newcomers(source, [speaker], ip, { everyMs: 0, patienceMs: KNOWN_PATIENCE_MS });
+  newcomers(source, speakers, firstIp, { everyMs: 0, patienceMs: KNOWN_PATIENCE_MS });
   const startMs = performance.now();
   const open = new Map<bigint, number>();
   const result: Echoed = { rttsMs: [], lost: 0 };
-  let rounds = 0;
+  const turnMs = everyMs / speakers.length;
+  const ipOf = (i: number) => firstIp + i * 256;
+  let turns = 0;
   for (;;) {
     const nowMs = performance.now();
     if (nowMs - startMs >= timeMs + ECHO_LOST_MS) break;
-    if (nowMs - startMs >= rounds * everyMs && rounds * everyMs < timeMs) {
-      rounds++;
-      const packet = speaker.sealed(Verb.ECHO, NOTHING);
+    if (nowMs - startMs >= turns * turnMs && turns * turnMs < timeMs) {
+      const i = turns++ % speakers.length;
+      const packet = speakers[i].sealed(Verb.ECHO, NOTHING);
       open.set(packetId(packet), nowMs);
-      source.send(packet, ip);
+      source.send(packet, ipOf(i));
     }
     source.flush();
     source.receive(TICK_MS, (bytes) => {
-      if (!speaker.open(bytes)) return;
-      if (verbOf(bytes) === Verb.ECHO) source.send(speaker.answer(bytes), ip);
+      const i = speakers.findIndex((speaker) => speaker.open(bytes));
+      if (i < 0) return;
+      if (verbOf(bytes) === Verb.ECHO) source.send(speakers[i].answer(bytes), ipOf(i));
       const sentMs = answered(bytes) === Verb.ECHO ? open.get(answeredId(bytes)) : undefined;
       if (sentMs === undefined) return;
       open.delete(answeredId(bytes));

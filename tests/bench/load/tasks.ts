@@ -56,7 +56,7 @@ export interface LoadTasks {
   strangersFlood: { in: Target & { identity: string } & Pace; out: Flooded };
   peerFloods: { in: Target & { identity: string } & Pace; out: Flooded };
   honestEchoes: {
-    in: Target & { identity: string; everyMs: number; timeMs: number };
+    in: Target & { identities: readonly string[]; everyMs: number; timeMs: number };
     out: Echoed;
   };
   newcomersCome: {
@@ -108,8 +108,8 @@ const TASKS: Tasks = {
     return () => floodAsPeer(source, speaker, ATTACKER_IP, packets, task);
   },
   honestEchoes(task, source) {
-    const speaker = speakerOf(task, task.identity);
-    return () => echo(source, speaker, HONEST_IP, task);
+    const speakers = task.identities.map((text) => speakerOf(task, text));
+    return () => echo(source, speakers, HONEST_IP, task);
   },
   newcomersCome(task, source) {
     const speakers = task.identities.map((text) => speakerOf(task, text));
