@@ -6,6 +6,7 @@
  * Source: DESIGN.md section 3, spec 06 section 1.5.
  * @module
  */
+import { setImmediate } from "node:timers";
 import type {
   Link,
   LinkAddress,
@@ -57,6 +58,7 @@ import { PacketIdBlocks } from "./packet_id_blocks.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
 import { Sockets } from "./sockets.ts";
+import { StrangersWait } from "./strangers_wait.ts";
 import { TcpTunnels } from "./tcp/tcp_tunnels.ts";
 import { UnderlayRoutes } from "./tcp/underlay_routes.ts";
 import { Validator } from "./validator.ts";
@@ -134,6 +136,14 @@ export class Service {
   #ticks = 0;
   #inputs = 0; // since the last tick
   readonly #memory = new MemoryRelease();
+  readonly #strangers = new StrangersWait({
+    isKnown: (source) => this.node.vl1.peers.has(source),
+    handle: (socket, from, bytes) =>
+      this.input({ kind: "datagram", socket, from, bytes, whole: true }),
+    onDropped: () => this.node.vl1.counters.drop("queue-full"),
+    nowMs: () => performance.now(),
+    later: (run) => void setImmediate(run),
+  });
   #tickTimer: ReturnType<typeof setInterval> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #groupsTimer: ReturnType<typeof setTimeout> | undefined;
@@ -164,8 +174,7 @@ export class Service {
     });
     this.#fastAes = parts.settings.current.dataPlane.aes && hasFastAes();
     this.#mover = new DataPlane({
-      onDatagram: (socket, from, bytes) =>
-        this.input({ kind: "datagram", socket, from, bytes, whole: true }),
+      onDatagram: (socket, from, bytes) => this.#strangers.receive(socket, from, bytes),
       onOpened: (socket, from, bytes) => this.input({ kind: "opened", socket, from, bytes }),
       onTraffic: (traffic) => this.input({ kind: "traffic", ...traffic }),
       onRelayed: (report) => this.input({ kind: "relayed", ...report }),

@@ -1,0 +1,93 @@
+/**
+ * Who is known goes first: packets of senders the node does not know may take two milliseconds at a time, then they wait
+ * until whatever else came had its turn. A flood of strangers thus costs honest peers milliseconds, also in the first
+ * moments, when handling one takes ten times as long because nothing is compiled for it.
+ * @module
+ */
+import type { Address } from "../../lib/base/ids.ts";
+import type { Endpoint } from "../../lib/base/ip.ts";
+import { HEADER_LENGTH, isFragment, sourceOf } from "../../lib/wire/packet.ts";
+
+const SLICE_MS = 2;
+const WAITING_MAX = 1_024; // packets; a flood of 10,000 a second of them is handled in time once code is compiled
+const WAITING_BYTES_MAX = 524_288;
+
+/** What it needs of the outside. */
+export interface StrangersWaitOptions {
+  /** Whether the sender is a peer; what it says of itself, so a forged one goes first too and fails as fast. */
+  readonly isKnown: (source: Address) => boolean;
+  /** Takes a packet: bytes are lent. */
+  readonly handle: (socket: number, from: Endpoint, bytes: Uint8Array) => void;
+  /** Hears of each packet that found no room to wait. */
+  readonly onDropped: () => void;
+  readonly nowMs: () => number;
+  /** Calls back once other work had its turn. */
+  readonly later: (run: () => void) => void;
+}
+
+interface Waiting {
+  readonly socket: number;
+  readonly from: Endpoint;
+  readonly bytes: Uint8Array;
+}
+
+export class StrangersWait {
+  readonly #options: StrangersWaitOptions;
+  #waiting: Waiting[] = [];
+  #next = 0; // index of the first that still waits
+  #waitingBytes = 0;
+  #leftMs = SLICE_MS;
+  #isExpected = false; // a new slice begins soon
+
+  constructor(options: StrangersWaitOptions) {
+    this.#options = options;
+  }
+
+  /** A packet came. @param bytes Lent */
+  receive(socket: number, from: Endpoint, bytes: Uint8Array): void {
+    const { isKnown, handle } = this.#options;
+    const hasSource = bytes.length >= HEADER_LENGTH && !isFragment(bytes);
+    if (hasSource && isKnown(sourceOf(bytes))) return handle(socket, from, bytes);
+    this.#expectSlice();
+    if (this.#leftMs > 0 && this.#next === this.#waiting.length) {
+      return this.#handle(socket, from, bytes);
+    }
+    this.#keep(socket, from, bytes);
+  }
+
+  #handle(socket: number, from: Endpoint, bytes: Uint8Array): void {
+    const { handle, nowMs } = this.#options;
+    const startMs = nowMs();
+    handle(socket, from, bytes);
+    this.#leftMs -= nowMs() - startMs;
+  }
+
+  #keep(socket: number, from: Endpoint, bytes: Uint8Array): void {
+    const count = this.#waiting.length - this.#next;
+    if (count >= WAITING_MAX || this.#waitingBytes + bytes.length > WAITING_BYTES_MAX) {
+      return this.#options.onDropped();
+    }
+    this.#waitingBytes += bytes.length;
+    this.#waiting.push({ socket, from, bytes: bytes.slice() });
+  }
+
+  #expectSlice(): void {
+    if (this.#isExpected) return;
+    this.#isExpected = true;
+    this.#options.later(() => this.#slice());
+  }
+
+  #slice(): void {
+    this.#isExpected = false;
+    this.#leftMs = SLICE_MS;
+    while (this.#leftMs > 0 && this.#next < this.#waiting.length) {
+      const { socket, from, bytes } = this.#waiting[this.#next++];
+      this.#waitingBytes -= bytes.length;
+      this.#handle(socket, from, bytes);
+    }
+    if (this.#next < this.#waiting.length) this.#expectSlice();
+    if (this.#next < this.#waiting.length / 2) return;
+    this.#waiting = this.#waiting.slice(this.#next); // now and then, so that what was handled goes
+    this.#next = 0;
+  }
+}
