@@ -34,6 +34,22 @@ Deno.test("Validator.validate() tells valid identities from others, many at once
   }
 });
 
+Deno.test("Validator.validate() starts a Worker only for more than a few", async () => {
+  const validator = new Validator(0, { perSecond: 0, burst: 2 });
+  try {
+    const good = Identity.parse(vectors.identities[0].public);
+    const [bad] = texts(false);
+    const few = [validator.validate(good), validator.validate(bad)];
+    assert.equal(validator.running, false);
+    assert.deepEqual(await Promise.all(few), [true, false]);
+    const more = validator.validate(good);
+    assert.equal(validator.running, true);
+    assert.equal(await more, true);
+  } finally {
+    validator.close();
+  }
+});
+
 Deno.test("Validator.generate() gives a valid identity with its secret, and progress on the way", async () => {
   const validator = new Validator();
   try {
@@ -98,7 +114,7 @@ Deno.test("Validator turns away more than its queue holds", async () => {
 });
 
 Deno.test("Validator ends its Worker when idle and starts another when asked again", async () => {
-  const validator = new Validator(0);
+  const validator = new Validator(0, { perSecond: 0, burst: 0 });
   try {
     const identity = Identity.parse(vectors.identities[0].public);
     assert.equal(validator.running, false);
@@ -122,7 +138,9 @@ Deno.test("Validator.generate() is rejected for a prefix no address has", async 
 
 Deno.test("Validator does nothing once closed", async () => {
   const validator = new Validator();
+  const early = validator.validate(Identity.parse(vectors.identities[0].public));
   validator.close();
+  assert.equal(await early, false);
   assert.equal(await validator.validate(Identity.parse(vectors.identities[0].public)), false);
   await assert.rejects(validator.generate(), /closed/);
   assert.equal(validator.running, false);
