@@ -1,5 +1,5 @@
 /**
- * Starts the service on a home folder and ends it: identity, store, node, and the view the local API works on.
+ * Starts the service on a home folder and ends it: identity, node, and the view the local API works on.
  *
  * Source: spec 06 section 1.2.
  * @module

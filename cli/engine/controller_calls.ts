@@ -21,6 +21,7 @@ export class ControllerCalls {
   readonly #hand: (input: ControllerInput) => void;
   readonly #open = new Map<number, (reply: ApiReply) => void>();
   #nextTicket = 1;
+  #isClosed = false;
 
   /** @param hand Hands an input to the controller, then drains its actions; {@linkcode settle} gets the replies */
   constructor(hand: (input: ControllerInput) => void) {
@@ -29,7 +30,9 @@ export class ControllerCalls {
 
   /** @param path Without query, e.g. "/controller/network"; @param method As sent; PUT counts as POST */
   call(method: string, path: string, body: string): Promise<ApiReply> {
-    if (this.#open.size >= CALLS_MAX) return Promise.resolve({ status: 503, json: undefined });
+    if (this.#isClosed || this.#open.size >= CALLS_MAX) {
+      return Promise.resolve({ status: 503, json: undefined });
+    }
     return new Promise((resolve) => {
       const ticket = this.#nextTicket++;
       this.#open.set(ticket, resolve);
@@ -44,8 +47,9 @@ export class ControllerCalls {
     this.#open.delete(ticket);
   }
 
-  /** Ends every call that still waits: the service stops. */
+  /** Ends every call that still waits, or comes later: the service stops. */
   close(): void {
+    this.#isClosed = true;
     for (const resolve of this.#open.values()) resolve({ status: 503, json: undefined });
     this.#open.clear();
   }

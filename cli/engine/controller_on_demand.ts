@@ -6,6 +6,7 @@
  * @module
  */
 import { SystemError } from "../../lib/base/errors.ts";
+import { RequestTimes } from "../../lib/controller/request_times.ts";
 import type {
   Controller,
   ControllerAction,
@@ -17,8 +18,9 @@ import type { Random } from "../../lib/crypto/primitives.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
 import type { ControllerMachine } from "../../lib/node/machine.ts";
 import { ErrorCode } from "../../lib/wire/packet.ts";
+import type { SqliteStore } from "../storage/sqlite.ts";
 import type { StorePump } from "../storage/store_pump.ts";
-import type { Home } from "./home.ts";
+import { type Home, HomeError } from "./home.ts";
 import type { Log } from "./log.ts";
 import { machinePrimitives } from "./primitives.ts";
 
@@ -45,9 +47,12 @@ interface Opened {
 
 export class ControllerOnDemand implements ControllerMachine {
   readonly #options: OnDemandOptions;
+  readonly #requestTimes = new RequestTimes();
   readonly #refusals: ControllerAction[] = []; // as many as a step has requests
   #opened: Opened | undefined;
   #opening: Promise<boolean> | undefined;
+  #isBroken = false; // there are records, and they cannot be opened: not before somebody looked at them
+  #isClosed = false;
 
   constructor(options: OnDemandOptions) {
     this.#options = options;
@@ -71,9 +76,11 @@ export class ControllerOnDemand implements ControllerMachine {
   /** Without records there are no networks: whoever asks for one of ours hears just that. */
   handle(input: ControllerInput, time: ControllerTime): void {
     if (this.current) return this.current.handle(input, time);
-    if (input.kind !== "request") return;
+    if (input.kind !== "request" || this.#opening) return; // until they are open nobody is answered
     const { network, requestId, from: { address: to } } = input;
-    const code = ErrorCode.OBJECT_NOT_FOUND;
+    if (!this.#requestTimes.admit(network, to, time.nowMs)) return;
+    const { OBJECT_NOT_FOUND, UNSUPPORTED_OPERATION } = ErrorCode;
+    const code = this.#isBroken ? UNSUPPORTED_OPERATION : OBJECT_NOT_FOUND;
     this.#refusals.push({ kind: "refuse", to, network, requestId, code });
   }
 
@@ -88,9 +95,11 @@ export class ControllerOnDemand implements ControllerMachine {
 
   /**
    * Opens the records, unless they are open.
-   * @returns false when they cannot be opened, which is logged; the next call tries again
+   * @returns false when they cannot be opened, which is logged, or must not be any more. Where there were some nothing
+   * is opened until the next start, so that nobody takes an empty database for them; else the next call tries again
    */
   async open(): Promise<boolean> {
+    if (this.#isBroken || this.#isClosed) return false;
     if (this.#opened && !this.#opening) return true;
     this.#opening ??= this.#open().finally(() => this.#opening = undefined);
     return await this.#opening;
@@ -98,10 +107,12 @@ export class ControllerOnDemand implements ControllerMachine {
 
   async #open(): Promise<boolean> {
     const { identity, random, hand, log } = this.#options;
+    const hadRecords = this.hasRecords;
     const { Controller } = await import("../../lib/controller/mod.ts");
     const { StorePump } = await import("../storage/store_pump.ts");
+    let store: ControllerStore | undefined;
     try {
-      const store = await this.#openStore();
+      store = await this.#openStore();
       const controller = new Controller({ identity, primitives: machinePrimitives, random });
       const pump = new StorePump(store, hand, (error) => {
         log(`the controller could not store a change: ${error.message}`, "error");
@@ -110,34 +121,43 @@ export class ControllerOnDemand implements ControllerMachine {
       await pump.start();
       return true;
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      await this.#opened?.store.close();
-      this.#opened = undefined;
+      if (!(error instanceof SystemError || error instanceof HomeError)) throw error;
       log(`${error.message}; this node is no controller until then`, "error");
+      this.#opened = undefined;
+      this.#isBroken = hadRecords;
+      await store?.close();
       return false;
     }
   }
 
   async #openStore(): Promise<ControllerStore> {
     const { openSqliteStore } = await import("../storage/sqlite.ts");
-    const { home, path, log } = this.#options;
+    const { home, path } = this.#options;
     home.create();
     // In the reference's local.conf the path names a folder of files: what is to be taken over, not a database.
     const isFolder = path !== undefined && isDirectory(path);
     const store = openSqliteStore(path === undefined || isFolder ? home.pathOf(DATABASE) : path);
-    if (store.wantsImport) {
-      const { readControllerFiles } = await import("../storage/import_files.ts");
-      const folder = isFolder ? path : home.pathOf(FILES);
-      const { skipped, ...records } = readControllerFiles(folder);
-      for (const file of skipped) log(`not imported: ${file.path}: ${file.reason}`, "warn");
-      const count = records.networks.length;
-      if (store.importOnce(records) && count > 0) log(`imported ${count} networks of ${folder}`);
+    try {
+      if (store.wantsImport) await this.#import(store, isFolder ? path : home.pathOf(FILES));
+    } catch (error) {
+      await store.close(); // or nobody could open it again
+      throw error;
     }
     return store;
   }
 
-  /** Closes the records; what is being written gets there first. */
+  async #import(store: SqliteStore, folder: string): Promise<void> {
+    const { log } = this.#options;
+    const { readControllerFiles } = await import("../storage/import_files.ts");
+    const { skipped, ...records } = readControllerFiles(folder);
+    for (const file of skipped) log(`not imported: ${file.path}: ${file.reason}`, "warn");
+    const count = records.networks.length;
+    if (store.importOnce(records) && count > 0) log(`imported ${count} networks of ${folder}`);
+  }
+
+  /** Closes the records, for good; what is being written gets there first. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#opening;
     await this.#opened?.store.close();
   }

@@ -9,8 +9,8 @@ import type { Endpoint } from "../../lib/base/ip.ts";
 import { HEADER_LENGTH, isFragment, sourceOf } from "../../lib/wire/packet.ts";
 
 const SLICE_MS = 2;
-const WAITING_MAX = 1_024; // packets; a flood of 10,000 a second of them is handled in time once code is compiled
-const WAITING_BYTES_MAX = 524_288;
+const WAITING_MAX = 4_096; // packets: 0.2 s of work once code is compiled; a root that starts again hears all at once
+const WAITING_BYTES_MAX = 1_048_576;
 
 /** What it needs of the outside. */
 export interface StrangersWaitOptions {
@@ -46,12 +46,13 @@ export class StrangersWait {
   /** A packet came. @param bytes Lent */
   receive(socket: number, from: Endpoint, bytes: Uint8Array): void {
     const { isKnown, handle } = this.#options;
-    const hasSource = bytes.length >= HEADER_LENGTH && !isFragment(bytes);
-    if (hasSource && isKnown(sourceOf(bytes))) return handle(socket, from, bytes);
-    this.#expectSlice();
-    if (this.#leftMs > 0 && this.#next === this.#waiting.length) {
-      return this.#handle(socket, from, bytes);
+    if (bytes.length >= HEADER_LENGTH) {
+      // A fragment does not say who sent it. Those for us come whole: this one is to be relayed, or refused, soon done.
+      if (isFragment(bytes) || isKnown(sourceOf(bytes))) return handle(socket, from, bytes);
     }
+    this.#expectSlice();
+    // While time is left nobody waits: a slice ends when either is used up.
+    if (this.#leftMs > 0) return this.#handle(socket, from, bytes);
     this.#keep(socket, from, bytes);
   }
 

@@ -53,6 +53,7 @@ export class Validator {
   readonly #validations = new Map<number, (valid: boolean) => void>();
   readonly #generations = new Map<number, Generation>();
   readonly #here: TokenBucket;
+  #checks: Promise<void> = Promise.resolve(); // on this thread, one after the other
   #kernel: WorkKernel | undefined; // 2 MB
   #worker: Worker | undefined;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
@@ -85,13 +86,25 @@ export class Validator {
     return new Promise((resolve) => {
       this.#validations.set(ticket, resolve);
       if (!this.#worker && this.#here.take(performance.now())) {
-        setImmediate(() => this.#checkHere(ticket, identity));
-        return;
+        return this.#checkSoon(ticket, identity);
       }
       const w = new Writer(IDENTITY_LENGTH);
       identity.encode(w);
       this.#ask({ kind: "validate", ticket, identity: w.finish() });
     });
+  }
+
+  /** One at a time, with a turn for others between them. */
+  #checkSoon(ticket: number, identity: Identity): void {
+    clearTimeout(this.#idleTimer);
+    this.#checks = this.#checks.then(() =>
+      new Promise((done) => {
+        setImmediate(() => {
+          this.#checkHere(ticket, identity);
+          done();
+        });
+      })
+    );
   }
 
   #checkHere(ticket: number, identity: Identity): void {

@@ -175,6 +175,7 @@ export class SqliteStore implements ControllerStore {
   readonly #database: DatabaseSync;
   readonly #sql: ReturnType<typeof prepareStatements>;
   #pending: Pending[] = [];
+  #isClosed = false;
 
   constructor(database: DatabaseSync, readonly path: string) {
     this.#database = database;
@@ -189,7 +190,7 @@ export class SqliteStore implements ControllerStore {
           members: this.#sql.allMembers.all().map(parseRow),
         };
       } catch (error) {
-        this.#database.close();
+        this.#closeDatabase();
         if (error instanceof SyntaxError) throw setAside(this.path, "it is damaged");
         throw systemError(`read ${this.path}`, error, this.path);
       }
@@ -294,9 +295,15 @@ export class SqliteStore implements ControllerStore {
   /** No other process has the file, so nothing changes elsewhere. */
   watch(): void {}
 
+  #closeDatabase(): void {
+    if (!this.#isClosed) this.#database.close();
+    this.#isClosed = true;
+  }
+
+  /** What could not be loaded is closed already. */
   close(): Promise<void> {
-    this.#flush();
-    this.#database.close();
+    if (!this.#isClosed) this.#flush();
+    this.#closeDatabase();
     return Promise.resolve();
   }
 }

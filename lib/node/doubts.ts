@@ -59,7 +59,10 @@ export class Doubts {
     if (peer.bond || this.vl1.upstreams.isUpstream(peer.address)) return;
     const best = peer.best(this.vl1.nowMs);
     if (!best || best.path === path || best.quietSinceMs === undefined) return;
-    if (this.#ask(peer, best)) this.#leaveSilent(peer);
+    if (!this.#ask(peer, best)) return;
+    if (peer.find(path)) return this.#leaveSilent(peer);
+    markSuspect(best); // what it comes by may be none we can use: the others stay
+    this.confirmed(peer);
   }
 
   /** Asks by a silent path whether it still works. @returns whether it is suspect until it answers */

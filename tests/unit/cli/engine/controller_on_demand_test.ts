@@ -1,6 +1,8 @@
+import { DatabaseSync } from "node:sqlite";
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { ControllerOnDemand } from "../../../../cli/engine/controller_on_demand.ts";
 import { Home } from "../../../../cli/engine/home.ts";
+import { openSqliteStore } from "../../../../cli/storage/sqlite.ts";
 import { parseNetworkId } from "../../../../lib/base/ids.ts";
 import type { ControllerAction } from "../../../../lib/controller/mod.ts";
 import { ErrorCode } from "../../../../lib/wire/packet.ts";
@@ -73,6 +75,23 @@ onDemandTest(
   },
 );
 
+onDemandTest(
+  "ControllerOnDemand answers nobody more often than a controller does",
+  async (stand) => {
+    const countOf = () => Array.from({ length: 50 }, () => stand.ask()).flat().length;
+    const without = countOf();
+    ok(without > 0 && without < 10);
+    ok(await stand.made.open());
+    equal(countOf(), without);
+  },
+);
+
+onDemandTest("ControllerOnDemand answers nobody while it opens its records", async (stand) => {
+  const opened = stand.made.open();
+  deepEqual(stand.ask(), []);
+  ok(await opened);
+});
+
 onDemandTest("ControllerOnDemand.open() opens once, however many ask", async (stand) => {
   const { made } = stand;
   const opened = made.open();
@@ -84,15 +103,45 @@ onDemandTest("ControllerOnDemand.open() opens once, however many ask", async (st
 });
 
 onDemandTest(
-  "ControllerOnDemand.open() says why it cannot, and may be asked again",
+  "ControllerOnDemand.open() may be asked again when there was nothing to lose",
   async (stand) => {
     const { made, home, log } = stand;
-    home.create();
-    Deno.mkdirSync(home.pathOf("controller.sqlite"));
+    Deno.writeTextFileSync(home.path, "in the way");
     equal(await made.open(), false);
     equal(made.current, undefined);
     ok(log.at(-1)!.endsWith("this node is no controller until then"), log.join("\n"));
-    Deno.removeSync(home.pathOf("controller.sqlite"));
+    Deno.removeSync(home.path);
     ok(await made.open());
   },
 );
+
+/** Records of which one cannot be read. */
+async function breakRecords(home: Home): Promise<void> {
+  home.create();
+  const path = home.pathOf("controller.sqlite");
+  await openSqliteStore(path).close();
+  const database = new DatabaseSync(path);
+  database.exec("INSERT INTO network (id, revision, record) VALUES ('7d6fc6c76500beef', 1, '{')");
+  database.close();
+}
+
+onDemandTest(
+  "ControllerOnDemand takes no empty database for records it cannot read",
+  async (stand) => {
+    await breakRecords(stand.home);
+    const { made, log } = stand;
+    equal(await made.open(), false);
+    ok(log.at(-1)!.includes("damaged"), log.join("\n"));
+    equal(await made.open(), false, "not before the next start");
+    ok(!stand.home.has("controller.sqlite"));
+    deepEqual(stand.ask(), [{ ...REFUSAL, code: ErrorCode.UNSUPPORTED_OPERATION }]);
+  },
+);
+
+onDemandTest("ControllerOnDemand.open() opens nothing once closed", async (stand) => {
+  const opened = stand.made.open();
+  await stand.made.close();
+  ok(await opened, "what was under way is closed with it");
+  equal(await stand.made.open(), false);
+  await openSqliteStore(stand.home.pathOf("controller.sqlite")).close(); // nobody holds it
+});

@@ -1,5 +1,6 @@
 /** Needs --allow-read: the Worker's module is read when it starts. */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { machinePrimitives } from "../../../../cli/engine/primitives.ts";
 import {
   type GenerateProgress,
@@ -45,6 +46,38 @@ Deno.test("Validator.validate() starts a Worker only for more than a few", async
     const more = validator.validate(good);
     assert.equal(validator.running, true);
     assert.equal(await more, true);
+    while (validator.running) await new Promise((resolve) => setTimeout(resolve, 1));
+  } finally {
+    validator.close();
+  }
+});
+
+Deno.test("Validator.validate() lets others have their turn between checks on its thread", async () => {
+  const validator = new Validator(0, { perSecond: 0, burst: 3 });
+  try {
+    const good = Identity.parse(vectors.identities[0].public);
+    const order: string[] = [];
+    const checks = [1, 2, 3].map(async () => order.push(`${await validator.validate(good)}`));
+    for (let turn = 0; turn < 3; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      order.push("turn");
+    }
+    await Promise.all(checks);
+    assert.ok(order.indexOf("turn") < order.lastIndexOf("true"), order.join(" "));
+    assert.deepEqual(order.filter((one) => one !== "turn"), ["true", "true", "true"]);
+  } finally {
+    validator.close();
+  }
+});
+
+Deno.test("Validator.validate() judges who came just before it would have gone idle", async () => {
+  const validator = new Validator(5, { perSecond: 0, burst: 2 });
+  try {
+    const good = Identity.parse(vectors.identities[0].public);
+    assert.equal(await validator.validate(good), true);
+    const late = validator.validate(good);
+    for (const startMs = performance.now(); performance.now() < startMs + 20;); // the timer is due before the check
+    assert.equal(await late, true);
   } finally {
     validator.close();
   }
