@@ -111,6 +111,7 @@ Deno.test("ControllerCalls.close() ends the calls that still wait, and too many 
   assert.equal((await calls.call("GET", "/controller", "")).status, 503);
   calls.close();
   for (const { status } of await Promise.all(waiting)) assert.equal(status, 503);
+  assert.equal((await calls.call("GET", "/controller", "")).status, 503, "and who comes later");
 });
 
 Deno.test("controllerAnswer() keeps the order of keys and the tabs of GET /controller, as recorded", async () => {
