@@ -5,6 +5,7 @@
  * Source: spec 05 sections 5 and 9.
  * @module
  */
+import { pathExists } from "../../ffi/linux/system.ts";
 import { SystemError } from "../../lib/base/errors.ts";
 import { RequestTimes } from "../../lib/controller/request_times.ts";
 import type {
@@ -50,8 +51,9 @@ export class ControllerOnDemand implements ControllerMachine {
   readonly #requestTimes = new RequestTimes();
   readonly #refusals: ControllerAction[] = []; // as many as a step has requests
   #opened: Opened | undefined;
-  #opening: Promise<boolean> | undefined;
-  #isBroken = false; // there are records, and they cannot be opened: not before somebody looked at them
+  #opening: Promise<void> | undefined;
+  #trouble: string | undefined; // why it could not be opened
+  #isSetAside = false; // the records were damaged: nothing is opened before somebody looked at them
   #isClosed = false;
 
   constructor(options: OnDemandOptions) {
@@ -80,7 +82,7 @@ export class ControllerOnDemand implements ControllerMachine {
     const { network, requestId, from: { address: to } } = input;
     if (!this.#requestTimes.admit(network, to, time.nowMs)) return;
     const { OBJECT_NOT_FOUND, UNSUPPORTED_OPERATION } = ErrorCode;
-    const code = this.#isBroken ? UNSUPPORTED_OPERATION : OBJECT_NOT_FOUND;
+    const code = this.#trouble ? UNSUPPORTED_OPERATION : OBJECT_NOT_FOUND;
     this.#refusals.push({ kind: "refuse", to, network, requestId, code });
   }
 
@@ -95,19 +97,21 @@ export class ControllerOnDemand implements ControllerMachine {
 
   /**
    * Opens the records, unless they are open.
-   * @returns false when they cannot be opened, which is logged, or must not be any more. Where there were some nothing
-   * is opened until the next start, so that nobody takes an empty database for them; else the next call tries again
+   * @returns why they cannot be opened, which is logged too; the next call tries again. Damaged ones are set aside: then
+   * nothing is opened until the next start, so that nobody takes an empty database for them
    */
-  async open(): Promise<boolean> {
-    if (this.#isBroken || this.#isClosed) return false;
-    if (this.#opened && !this.#opening) return true;
-    this.#opening ??= this.#open().finally(() => this.#opening = undefined);
-    return await this.#opening;
+  async open(): Promise<string | undefined> {
+    if (this.#isClosed) return "it stops";
+    if (this.#isSetAside) return this.#trouble;
+    if (!this.#opened || this.#opening) {
+      await (this.#opening ??= this.#open().finally(() => this.#opening = undefined));
+    }
+    return this.#trouble;
   }
 
-  async #open(): Promise<boolean> {
+  async #open(): Promise<void> {
     const { identity, random, hand, log } = this.#options;
-    const hadRecords = this.hasRecords;
+    const wasThere = pathExists(this.#file);
     const { Controller } = await import("../../lib/controller/mod.ts");
     const { StorePump } = await import("../storage/store_pump.ts");
     let store: ControllerStore | undefined;
@@ -119,26 +123,32 @@ export class ControllerOnDemand implements ControllerMachine {
       });
       this.#opened = { controller, store, pump };
       await pump.start();
-      return true;
+      this.#trouble = undefined;
     } catch (error) {
       if (!(error instanceof SystemError || error instanceof HomeError)) throw error;
-      log(`${error.message}; this node is no controller until then`, "error");
+      this.#trouble = error.message;
       this.#opened = undefined;
-      this.#isBroken = hadRecords;
+      this.#isSetAside = wasThere && !pathExists(this.#file);
+      log(`${error.message}; this node is no controller until then`, "error");
       await store?.close();
-      return false;
     }
+  }
+
+  /** The database. */
+  get #file(): string {
+    const { home, path } = this.#options;
+    // In the reference's local.conf the path names a folder of files: what is to be taken over, not a database.
+    return path === undefined || isDirectory(path) ? home.pathOf(DATABASE) : path;
   }
 
   async #openStore(): Promise<ControllerStore> {
     const { openSqliteStore } = await import("../storage/sqlite.ts");
     const { home, path } = this.#options;
     home.create();
-    // In the reference's local.conf the path names a folder of files: what is to be taken over, not a database.
-    const isFolder = path !== undefined && isDirectory(path);
-    const store = openSqliteStore(path === undefined || isFolder ? home.pathOf(DATABASE) : path);
+    const store = openSqliteStore(this.#file);
+    const folder = path !== undefined && isDirectory(path) ? path : home.pathOf(FILES);
     try {
-      if (store.wantsImport) await this.#import(store, isFolder ? path : home.pathOf(FILES));
+      if (store.wantsImport) await this.#import(store, folder);
     } catch (error) {
       await store.close(); // or nobody could open it again
       throw error;

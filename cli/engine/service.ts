@@ -76,14 +76,6 @@ const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that
 const NO_PORT = 0; // TAP of a network that could get none; those there are begin at 1
 const WATCH_SIGNAL = 1; // id of the one signal there is
 
-/** Ours: a reference always has one. */
-const NO_CONTROLLER: ControllerAnswer = {
-  status: 503,
-  json: {
-    description: "this node is no controller: its records could not be opened, see the log",
-  },
-};
-
 /** What a service is made of. */
 export interface ServiceParts {
   readonly machine: Machine;
@@ -482,7 +474,11 @@ export class Service {
 
   /** One request to `/controller`. */
   async controllerApi(method: string, path: string, body: string): Promise<ControllerAnswer> {
-    if (!await this.#controller.open()) return NO_CONTROLLER;
+    const trouble = await this.#controller.open();
+    if (trouble !== undefined) { // a reference always is one
+      const description = `this node is no controller: ${trouble}`;
+      return { status: 503, json: { description } };
+    }
     return controllerAnswer(await this.#calls.call(method, path, body));
   }
 
