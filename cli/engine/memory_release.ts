@@ -6,7 +6,7 @@
 import { releaseFreed, releaseStartMemory } from "../../ffi/linux/memory.ts";
 
 /** By then the node is online; again when its first traffic was compiled for; and when whatever starts later has. */
-const AT_TICKS = [5, 15, 60];
+const AT_TICKS = [3, 20, 60];
 /**
  * And now and then: a relaying root grew by 18 MB of the program's own file, needed to compile what
  * it does, and never again.
