@@ -5,6 +5,7 @@
  * @module
  */
 import { setImmediate } from "node:timers";
+import { releasePages } from "../../ffi/linux/memory.ts";
 import { Reader, Writer } from "../../lib/base/bytes.ts";
 import type { Address } from "../../lib/base/ids.ts";
 import { type BucketLimits, TokenBucket } from "../../lib/base/rate.ts";
@@ -201,6 +202,7 @@ export class Validator {
     clearTimeout(this.#idleTimer);
     this.#worker?.terminate();
     this.#worker = undefined;
+    if (this.#kernel) releasePages(this.#kernel.memory);
     this.#kernel = undefined;
     for (const resolve of this.#validations.values()) resolve(false);
     for (const { reject } of this.#generations.values()) reject(reason);

@@ -3,6 +3,7 @@ import { libc } from "../../../../ffi/linux/libc.ts";
 import {
   cleanFileMappings,
   keepLittleFreed,
+  releasePages,
   releaseStartMemory,
 } from "../../../../ffi/linux/memory.ts";
 import { readTextFile } from "../../../../ffi/linux/system.ts";
@@ -40,4 +41,14 @@ Deno.test("releaseStartMemory() leaves everything working, and less of our own p
 
 Deno.test("keepLittleFreed() is taken by a C library that has such settings", () => {
   deepEqual(keepLittleFreed(), libc().mallopt !== undefined);
+});
+
+Deno.test("releasePages() gives WebAssembly's memory back; what it held reads as zero", () => {
+  const { buffer } = new WebAssembly.Memory({ initial: 256, maximum: 256 });
+  const bytes = new Uint8Array(buffer as ArrayBuffer).fill(7);
+  const residentKb = () => Number(/^RssAnon:\s+(\d+)/m.exec(readTextFile("/proc/self/status"))![1]);
+  const beforeKb = residentKb();
+  releasePages(bytes);
+  ok(residentKb() < beforeKb - 12 * 1_024, "most of 16 MiB");
+  ok(bytes.every((byte) => byte === 0));
 });
