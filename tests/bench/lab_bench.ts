@@ -40,6 +40,7 @@ const FIGURES: readonly LabFigure[] = [
   figure("rebindMs", "NAT rebinding outside, pinged from outside: gap", "ms", "3000", "1000"),
   figure("filterMs", "direct path silently filtered: gap", "ms", "5000", "2000"),
   figure("rootMs", "relay root killed: gap of a relayed pair", "ms", "5000", "2000"),
+  figure("wakeMs", "stopped for a minute and moved: until the first reply", "ms", "1000", "500"),
   figure("blockedOnlineMs", "UDP blocked: start to ONLINE", "ms", "-", "5000"),
   figure("blockedMs", "UDP blocked: start to first ping", "ms", "10000", "3000"),
   figure("idleBytesPerSecond", "idle, per node and root, with headers", "B/s", "40", "15"),

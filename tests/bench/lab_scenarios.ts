@@ -20,6 +20,7 @@ const HEAD_START_MS = 2_000; // of pings before what is measured
 const BREAK_MS = 300; // replies still on their way when it happens do not count as recovery
 const PATIENCE_MS = 300_000; // the reference takes 243 s to give a dead path up
 const ONLINE_PATIENCE_MS = 150_000; // the reference takes 80 s without UDP
+const ASLEEP_MS = 60_000;
 const IDLE_MS = 120_000; // as long as our own slowest keepalive takes
 const NAT_MS = 30_000; // as long as guessing of ports takes, and a little more
 const RELAY = "44.1.1.1/443"; // our root's, for a reference without UDP
@@ -41,6 +42,7 @@ export const LAB_SCENARIOS = {
   rebind,
   filter,
   root: rootDies,
+  wake,
   blocked,
   idle,
   nat,
@@ -125,6 +127,20 @@ async function rootDies(cast: LabCast): Promise<Values> {
   const carried = scene.roots.map(({ host }, i) => bytesOf(host) - before[i]);
   const relay = scene.roots[carried.indexOf(Math.max(...carried))];
   return { rootMs: await pinger.gapAfter(() => relay.kill()) };
+}
+
+/** A laptop that is closed in one place and opened in another. */
+async function wake(cast: LabCast): Promise<Values> {
+  await using scene = await readyPair(pairOf(cast));
+  const [sleeper] = scene.nodes;
+  const { host } = sleeper;
+  sleeper.suspend();
+  moveOut(host, scene.nats.internet.ipv4(host));
+  await sleep(ASLEEP_MS);
+  const startMs = performance.now();
+  sleeper.resume();
+  await sleeper.untilReaches(scene.ips[1]);
+  return { wakeMs: performance.now() - startMs };
 }
 
 async function blocked(cast: LabCast): Promise<Values> {

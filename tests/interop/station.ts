@@ -96,6 +96,15 @@ export class Station {
     this.#process = undefined;
   }
 
+  /** Nothing of it runs until {@linkcode Station.resume}, as while a machine sleeps; but the clocks go on. */
+  suspend(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
   /** Runs a program inside this host to its end. */
   async run(program: readonly string[], ...args: string[]): Promise<Ran> {
     const [command, ...words] = program;
