@@ -8,7 +8,7 @@
  * Source: `madvise(2)`, `proc_pid_smaps(5)`, `malloc_trim(3)`, `mallopt(3)`.
  * @module
  */
-import { libc } from "./libc.ts";
+import { addressOf, libc } from "./libc.ts";
 import { readTextFileIfAny } from "./system.ts";
 
 const MADV_DONTNEED = 4;
@@ -81,9 +81,8 @@ export function releaseStartMemory(): void {
  * collector does so too, but minutes later.
  * @param bytes Whole pages: the memory of a WebAssembly instance
  */
-export function releasePages(bytes: Uint8Array<ArrayBuffer>): void {
-  const at = Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
-  libc().madvise(at, BigInt(bytes.length), MADV_DONTNEED);
+export function releasePages(bytes: Uint8Array): void {
+  libc().madvise(addressOf(bytes), BigInt(bytes.length), MADV_DONTNEED);
 }
 
 /** Gives back pages on which everything was freed: half a millisecond. */

@@ -138,7 +138,7 @@ interface WorkExports {
 /** The memory-hard work function; holds 2 MiB, so keep one and let it go when done. */
 export class WorkKernel {
   /** All it holds: who lets it go may give this back at once. */
-  readonly memory: Uint8Array<ArrayBuffer>;
+  readonly memory: Uint8Array;
   readonly #digest: Uint8Array;
   readonly #run: () => void;
 
@@ -146,7 +146,7 @@ export class WorkKernel {
   constructor(readonly sha512: (message: Uint8Array) => Uint8Array) {
     workModule ??= compileKernel(WORK_WASM);
     const exports = new WebAssembly.Instance(workModule).exports as unknown as WorkExports;
-    this.memory = new Uint8Array(exports.memory.buffer as ArrayBuffer);
+    this.memory = new Uint8Array(exports.memory.buffer);
     this.#digest = new Uint8Array(exports.memory.buffer, exports.DIGEST.value, 64);
     this.#run = exports.work;
   }

@@ -45,7 +45,7 @@ Deno.test("keepLittleFreed() is taken by a C library that has such settings", ()
 
 Deno.test("releasePages() gives WebAssembly's memory back; what it held reads as zero", () => {
   const { buffer } = new WebAssembly.Memory({ initial: 256, maximum: 256 });
-  const bytes = new Uint8Array(buffer as ArrayBuffer).fill(7);
+  const bytes = new Uint8Array(buffer).fill(7);
   const residentKb = () => Number(/^RssAnon:\s+(\d+)/m.exec(readTextFile("/proc/self/status"))![1]);
   const beforeKb = residentKb();
   releasePages(bytes);
