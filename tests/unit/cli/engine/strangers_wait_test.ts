@@ -95,7 +95,7 @@ Deno.test("StrangersWait drops what is too much, and has room again afterwards",
       const [dropped, handled] = [thread.dropped, thread.handled.length];
       for (let i = 0; i < 6_000; i++) thread.receive(i, STRANGER, lengthBytes);
       for (let i = 0; i < 6_000; i++) thread.turn();
-      const kept = lengthBytes === 0 ? 4_096 : Math.floor(1_048_576 / 2_028);
+      const kept = lengthBytes === 0 ? 1_024 : Math.floor(262_144 / 2_028);
       const atOnce = thread.handled.length - handled - kept; // what was left of the slice
       ok(atOnce >= 0 && atOnce <= 2, `round ${round}: ${atOnce}`);
       equal(thread.dropped - dropped, 6_000 - atOnce - kept, `round ${round}`);
