@@ -233,17 +233,31 @@ Deno.test("NameServer asks the controller for what it alone knows, and fails whe
 Deno.test("NameServer takes no answer of the controller's from anywhere else, nor to another question", async () => {
   const socketAt = async (address: string, port: number) => {
     const socket = createSocket("udp4");
-    await new Promise<void>((resolve) => socket.bind(port, address, resolve));
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.bind(port, address, resolve);
+    });
     return socket;
   };
-  const authority = await socketAt("127.0.0.2", 0);
-  const { port } = authority.address();
-  const [otherPort, otherIp] = [await socketAt("127.0.0.2", 0), await socketAt("127.0.0.3", port)];
-  const server = await serverOf({
-    port,
-    answer: () => undefined,
-    upstream: () => ip("127.0.0.2"),
-  });
+  const place = async () => {
+    const authority = await socketAt("127.0.0.2", 0);
+    const { port } = authority.address();
+    let otherIp: Socket | undefined;
+    try {
+      otherIp = await socketAt("127.0.0.3", port);
+      const options = { port, answer: () => undefined, upstream: () => ip("127.0.0.2") };
+      return { authority, otherIp, server: await serverOf(options) };
+    } catch {
+      // Somebody else's socket has that number at one of the other addresses.
+      authority.close();
+      otherIp?.close();
+      return undefined;
+    }
+  };
+  let found = await place();
+  for (let tries = 1; !found && tries < 20; tries++) found = await place();
+  const { authority, otherIp, server } = found!;
+  const otherPort = await socketAt("127.0.0.2", 0);
   authority.on("message", (asked, from) => {
     const reply = (changed: number[]) => {
       const bytes = Buffer.from(asked);
