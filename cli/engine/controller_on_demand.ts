@@ -137,18 +137,22 @@ export class ControllerOnDemand implements ControllerMachine {
   /** The database. */
   get #file(): string {
     const { home, path } = this.#options;
-    // In the reference's local.conf the path names a folder of files: what is to be taken over, not a database.
-    return path === undefined || isDirectory(path) ? home.pathOf(DATABASE) : path;
+    return path === undefined || this.#folder === path ? home.pathOf(DATABASE) : path;
+  }
+
+  /** What is taken over into a new database. */
+  get #folder(): string {
+    const { home, path } = this.#options;
+    // In the reference's local.conf the path names a folder of files, not a database.
+    return path !== undefined && isDirectory(path) ? path : home.pathOf(FILES);
   }
 
   async #openStore(): Promise<ControllerStore> {
     const { openSqliteStore } = await import("../storage/sqlite.ts");
-    const { home, path } = this.#options;
-    home.create();
+    this.#options.home.create();
     const store = openSqliteStore(this.#file);
-    const folder = path !== undefined && isDirectory(path) ? path : home.pathOf(FILES);
     try {
-      if (store.wantsImport) await this.#import(store, folder);
+      if (store.wantsImport) await this.#import(store, this.#folder);
     } catch (error) {
       await store.close(); // or nobody could open it again
       throw error;

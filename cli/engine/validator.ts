@@ -22,7 +22,7 @@ import type { ValidateReply, ValidateRequest } from "./validate_worker.ts";
 export const VALIDATIONS_PENDING_MAX = 256;
 /** Most searches at once: each slows the others down. */
 export const GENERATIONS_PENDING_MAX = 4;
-/** A Worker holds some megabytes; a newcomer after this pause pays tens of milliseconds for a new one. */
+/** A Worker holds some megabytes, what checks here two: more than a few newcomers after this pause wait for a new one. */
 const IDLE_END_MS = 10_000;
 /** Checked on this thread while no Worker runs: three strangers at once, then one a second, 1 % of a core. */
 const CHECKED_HERE = { perSecond: 1, burst: 3 };
@@ -48,7 +48,7 @@ interface Generation {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Asks the Worker and hands its answers back. */
+/** Checks a few identities itself; asks the Worker for the others, and hands its answers back. */
 export class Validator {
   readonly #idleEndMs: number;
   readonly #validations = new Map<number, (valid: boolean) => void>();
@@ -62,7 +62,7 @@ export class Validator {
   #closed = false;
 
   /**
-   * @param idleEndMs How long the Worker outlives its last job
+   * @param idleEndMs How long what was needed for it outlives the last job
    * @param here How many identities are checked without it
    */
   constructor(idleEndMs = IDLE_END_MS, here: BucketLimits = CHECKED_HERE) {

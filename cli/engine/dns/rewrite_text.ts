@@ -8,7 +8,8 @@ const NEWLINE = 0x0a;
 
 /**
  * Writes a new text over the old one. The file is never cut first: whenever the process is killed, it holds the old text
- * or the new one, with newlines after it at most.
+ * or the new one, with newlines after it at most. So it is for a text of up to a page, 4 KB on most machines; a write of
+ * more may end between two.
  * @param path Of a file that is there
  * @throws {Error} when the disk or the permissions say no; the old text is then there still
  */

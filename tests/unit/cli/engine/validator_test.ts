@@ -22,22 +22,36 @@ function texts(valid: boolean): Identity[] {
     .map((v) => Identity.parse(v.string));
 }
 
-Deno.test("Validator.validate() tells valid identities from others, many at once", async () => {
-  const validator = new Validator();
-  try {
+/** A test with a validator that is closed at its end. */
+function validatorTest(
+  name: string,
+  fn: (validator: Validator) => Promise<void>,
+  make = () => new Validator(),
+): void {
+  Deno.test(name, async () => {
+    const validator = make();
+    try {
+      await fn(validator);
+    } finally {
+      validator.close();
+    }
+  });
+}
+
+validatorTest(
+  "Validator.validate() tells valid identities from others, many at once",
+  async (validator) => {
     const good = await Promise.all(texts(true).map((identity) => validator.validate(identity)));
     const bad = await Promise.all(texts(false).map((identity) => validator.validate(identity)));
     assert.ok(good.length > 0 && bad.length > 0);
     assert.ok(good.every((valid) => valid));
     assert.ok(bad.every((valid) => !valid));
-  } finally {
-    validator.close();
-  }
-});
+  },
+);
 
-Deno.test("Validator.validate() starts a Worker only for more than a few", async () => {
-  const validator = new Validator(0, { perSecond: 0, burst: 2 });
-  try {
+validatorTest(
+  "Validator.validate() starts a Worker only for more than a few",
+  async (validator) => {
     const good = Identity.parse(vectors.identities[0].public);
     const [bad] = texts(false);
     const few = [validator.validate(good), validator.validate(bad)];
@@ -47,14 +61,13 @@ Deno.test("Validator.validate() starts a Worker only for more than a few", async
     assert.equal(validator.running, true);
     assert.equal(await more, true);
     while (validator.running) await new Promise((resolve) => setTimeout(resolve, 1));
-  } finally {
-    validator.close();
-  }
-});
+  },
+  () => new Validator(0, { perSecond: 0, burst: 2 }),
+);
 
-Deno.test("Validator.validate() lets others have their turn between checks on its thread", async () => {
-  const validator = new Validator(0, { perSecond: 0, burst: 3 });
-  try {
+validatorTest(
+  "Validator.validate() lets others have their turn between checks on its thread",
+  async (validator) => {
     const good = Identity.parse(vectors.identities[0].public);
     const order: string[] = [];
     const checks = [1, 2, 3].map(async () => order.push(`${await validator.validate(good)}`));
@@ -65,40 +78,36 @@ Deno.test("Validator.validate() lets others have their turn between checks on it
     await Promise.all(checks);
     assert.ok(order.indexOf("turn") < order.lastIndexOf("true"), order.join(" "));
     assert.deepEqual(order.filter((one) => one !== "turn"), ["true", "true", "true"]);
-  } finally {
-    validator.close();
-  }
-});
+  },
+  () => new Validator(0, { perSecond: 0, burst: 3 }),
+);
 
-Deno.test("Validator.validate() judges who came just before it would have gone idle", async () => {
-  const validator = new Validator(5, { perSecond: 0, burst: 2 });
-  try {
+validatorTest(
+  "Validator.validate() judges who came just before it would have gone idle",
+  async (validator) => {
     const good = Identity.parse(vectors.identities[0].public);
     assert.equal(await validator.validate(good), true);
     const late = validator.validate(good);
     for (const startMs = performance.now(); performance.now() < startMs + 20;); // the timer is due before the check
     assert.equal(await late, true);
-  } finally {
-    validator.close();
-  }
-});
+  },
+  () => new Validator(5, { perSecond: 0, burst: 2 }),
+);
 
-Deno.test("Validator.generate() gives a valid identity with its secret, and progress on the way", async () => {
-  const validator = new Validator();
-  try {
+validatorTest(
+  "Validator.generate() gives a valid identity with its secret, and progress on the way",
+  async (validator) => {
     const seen: GenerateProgress[] = [];
     const identity = await validator.generate({ prefix: "" }, (progress) => seen.push(progress));
     assert.equal(ownsSecret(machinePrimitives, identity), true);
     assert.equal(await validator.validate(identity), true);
     assert.deepEqual(seen.map(({ tries }) => tries), seen.map((_, i) => i + 1));
-  } finally {
-    validator.close();
-  }
-});
+  },
+);
 
-Deno.test("Validator.generate() stops when its signal says so, and the Worker goes on", async () => {
-  const validator = new Validator();
-  try {
+validatorTest(
+  "Validator.generate() stops when its signal says so, and the Worker goes on",
+  async (validator) => {
     const abort = new AbortController();
     const endless = validator.generate({ prefix: IMPOSSIBLE, signal: abort.signal }, () => {
       abort.abort(new Error("enough"));
@@ -107,10 +116,8 @@ Deno.test("Validator.generate() stops when its signal says so, and the Worker go
     assert.equal(await validator.validate(Identity.parse(vectors.identities[0].public)), true);
     const late = validator.generate({ signal: abort.signal });
     await assert.rejects(late, /enough/);
-  } finally {
-    validator.close();
-  }
-});
+  },
+);
 
 Deno.test("Validator checks identities while it searches for one", async () => {
   const validator = new Validator();
@@ -146,27 +153,21 @@ Deno.test("Validator turns away more than its queue holds", async () => {
   assert.equal((await Promise.all(waiting)).length, VALIDATIONS_PENDING_MAX);
 });
 
-Deno.test("Validator ends its Worker when idle and starts another when asked again", async () => {
-  const validator = new Validator(0, { perSecond: 0, burst: 0 });
-  try {
+validatorTest(
+  "Validator ends its Worker when idle and starts another when asked again",
+  async (validator) => {
     const identity = Identity.parse(vectors.identities[0].public);
     assert.equal(validator.running, false);
     assert.equal(await validator.validate(identity), true);
     while (validator.running) await new Promise((resolve) => setTimeout(resolve, 1));
     assert.equal(await validator.validate(identity), true);
-  } finally {
-    validator.close();
-  }
-});
+  },
+  () => new Validator(0, { perSecond: 0, burst: 0 }),
+);
 
-Deno.test("Validator.generate() is rejected for a prefix no address has", async () => {
-  const validator = new Validator();
-  try {
-    await assert.rejects(validator.generate({ prefix: "ff" }), /no address starts with "ff"/);
-    assert.equal(validator.running, false);
-  } finally {
-    validator.close();
-  }
+validatorTest("Validator.generate() is rejected for a prefix no address has", async (validator) => {
+  await assert.rejects(validator.generate({ prefix: "ff" }), /no address starts with "ff"/);
+  assert.equal(validator.running, false);
 });
 
 Deno.test("Validator does nothing once closed", async () => {
