@@ -46,8 +46,9 @@ import type { Address } from "../../lib/base/ids.ts";
 import { Endpoints } from "./data_endpoints.ts";
 import { RingEscape } from "./data_escape.ts";
 import { DataReports } from "./data_reports.ts";
-import { Urgency } from "./urgency.ts";
 import { RingReader, RingWriter } from "./ring.ts";
+import { TapAnswers } from "./tap_answers.ts";
+import { Urgency } from "./urgency.ts";
 
 /** What the control thread hands a new Worker. */
 export interface DataSetup {
@@ -99,7 +100,7 @@ interface Descriptor {
   readonly batch: SendBatch | undefined; // of a socket
   readonly vnet: number; // bytes of virtio header, of a TAP
   lastReadMs: number; // of a TAP
-  written: boolean; // of a TAP: there may be answers to what was written
+  readonly answers: TapAnswers; // of a TAP
 }
 
 /** An answer that found no room in the ring and must not be lost. */
@@ -138,7 +139,7 @@ export class DataLoop implements Output {
   readonly #endpoints = new Endpoints();
   readonly #reports: DataReports;
   readonly #relaying: Descriptor[] = []; // sockets with datagrams of others to send before the next receive
-  readonly #written: Descriptor[] = []; // TAPs with frames just written to them
+  readonly #answering: Descriptor[] = []; // TAPs to look at once more before the turn ends
   readonly #poll = new PollSet(DESCRIPTORS_MAX + 1);
   readonly #plane: Plane;
   readonly #source: Source;
@@ -203,32 +204,31 @@ export class DataLoop implements Output {
     // The clock was read before this turn's work: a report a moment late matters less than another call.
     const waitMs = Math.min(TURN_MS_MAX, Math.max(0, this.#reports.dueMs - this.#nowMs));
     const ready = this.#poll.wait(idle ? Math.ceil(waitMs) : 0);
-    this.#commands.awake();
+    // After a sleep all this thread touches is slow: a packet that waits comes before anything else.
     this.#nowMs = bootTimeMs();
+    if (ready > 0) this.#readAll();
+    this.#commands.awake();
     if (this.#nowMs >= this.#reports.dueMs) this.#reports.send();
-    if (ready === 0) return;
-    if (this.#poll.events(0) !== 0) this.#wake.drain();
+    if (this.#toControl.mustWake()) this.wakeControl();
+  }
+
+  #readAll(): void {
     const descriptors = this.#descriptors; // a new array when one is lost: this one stays as it is
     for (let i = 0; i < descriptors.length; i++) {
       const events = this.#poll.events(i + 1);
       if (events !== 0) this.#read(descriptors[i], events);
     }
+    if (this.#poll.events(0) !== 0) this.#wake.drain();
     this.#readAnswers();
-    if (this.#toControl.mustWake()) this.wakeControl();
   }
 
-  /**
-   * The system answers many frames while it takes them, pings and acknowledgements among them:
-   * looking for that at once saves a poll, and whoever waits for it a moment. Not in a stream,
-   * where it costs a tenth of the processor time.
-   */
   #readAnswers(): void {
-    const written = this.#written;
-    for (let i = 0; i < written.length; i++) {
-      written[i].written = false;
-      if (this.#taps.has(written[i].id)) this.#readTap(written[i]);
+    const answering = this.#answering;
+    for (let i = 0; i < answering.length; i++) {
+      const tap = answering[i];
+      tap.answers.looked(this.#taps.has(tap.id) ? this.#readTap(tap) : 0);
     }
-    written.length = 0;
+    answering.length = 0;
   }
 
   #read(descriptor: Descriptor, events: number): void {
@@ -237,7 +237,7 @@ export class DataLoop implements Output {
       this.#readSocket(descriptor);
       if ((events & POLLNVAL) !== 0) this.#lose(descriptor);
     } else if (descriptor.kind === RecordKind.ADD_TAP) {
-      if (!descriptor.written) this.#readTap(descriptor);
+      if (!descriptor.answers.isDue) this.#readTap(descriptor);
     } else {
       this.#forget(descriptor);
       this.#answer((events & POLLIN) !== 0 ? RecordKind.SIGNAL : RecordKind.LOST, descriptor, 0);
@@ -280,7 +280,8 @@ export class DataLoop implements Output {
     this.#relaying.length = 0;
   }
 
-  #readTap(descriptor: Descriptor): void {
+  /** @returns how many frames there were */
+  #readTap(descriptor: Descriptor): number {
     const c = libc();
     const tick = tickOf(this.#nowMs);
     // After silence one frame comes alone: better send it than look in vain for another. Poll would tell of one.
@@ -309,6 +310,7 @@ export class DataLoop implements Output {
     this.#plane.endTap();
     this.#reports.expect(this.#nowMs);
     this.#urgency.moved(turnBytes, frames, this.#nowMs);
+    return frames;
   }
 
   /** Part of {@linkcode Output}. */
@@ -356,9 +358,8 @@ export class DataLoop implements Output {
       vector.view.setUint32(8, view.getUint32(entry + 4, true), true);
       const taken = libc().writev(descriptor.fd, vector.address, 1);
       this.#stats[taken < 0 ? Stat.DROPPED_WRITE : Stat.FRAMES_OUT]++;
-      if (descriptor.written || !this.#urgency.isUrgent) continue;
-      descriptor.written = true;
-      this.#written.push(descriptor);
+      // Not in a stream, where looking costs a tenth of the processor time.
+      if (this.#urgency.isUrgent && descriptor.answers.wrote()) this.#answering.push(descriptor);
     }
   }
 
@@ -482,7 +483,8 @@ export class DataLoop implements Output {
     const isTap = kind === RecordKind.ADD_TAP;
     const vnet = isTap && (flags & TAP_HEADERS) !== 0 ? VNET_HEADER_LENGTH : 0;
     if (isTap) this.#plane.setPort(id, vnet, (flags & TAP_JOINS_UDP) !== 0);
-    const descriptor = { kind, id, fd, batch, vnet, lastReadMs: -Infinity, written: false };
+    const answers = new TapAnswers();
+    const descriptor = { kind, id, fd, batch, vnet, lastReadMs: -Infinity, answers };
     this.#descriptors = [...this.#descriptors, descriptor];
     this.#tableOf(kind)?.set(id, descriptor);
     this.#rebuildPoll();

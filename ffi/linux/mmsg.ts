@@ -98,6 +98,7 @@ export function supportsGso(fd: number): boolean {
 /** Room for one batch of received super-datagrams, shared by all sockets of a thread. */
 export class ReceiveBatch {
   readonly #tables = new Tables(BATCH_COUNT);
+  #filled = BATCH_COUNT; // messages whose lengths are no longer what there is room for
 
   /**
    * @param arena Where payloads land, {@linkcode BATCH_COUNT} slots from `at`
@@ -118,12 +119,13 @@ export class ReceiveBatch {
    */
   receive(fd: number, countMax: number = BATCH_COUNT): number {
     const { view, address } = this.#tables.block;
-    // The kernel overwrites both lengths with what it wrote.
-    for (let i = 0; i < countMax; i++) {
+    // The kernel overwrote both lengths with what it wrote.
+    for (let i = 0; i < this.#filled; i++) {
       view.setUint32(i * MESSAGE_LENGTH + NAME_LENGTH_AT, SOCKADDR_ROOM, true);
       view.setUint32(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, CONTROL_ROOM, true);
     }
-    return Math.max(0, libc().recvmmsg(fd, address, countMax, MSG_DONTWAIT, 0n));
+    this.#filled = Math.max(0, libc().recvmmsg(fd, address, countMax, MSG_DONTWAIT, 0n));
+    return this.#filled;
   }
 
   payloadAt(i: number): number {
