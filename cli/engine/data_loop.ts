@@ -223,12 +223,10 @@ export class DataLoop implements Output {
   }
 
   #readAnswers(): void {
-    const answering = this.#answering;
-    for (let i = 0; i < answering.length; i++) {
-      const tap = answering[i];
+    // Emptied by pop(): setting a length takes the runtime 8 us after a sleep.
+    for (let tap = this.#answering.pop(); tap; tap = this.#answering.pop()) {
       tap.answers.looked(this.#taps.has(tap.id) ? this.#readTap(tap) : 0);
     }
-    answering.length = 0;
   }
 
   #read(descriptor: Descriptor, events: number): void {
@@ -276,8 +274,7 @@ export class DataLoop implements Output {
 
   #endUdp(): void {
     this.#plane.endUdp();
-    for (let i = 0; i < this.#relaying.length; i++) this.#sendBatch(this.#relaying[i]);
-    this.#relaying.length = 0;
+    for (let one = this.#relaying.pop(); one; one = this.#relaying.pop()) this.#sendBatch(one);
   }
 
   /** @returns how many frames there were */

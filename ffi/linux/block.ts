@@ -31,7 +31,7 @@ export class Block {
   /** Writes the address of this block's byte `offset` into `table` at `at`, as C keeps a pointer. Allocates nothing. */
   putAddress(table: DataView, at: number, offset: number): void {
     const address = this.#addressNumber + offset;
-    table.setUint32(at, address % LOW_WORD, true);
+    table.setUint32(at, address >>> 0, true);
     table.setUint32(at + 4, Math.floor(address / LOW_WORD), true);
   }
 }

@@ -43,7 +43,7 @@ export function putSockaddr(
   port: number,
 ): number {
   const length = sockaddrLength(ipLength);
-  out.fill(0, at, at + length);
+  for (let i = at; i < at + length; i++) out[i] = 0; // fill() is a call into the runtime
   out[at] = familyOf(ipLength);
   out[at + 2] = port >> 8;
   out[at + 3] = port & 0xff;
