@@ -167,7 +167,9 @@ export class RingReader extends RingEnd {
 
   /** Announces that the reader is about to wait. @returns false when there is something to read after all */
   sleep(): boolean {
-    Atomics.store(this.words, SLEEPING, 1);
+    // A store costs microseconds after a sleep. If it still says so nobody has taken it away, or somebody has just
+    // now, and then wakes us.
+    if (this.words[SLEEPING] === 0) Atomics.store(this.words, SLEEPING, 1);
     if (Atomics.load(this.words, TAIL) === this.#read) return true;
     this.awake();
     return false;

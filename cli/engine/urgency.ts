@@ -23,7 +23,7 @@ export class Urgency {
   readonly #ordinary: number;
   readonly #isAllowed: boolean;
   #isUrgent = true;
-  #sinceMs = 0;
+  readonly #sinceMs = new Float64Array([-Infinity]); // of this window; a field would get a new number object each
   #bytes = 0;
   #streamUntilMs = -Infinity;
 
@@ -45,10 +45,10 @@ export class Urgency {
   /** A turn moved so much, in either direction. */
   moved(bytes: number, packets: number, nowMs: number): void {
     this.#bytes += bytes + packets * PACKET_BYTES;
-    const elapsedMs = nowMs - this.#sinceMs;
+    const elapsedMs = nowMs - this.#sinceMs[0];
     if (elapsedMs < WINDOW_MS) return;
     if (this.#bytes >= STREAM_BYTES_PER_MS * elapsedMs) this.#streamUntilMs = nowMs + CALM_MS;
-    this.#sinceMs = nowMs;
+    this.#sinceMs[0] = nowMs;
     this.#bytes = 0;
     const isUrgent = nowMs >= this.#streamUntilMs;
     if (isUrgent === this.#isUrgent) return;

@@ -10,6 +10,8 @@ const LOW_WORD = 0x1_0000_0000;
 export class Block {
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** The same as whole words: what the kernel's structures are made of, in the machine's order. */
+  readonly words: Uint32Array;
   /** Of the first byte. Sums with an offset are made once and kept: making one allocates. */
   readonly address: bigint;
   readonly #addressNumber: number;
@@ -19,6 +21,7 @@ export class Block {
     const buffer = typeof memory === "number" ? new ArrayBuffer(memory) : memory;
     this.bytes = new Uint8Array(buffer);
     this.view = new DataView(buffer);
+    this.words = new Uint32Array(buffer, 0, buffer.byteLength >> 2);
     this.address = addressOf(this.bytes);
     this.#addressNumber = Number(this.address); // user space is 47 or 48 bits: exact
   }
@@ -28,10 +31,13 @@ export class Block {
     return this.address + BigInt(offset);
   }
 
-  /** Writes the address of this block's byte `offset` into `table` at `at`, as C keeps a pointer. Allocates nothing. */
-  putAddress(table: DataView, at: number, offset: number): void {
+  /**
+   * Writes the address of this block's byte `offset` into a table, as C keeps a pointer. Allocates nothing.
+   * @param at Byte of `table`, a multiple of 4
+   */
+  putAddress(table: Uint32Array, at: number, offset: number): void {
     const address = this.#addressNumber + offset;
-    table.setUint32(at, address >>> 0, true);
-    table.setUint32(at + 4, Math.floor(address / LOW_WORD), true);
+    table[at >> 2] = address >>> 0;
+    table[(at >> 2) + 1] = Math.floor(address / LOW_WORD);
   }
 }

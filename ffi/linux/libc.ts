@@ -177,7 +177,8 @@ function openLibc(): Libc {
   const refusals: string[] = [];
   for (const path of LIBC_PATHS) {
     try {
-      return Deno.dlopen(path, SYMBOLS).symbols;
+      // As a prototype: what Deno gives is a hash table, in which each call would look its function up.
+      return Object.create(Deno.dlopen(path, SYMBOLS).symbols);
     } catch (error) {
       // Absent on this distribution, of another architecture, or not permitted: the next one may do.
       refusals.push(`${path}: ${error instanceof Error ? error.message : error}`);

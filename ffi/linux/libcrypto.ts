@@ -112,7 +112,7 @@ let opened: Libcrypto | undefined;
 function libcrypto(): Libcrypto | undefined {
   for (const path of opened ? [] : LIBCRYPTO_PATHS) {
     try {
-      opened = Deno.dlopen(path, SYMBOLS).symbols;
+      opened = Object.create(Deno.dlopen(path, SYMBOLS).symbols) as Libcrypto; // see `libc.ts`
       opened.OPENSSL_init_crypto(INIT_NO_LOAD_CONFIG | INIT_NO_ATEXIT, 0n);
       return opened;
     } catch {
@@ -168,7 +168,7 @@ export class LibcryptoAes implements PlaneAes {
       return false;
     }
     this.#packets.bytes.fill(0, 0, BLOCK_BYTES);
-    this.#packets.putAddress(this.#work.view, ENVELOPE_AT, 0);
+    this.#packets.putAddress(this.#work.words, ENVELOPE_AT, 0);
     const worked = this.#authenticate(this.#sessions[0]!, BLOCK_BYTES);
     this.removeKeys(0);
     return worked === 1 && this.#work.view.getBigUint64(MAC_AT) === KNOWN_MAC;
@@ -210,7 +210,7 @@ export class LibcryptoAes implements PlaneAes {
     const { view } = this.#packets;
     const work = this.#work.view;
     const size = length - AT_ENVELOPE;
-    this.#packets.putAddress(work, ENVELOPE_AT, packet + AT_ENVELOPE);
+    this.#packets.putAddress(this.#work.words, ENVELOPE_AT, packet + AT_ENVELOPE);
     work.setUint32(NONCE_AT, view.getUint32(packet));
     work.setUint32(NONCE_AT + 4, view.getUint32(packet + 4));
     this.#loadHead(packet);
@@ -234,7 +234,7 @@ export class LibcryptoAes implements PlaneAes {
     const { view } = this.#packets;
     const work = this.#work.view;
     const size = length - AT_ENVELOPE;
-    this.#packets.putAddress(work, ENVELOPE_AT, packet + AT_ENVELOPE);
+    this.#packets.putAddress(this.#work.words, ENVELOPE_AT, packet + AT_ENVELOPE);
     work.setUint32(TAG_AT, view.getUint32(packet));
     work.setUint32(TAG_AT + 4, view.getUint32(packet + 4));
     work.setUint32(TAG_AT + 8, view.getUint32(packet + AT_MAC));

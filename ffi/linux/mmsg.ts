@@ -52,7 +52,10 @@ const SEGMENT_CMSG_LENGTH = 18;
 
 /** One block with the tables of `count` messages: headers, iovecs, names, control data, in this order. */
 class Tables {
-  readonly block: Block;
+  readonly address: bigint;
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly addresses: readonly bigint[]; // of each message
   readonly iovecsAt: number;
   readonly namesAt: number;
   readonly controlsAt: number;
@@ -61,15 +64,27 @@ class Tables {
     this.iovecsAt = count * MESSAGE_LENGTH;
     this.namesAt = this.iovecsAt + count * IOVEC_LENGTH;
     this.controlsAt = this.namesAt + count * SOCKADDR_ROOM;
-    this.block = new Block(this.controlsAt + count * CONTROL_ROOM);
-    const { view } = this.block;
+    const block = new Block(this.controlsAt + count * CONTROL_ROOM);
+    this.address = block.address;
+    this.bytes = block.bytes;
+    this.words = block.words;
     for (let i = 0; i < count; i++) {
       const message = i * MESSAGE_LENGTH;
-      this.block.putAddress(view, message, this.nameAt(i));
-      this.block.putAddress(view, message + IOVEC_AT, this.iovecAt(i));
-      view.setUint32(message + IOVEC_COUNT_AT, 1, true);
-      this.block.putAddress(view, message + CONTROL_AT, this.controlAt(i));
+      block.putAddress(this.words, message, this.nameAt(i));
+      block.putAddress(this.words, message + IOVEC_AT, this.iovecAt(i));
+      this.setWord(message + IOVEC_COUNT_AT, 1);
+      block.putAddress(this.words, message + CONTROL_AT, this.controlAt(i));
     }
+    this.addresses = Array.from({ length: count }, (_, i) => block.addressAt(i * MESSAGE_LENGTH));
+  }
+
+  /** @param at A multiple of 4, as of every field */
+  word(at: number): number {
+    return this.words[at >> 2];
+  }
+
+  setWord(at: number, value: number): void {
+    this.words[at >> 2] = value;
   }
 
   iovecAt(i: number): number {
@@ -105,10 +120,10 @@ export class ReceiveBatch {
    * @param slotLength Bytes a slot; with GRO a sender's datagrams fill up to 65,535
    */
   constructor(arena: Block, readonly at: number, readonly slotLength: number) {
-    const { view } = this.#tables.block;
+    const tables = this.#tables;
     for (let i = 0; i < BATCH_COUNT; i++) {
-      arena.putAddress(view, this.#tables.iovecAt(i), this.payloadAt(i));
-      view.setUint32(this.#tables.iovecAt(i) + 8, slotLength, true);
+      arena.putAddress(tables.words, tables.iovecAt(i), this.payloadAt(i));
+      tables.setWord(tables.iovecAt(i) + 8, slotLength);
     }
   }
 
@@ -118,13 +133,13 @@ export class ReceiveBatch {
    * @returns number of messages, 0 when there was none
    */
   receive(fd: number, countMax: number = BATCH_COUNT): number {
-    const { view, address } = this.#tables.block;
+    const tables = this.#tables;
     // The kernel overwrote both lengths with what it wrote.
     for (let i = 0; i < this.#filled; i++) {
-      view.setUint32(i * MESSAGE_LENGTH + NAME_LENGTH_AT, SOCKADDR_ROOM, true);
-      view.setUint32(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, CONTROL_ROOM, true);
+      tables.setWord(i * MESSAGE_LENGTH + NAME_LENGTH_AT, SOCKADDR_ROOM);
+      tables.setWord(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, CONTROL_ROOM);
     }
-    this.#filled = Math.max(0, libc().recvmmsg(fd, address, countMax, MSG_DONTWAIT, 0n));
+    this.#filled = Math.max(0, libc().recvmmsg(fd, tables.address, countMax, MSG_DONTWAIT, 0n));
     return this.#filled;
   }
 
@@ -134,18 +149,17 @@ export class ReceiveBatch {
 
   /** Bytes of message `i`, or -1 when they did not fit its slot. */
   payloadLength(i: number): number {
-    const { view } = this.#tables.block;
-    const cut = view.getInt32(i * MESSAGE_LENGTH + FLAGS_AT, true) & MSG_TRUNC;
-    return cut ? -1 : view.getUint32(i * MESSAGE_LENGTH + RECEIVED_AT, true);
+    const cut = this.#tables.word(i * MESSAGE_LENGTH + FLAGS_AT) & MSG_TRUNC;
+    return cut ? -1 : this.#tables.word(i * MESSAGE_LENGTH + RECEIVED_AT);
   }
 
   /** Bytes of each datagram of message `i` but possibly the last. */
   segment(i: number): number {
-    const { view } = this.#tables.block;
-    const control = this.#tables.controlAt(i);
-    const present = view.getUint32(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT, true) > CMSG_DATA_AT &&
-      view.getInt32(control + 8, true) === SOL_UDP && view.getInt32(control + 12, true) === UDP_GRO;
-    const size = present ? view.getInt32(control + CMSG_DATA_AT, true) : 0;
+    const tables = this.#tables;
+    const control = tables.controlAt(i);
+    const present = tables.word(i * MESSAGE_LENGTH + CONTROL_LENGTH_AT) > CMSG_DATA_AT &&
+      tables.word(control + 8) === SOL_UDP && tables.word(control + 12) === UDP_GRO;
+    const size = present ? tables.word(control + CMSG_DATA_AT) : 0;
     return size > 0 ? size : Math.max(1, this.payloadLength(i));
   }
 
@@ -156,23 +170,22 @@ export class ReceiveBatch {
 
   /** 4, 16, or 0 for neither. */
   ipLength(i: number): number {
-    return sockaddrIpLength(this.#tables.block.bytes, this.#tables.nameAt(i));
+    return sockaddrIpLength(this.#tables.bytes, this.#tables.nameAt(i));
   }
 
   port(i: number): number {
-    return sockaddrPort(this.#tables.block.bytes, this.#tables.nameAt(i));
+    return sockaddrPort(this.#tables.bytes, this.#tables.nameAt(i));
   }
 
   /** The bytes {@linkcode ReceiveBatch.ipAt} points into. */
   get names(): Uint8Array {
-    return this.#tables.block.bytes;
+    return this.#tables.bytes;
   }
 }
 
 /** Messages gathered for one socket, sent together. Payloads are not copied: they stay put until sent. */
 export class SendBatch {
   readonly #tables = new Tables(SEND_COUNT);
-  readonly #addresses: bigint[] = [];
   #count = 0;
   readonly #segments = new Uint8Array(SEND_COUNT); // datagrams of each message
   /** Whether the kernel cuts super-datagrams here; turned off when it turns out not to. */
@@ -184,9 +197,6 @@ export class SendBatch {
   /** @param fd Socket it sends on */
   constructor(readonly fd: number, gso = false) {
     this.gso = gso;
-    for (let i = 0; i < SEND_COUNT; i++) {
-      this.#addresses.push(this.#tables.block.addressAt(i * MESSAGE_LENGTH));
-    }
   }
 
   get count(): number {
@@ -229,25 +239,25 @@ export class SendBatch {
     port: number,
   ): void {
     if (this.#count === SEND_COUNT) this.send();
-    const { bytes, view } = this.#tables.block;
+    const tables = this.#tables;
     const i = this.#count++;
     const message = i * MESSAGE_LENGTH;
-    const nameLength = putSockaddr(bytes, this.#tables.nameAt(i), ip, ipAt, ipLength, port);
-    view.setUint32(message + NAME_LENGTH_AT, nameLength, true);
-    memory.putAddress(view, this.#tables.iovecAt(i), at);
-    view.setUint32(this.#tables.iovecAt(i) + 8, length, true);
-    const control = this.#tables.controlAt(i);
+    const nameLength = putSockaddr(tables.bytes, tables.nameAt(i), ip, ipAt, ipLength, port);
+    tables.setWord(message + NAME_LENGTH_AT, nameLength);
+    memory.putAddress(tables.words, tables.iovecAt(i), at);
+    tables.setWord(tables.iovecAt(i) + 8, length);
+    const control = tables.controlAt(i);
     this.#segments[i] = segment === 0 ? 1 : Math.ceil(length / segment);
     if (segment === 0) {
-      view.setUint32(message + CONTROL_LENGTH_AT, 0, true);
+      tables.setWord(message + CONTROL_LENGTH_AT, 0);
       return;
     }
-    view.setUint32(message + CONTROL_LENGTH_AT, CONTROL_ROOM, true);
-    view.setUint32(control, SEGMENT_CMSG_LENGTH, true);
-    view.setUint32(control + 4, 0, true);
-    view.setInt32(control + 8, SOL_UDP, true);
-    view.setInt32(control + 12, UDP_SEGMENT, true);
-    view.setUint16(control + CMSG_DATA_AT, segment, true);
+    tables.setWord(message + CONTROL_LENGTH_AT, CONTROL_ROOM);
+    tables.setWord(control, SEGMENT_CMSG_LENGTH);
+    tables.setWord(control + 4, 0);
+    tables.setWord(control + 8, SOL_UDP);
+    tables.setWord(control + 12, UDP_SEGMENT);
+    tables.setWord(control + CMSG_DATA_AT, segment);
   }
 
   /** Sends everything gathered. What the system does not take is lost and counted, as UDP may. */
@@ -257,7 +267,12 @@ export class SendBatch {
     const count = this.#count;
     this.#count = 0;
     while (next < count) {
-      const taken = libc().sendmmsg(this.fd, this.#addresses[next], count - next, MSG_DONTWAIT);
+      const taken = libc().sendmmsg(
+        this.fd,
+        this.#tables.addresses[next],
+        count - next,
+        MSG_DONTWAIT,
+      );
       if (taken > 0) {
         this.sent += this.#datagrams(next, next + taken);
         next += taken;
@@ -293,27 +308,27 @@ export class SendBatch {
 
   #refusesGso(i: number, number: number): boolean {
     const control = i * MESSAGE_LENGTH + CONTROL_LENGTH_AT;
-    const cut = this.#tables.block.view.getUint32(control, true) !== 0;
+    const cut = this.#tables.word(control) !== 0;
     return cut &&
       (number === EIO || number === EINVAL || number === EOPNOTSUPP || number === EMSGSIZE);
   }
 
   /** Sends the datagrams of message `i` one by one. */
   #sendApart(i: number): void {
-    const { view } = this.#tables.block;
+    const tables = this.#tables;
     const message = i * MESSAGE_LENGTH;
-    const iovec = this.#tables.iovecAt(i);
-    const segment = view.getUint16(this.#tables.controlAt(i) + CMSG_DATA_AT, true);
-    const low = view.getUint32(iovec, true);
-    const high = view.getUint32(iovec + 4, true);
-    const length = view.getUint32(iovec + 8, true);
-    view.setUint32(message + CONTROL_LENGTH_AT, 0, true);
+    const iovec = tables.iovecAt(i);
+    const segment = tables.word(tables.controlAt(i) + CMSG_DATA_AT);
+    const low = tables.word(iovec);
+    const high = tables.word(iovec + 4);
+    const length = tables.word(iovec + 8);
+    tables.setWord(message + CONTROL_LENGTH_AT, 0);
     for (let done = 0; done < length; done += segment) {
       const at = high * 0x1_0000_0000 + low + done;
-      view.setUint32(iovec, at % 0x1_0000_0000, true);
-      view.setUint32(iovec + 4, Math.floor(at / 0x1_0000_0000), true);
-      view.setUint32(iovec + 8, Math.min(segment, length - done), true);
-      const taken = libc().sendmmsg(this.fd, this.#addresses[i], 1, MSG_DONTWAIT);
+      tables.setWord(iovec, at >>> 0);
+      tables.setWord(iovec + 4, Math.floor(at / 0x1_0000_0000));
+      tables.setWord(iovec + 8, Math.min(segment, length - done));
+      const taken = libc().sendmmsg(this.fd, this.#tables.addresses[i], 1, MSG_DONTWAIT);
       if (taken > 0) this.sent++;
       else this.failed++;
     }

@@ -76,7 +76,7 @@ function pointerTable(texts: readonly string[]): Uint8Array<ArrayBuffer> {
   const block = new Block(strings.reduce((sum, string) => sum + string.length, at));
   strings.forEach((string, index) => {
     block.bytes.set(string, at);
-    block.putAddress(block.view, index * 8, at);
+    block.putAddress(block.words, index * 8, at);
     at += string.length;
   });
   return block.bytes as Uint8Array<ArrayBuffer>;

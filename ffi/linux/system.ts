@@ -27,15 +27,25 @@ const CLOCK_BOOTTIME = 7;
 const PRIO_PROCESS = 0; // of a thread, on Linux
 const FILE_LENGTH_MAX = 1_048_576; // ours: a file of /proc or /sys above this is not one we ask for
 
-let timespec: Block | undefined;
+/** Seconds and nanoseconds, two words each. */
+interface Timespec {
+  readonly address: bigint;
+  readonly words: Uint32Array;
+}
+
+let timespec: Timespec | undefined;
+
+function newTimespec(): Timespec {
+  const { address, bytes } = new Block(16);
+  return { address, words: new Uint32Array(bytes.buffer) };
+}
 
 /** Milliseconds since boot, sleep included, with fractions: round trips on a LAN are below one. */
 export function bootTimeMs(): number {
-  timespec ??= new Block(16);
+  timespec ??= newTimespec();
   libc().clock_gettime(CLOCK_BOOTTIME, timespec.address);
-  const view = timespec.view;
-  // Seconds since boot fit 32 bits for 136 years.
-  return view.getUint32(0, true) * 1000 + view.getUint32(8, true) / 1_000_000;
+  const { words } = timespec;
+  return words[0] * 1000 + words[2] / 1_000_000; // seconds since boot fit 32 bits for 136 years
 }
 
 /** User id of the process; 0 is root, also inside a user namespace. */
@@ -152,12 +162,15 @@ export class EventFd {
 
 /** Descriptors to wait on together. Filled by index; waiting allocates nothing. */
 export class PollSet {
-  readonly #block: Block;
+  readonly #address: bigint;
+  readonly #words: Int32Array; // two each: descriptor, then events asked for and events found, 16 bits each
   #count = 0n;
 
   /** @param countMax Most descriptors it can hold */
   constructor(readonly countMax: number) {
-    this.#block = new Block(countMax * 8);
+    const { address, bytes } = new Block(countMax * 8);
+    this.#address = address;
+    this.#words = new Int32Array(bytes.buffer);
   }
 
   /**
@@ -166,8 +179,8 @@ export class PollSet {
    */
   set(fds: readonly number[]): void {
     fds.forEach((fd, index) => {
-      this.#block.view.setInt32(index * 8, fd, true);
-      this.#block.view.setInt16(index * 8 + 4, POLLIN, true);
+      this.#words[index * 2] = fd;
+      this.#words[index * 2 + 1] = POLLIN;
     });
     this.#count = BigInt(fds.length);
   }
@@ -178,18 +191,18 @@ export class PollSet {
    * @returns how many are ready; 0 also when a signal cut the wait short
    */
   wait(timeoutMs: number): number {
-    const ready = libc().poll(this.#block.address, this.#count, timeoutMs);
+    const ready = libc().poll(this.#address, this.#count, timeoutMs);
     if (ready >= 0) return ready;
     const number = errno();
     if (number !== EINTR) throw systemError("poll", number);
     for (let index = 0; index < Number(this.#count); index++) {
-      this.#block.view.setInt16(index * 8 + 6, 0, true); // what was there is from the call before
+      this.#words[index * 2 + 1] = POLLIN; // what was found is from the call before
     }
     return 0;
   }
 
   /** POLL_ bits the last wait found for the descriptor at `index`, errors included; 0 when nothing. */
   events(index: number): number {
-    return this.#block.view.getInt16(index * 8 + 6, true);
+    return this.#words[index * 2 + 1] >> 16;
   }
 }

@@ -188,13 +188,13 @@ function sendWithTtl(fd: number, bytes: Uint8Array, to: Endpoint, ttl: number): 
   const { view } = message;
   message.bytes.set(bytes, PAYLOAD_AT);
   const nameLength = putSockaddr(message.bytes, NAME_AT, to.ip, 0, to.ip.length, to.port);
-  message.putAddress(view, HEADER_AT, NAME_AT);
+  message.putAddress(message.words, HEADER_AT, NAME_AT);
   view.setUint32(HEADER_AT + 8, nameLength, true);
-  message.putAddress(view, HEADER_AT + 16, IOVEC_AT);
+  message.putAddress(message.words, HEADER_AT + 16, IOVEC_AT);
   view.setUint32(HEADER_AT + 24, 1, true);
-  message.putAddress(view, HEADER_AT + 32, CONTROL_AT);
+  message.putAddress(message.words, HEADER_AT + 32, CONTROL_AT);
   view.setUint32(HEADER_AT + 40, 24, true);
-  message.putAddress(view, IOVEC_AT, PAYLOAD_AT);
+  message.putAddress(message.words, IOVEC_AT, PAYLOAD_AT);
   view.setUint32(IOVEC_AT + 8, bytes.length, true);
   const ipv4 = to.ip.length === 4;
   view.setUint32(CONTROL_AT, 20, true);

@@ -46,12 +46,12 @@ function batchOf(
     const message = i * MESSAGE_LENGTH;
     const iovec = IOVECS_AT + i * 16;
     if (nameLength > 0) {
-      block.putAddress(view, message, NAME_AT);
+      block.putAddress(block.words, message, NAME_AT);
       view.setUint32(message + 8, nameLength, true);
     }
-    block.putAddress(view, message + 16, iovec);
+    block.putAddress(block.words, message + 16, iovec);
     view.setUint32(message + 24, 1, true);
-    block.putAddress(view, iovec, payload(i));
+    block.putAddress(block.words, iovec, payload(i));
     view.setUint32(iovec + 8, payloadLength, true);
   }
   return block;

@@ -53,11 +53,11 @@ function tables(): Block {
   for (let i = 0; i < BATCH_COUNT; i++) {
     const message = i * MESSAGE_LENGTH;
     const iovec = IOVECS_AT + i * 16;
-    block.putAddress(view, message, NAMES_AT + i * SOCKADDR_ROOM);
-    block.putAddress(view, message + 16, iovec);
+    block.putAddress(block.words, message, NAMES_AT + i * SOCKADDR_ROOM);
+    block.putAddress(block.words, message + 16, iovec);
     view.setUint32(message + 24, 1, true);
-    block.putAddress(view, message + 32, CONTROLS_AT + i * CONTROL_LENGTH);
-    block.putAddress(view, iovec, PAYLOADS_AT + i * SLOT_LENGTH);
+    block.putAddress(block.words, message + 32, CONTROLS_AT + i * CONTROL_LENGTH);
+    block.putAddress(block.words, iovec, PAYLOADS_AT + i * SLOT_LENGTH);
   }
   return block;
 }

@@ -17,7 +17,7 @@ Deno.test("addressOf() is where C sees the bytes, shared memory included", () =>
 
 Deno.test("Block.putAddress() writes the pointer addressAt() gives", () => {
   const block = new Block(64);
-  block.putAddress(block.view, 8, 40);
+  block.putAddress(block.words, 8, 40);
   equal(block.view.getBigUint64(8, true), block.addressAt(40));
 });
 
