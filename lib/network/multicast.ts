@@ -24,14 +24,6 @@ import { emulateNdp } from "./ndp.ts";
 import type { Network } from "./network.ts";
 
 const LIKE_EVERY_MS = 60_000; // reference ZT_MULTICAST_ANNOUNCE_PERIOD
-/**
- * What is new is announced again so long after the time before: nobody acknowledges an
- * announcement, and until the next round nobody who asks a root for the owner of our address would
- * hear of us.
- */
-const LIKE_AGAIN_MS = [1_000, 4_000];
-/** Groups that wait for that: hosts behind a bridge may come up with new ones as fast as they like. */
-const AGAIN_MAX = 4_096;
 const GATHER_EVERY_MS = 60_000; // explicit gather of a group that has members already
 const GATHER_AGAIN_MS = 1_000; // of a group nobody is known in: the reference asks with every frame
 const PENDING_LIFE_MS = 5_000; // a frame waits this long for members to become known
@@ -87,33 +79,13 @@ export class Multicast {
       if (peer && network.admits(peer)) told.add(address);
     }
     for (const address of told) this.#like(network, address, groups);
-    this.announceLater(network, groups);
-  }
-
-  /**
-   * Has upstreams and controller told of some groups twice more; those that come while others wait
-   * are told of with them.
-   */
-  announceLater(network: Network, groups: readonly MulticastGroup[]): void {
-    const { again } = network;
-    if (again.groups.size === 0) {
-      again.tries = 0;
-      again.dueMs = this.vl1.nowMs + LIKE_AGAIN_MS[0];
-    }
-    for (const group of groups) {
-      if (again.groups.size >= AGAIN_MAX) return; // the round of every minute tells of the others
-      again.groups.set(groupKey(group), group);
-    }
+    network.announcements.add(groups, this.vl1.nowMs);
   }
 
   /** Tells upstreams and controller again of what was new. */
   announceAgain(network: Network): void {
-    const { again } = network;
-    const groups = [...again.groups.values()];
+    const groups = network.announcements.take(this.vl1.nowMs);
     for (const address of new Set(this.#authorities(network))) this.#like(network, address, groups);
-    const nextMs = LIKE_AGAIN_MS[++again.tries];
-    again.dueMs = nextMs === undefined ? Infinity : this.vl1.nowMs + nextMs;
-    if (nextMs === undefined) again.groups.clear();
   }
 
   /** The periodic round to upstreams and controller. */

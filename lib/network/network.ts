@@ -42,6 +42,7 @@ import type { Vl1 } from "../node/vl1.ts";
 import type { Peer } from "../peer/peer.ts";
 import { encodeNetworkConfigRequest } from "../wire/network_config_request.ts";
 import { Verb } from "../wire/packet.ts";
+import { Announcements } from "./announcements.ts";
 import { localMemberOf } from "./local_member.ts";
 import { Membership } from "./membership.ts";
 import { NetworkFilter } from "./rules/mod.ts";
@@ -107,11 +108,8 @@ export class Network {
   requestDueMs: number;
   /** When to tell upstreams and controller of our groups next. */
   likeDueMs = Infinity;
-  /**
-   * What they were told of lately and are told of again, when next, and how often they were; as
-   * many as there are groups at most.
-   */
-  readonly again = { groups: new Map<string, MulticastGroup>(), dueMs: Infinity, tries: 0 };
+  /** What they were told of lately and are told of again. */
+  readonly announcements = new Announcements();
   /** Whether this network's own controller answers without packets; set by the node. */
   #requests = 0;
   readonly #assembler = new ConfigAssembler();

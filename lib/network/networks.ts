@@ -58,7 +58,7 @@ export class Networks {
   get deadlineMs(): number {
     let next = this.#networks.size > 0 ? this.#expireMs + EXPIRE_EVERY_MS : Infinity;
     for (const network of this.#networks.values()) {
-      next = Math.min(next, network.requestDueMs, network.likeDueMs, network.again.dueMs);
+      next = Math.min(next, network.requestDueMs, network.likeDueMs, network.announcements.dueMs);
     }
     return next;
   }
@@ -143,7 +143,7 @@ export class Networks {
     for (const network of this.#networks.values()) {
       if (nowMs >= network.requestDueMs) this.#request(network);
       if (nowMs >= network.likeDueMs) this.multicast.announceAll(network);
-      if (nowMs >= network.again.dueMs) this.multicast.announceAgain(network);
+      if (nowMs >= network.announcements.dueMs) this.multicast.announceAgain(network);
     }
     if (nowMs >= this.#expireMs + EXPIRE_EVERY_MS) {
       this.#expireMs = nowMs;
@@ -169,7 +169,7 @@ export class Networks {
       if (!network.isUsable) network.requestDueMs = this.vl1.nowMs;
       if (network.likeDueMs === Infinity) continue; // nothing to tell yet
       network.likeDueMs = this.vl1.nowMs;
-      this.multicast.announceLater(network, network.groups());
+      network.announcements.add(network.groups(), this.vl1.nowMs);
     }
     this.handleTimeout();
   }
