@@ -24,7 +24,7 @@ const COMPILED_TICKS = 2; // after it began
 
 /** What gives back. */
 export interface Releases {
-  /** Everything that can be had again: some ten milliseconds. */
+  /** Everything that can be had again: fifty milliseconds the first time, a few after that. */
   readonly all: () => void;
   /** What was freed: half a millisecond. */
   readonly freed: () => void;

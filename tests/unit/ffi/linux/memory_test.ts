@@ -39,6 +39,16 @@ Deno.test("releaseStartMemory() leaves everything working, and less of our own p
   ok(residentKb() < before, `${residentKb()} of ${before} kB`);
 });
 
+Deno.test("releaseStartMemory() splits the program's code, so that little of it comes back by the way", () => {
+  releaseStartMemory();
+  const path = readTextFile("/proc/self/maps").split("\n")[0].split(/\s+/)[5];
+  const stretches = readTextFile("/proc/self/maps").split("\n").filter((line) =>
+    line.includes(" r-xp ") && line.endsWith(path)
+  ).map((line) => line.split(/[- ]/).slice(0, 2).map((word) => Number(`0x${word}`)))
+    .map(([from, to]) => to - from);
+  ok(stretches.filter((length) => length === 16_384).length > 100, `${stretches.length} stretches`);
+});
+
 Deno.test("keepLittleFreed() is taken by a C library that has such settings", () => {
   deepEqual(keepLittleFreed(), libc().mallopt !== undefined);
 });
