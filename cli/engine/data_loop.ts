@@ -13,7 +13,7 @@ import { EAGAIN, EINTR, errno } from "../../ffi/linux/errno.ts";
 import { libc } from "../../ffi/linux/libc.ts";
 import { LibcryptoAes } from "../../ffi/linux/libcrypto.ts";
 import { BATCH_COUNT, ReceiveBatch, SendBatch } from "../../ffi/linux/mmsg.ts";
-import { bootTimeMs, EventFd, POLLIN, POLLNVAL, PollSet } from "../../ffi/linux/system.ts";
+import { bootTimeMs, EventFd, POLLIN, POLLNVAL, PollSet, sleepUs } from "../../ffi/linux/system.ts";
 import { assert } from "../../lib/base/errors.ts";
 import {
   ARENA_PAGES,
@@ -48,6 +48,7 @@ import { RingEscape } from "./data_escape.ts";
 import { DataReports } from "./data_reports.ts";
 import { RingReader, RingWriter } from "./ring.ts";
 import { TapAnswers } from "./tap_answers.ts";
+import { isTrickle, TRICKLE_WAIT_US } from "./trickle.ts";
 import { Urgency } from "./urgency.ts";
 
 /** What the control thread hands a new Worker. */
@@ -150,6 +151,7 @@ export class DataLoop implements Output {
   readonly #taps = new Map<number, Descriptor>();
   readonly #clock = new Float64Array([bootTimeMs()]); // a field would get a new number object each turn
   #messagesMax = BATCH_COUNT; // to receive in a turn
+  #trickles = false; // what comes is worth waiting for more
   #stopped = false;
 
   /** @param wakeControl Called at most once per turn, when control sleeps and has something to read */
@@ -208,6 +210,8 @@ export class DataLoop implements Output {
     const idle = this.#owed.length === 0 && this.#commands.sleep();
     // The clock was read before this turn's work: a report a moment late matters less than another call.
     const waitMs = Math.min(TURN_MS_MAX, Math.max(0, this.#reports.dueMs - this.#nowMs));
+    if (this.#trickles) sleepUs(TRICKLE_WAIT_US);
+    this.#trickles = false;
     const ready = this.#poll.wait(idle ? Math.ceil(waitMs) : 0);
     // After a sleep all this thread touches is slow: a packet that waits comes before anything else.
     this.#clock[0] = bootTimeMs();
@@ -273,6 +277,7 @@ export class DataLoop implements Output {
     this.#endUdp();
     this.#messagesMax = turnBytes > count * LONG_BYTES ? LONG_MESSAGES_PER_TURN : BATCH_COUNT;
     this.#urgency.moved(turnBytes, count, this.#nowMs);
+    this.#trickles = !this.#urgency.isUrgent && isTrickle(count, turnBytes);
     this.#reports.expect(this.#nowMs);
   }
 

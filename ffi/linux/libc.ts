@@ -124,6 +124,7 @@ const SYMBOLS = {
 
   // time, identity, processes
   clock_gettime: { parameters: ["i32", /* clock */ "usize" /* timespec */], result: "i32" },
+  usleep: { parameters: ["u32" /* microseconds, below a million */], result: "i32" },
   getuid: { parameters: [], result: "u32" },
   kill: { parameters: ["i32", /* pid */ "i32" /* signal */], result: "i32" },
   posix_spawn: {

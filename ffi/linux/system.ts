@@ -48,6 +48,11 @@ export function bootTimeMs(): number {
   return words[0] * 1000 + words[2] / 1_000_000; // seconds since boot fit 32 bits for 136 years
 }
 
+/** Has the calling thread sleep. @param us Microseconds, below a million; the system may add fifty */
+export function sleepUs(us: number): void {
+  libc().usleep(us);
+}
+
 /** User id of the process; 0 is root, also inside a user namespace. */
 export function userId(): number {
   return libc().getuid();
