@@ -151,7 +151,8 @@ export class DataLoop implements Output {
   readonly #taps = new Map<number, Descriptor>();
   readonly #clock = new Float64Array([bootTimeMs()]); // a field would get a new number object each turn
   #messagesMax = BATCH_COUNT; // to receive in a turn
-  #trickles = false; // what comes is worth waiting for more
+  #trickles = false; // what came in this turn makes it worth waiting for more
+  #moreWaits = false; // not all was read in this turn
   #stopped = false;
 
   /** @param wakeControl Called at most once per turn, when control sleeps and has something to read */
@@ -210,8 +211,9 @@ export class DataLoop implements Output {
     const idle = this.#owed.length === 0 && this.#commands.sleep();
     // The clock was read before this turn's work: a report a moment late matters less than another call.
     const waitMs = Math.min(TURN_MS_MAX, Math.max(0, this.#reports.dueMs - this.#nowMs));
-    if (this.#trickles) sleepUs(TRICKLE_WAIT_US);
+    if (this.#trickles && !this.#moreWaits) sleepUs(TRICKLE_WAIT_US);
     this.#trickles = false;
+    this.#moreWaits = false;
     const ready = this.#poll.wait(idle ? Math.ceil(waitMs) : 0);
     // After a sleep all this thread touches is slow: a packet that waits comes before anything else.
     this.#clock[0] = bootTimeMs();
@@ -253,7 +255,8 @@ export class DataLoop implements Output {
   #readSocket(descriptor: Descriptor): void {
     const received = this.#received;
     const source = this.#source;
-    const count = received.receive(descriptor.fd, this.#messagesMax);
+    const max = this.#messagesMax;
+    const count = received.receive(descriptor.fd, max);
     if (count === 0) return;
     source.socketId = descriptor.id;
     const tick = tickOf(this.#nowMs);
@@ -277,7 +280,8 @@ export class DataLoop implements Output {
     this.#endUdp();
     this.#messagesMax = turnBytes > count * LONG_BYTES ? LONG_MESSAGES_PER_TURN : BATCH_COUNT;
     this.#urgency.moved(turnBytes, count, this.#nowMs);
-    this.#trickles = !this.#urgency.isUrgent && isTrickle(count, turnBytes);
+    if (count === max) this.#moreWaits = true;
+    else if (!this.#urgency.isUrgent && isTrickle(count, turnBytes)) this.#trickles = true;
     this.#reports.expect(this.#nowMs);
   }
 
@@ -314,6 +318,7 @@ export class DataLoop implements Output {
       pieceBytes = 0;
     }
     this.#plane.endTap();
+    if (frames >= framesMax || turnBytes >= TURN_BYTES) this.#moreWaits = true;
     this.#reports.expect(this.#nowMs);
     this.#urgency.moved(turnBytes, frames, this.#nowMs);
     return frames;

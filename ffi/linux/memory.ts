@@ -24,14 +24,16 @@ const FREED_BYTES = 262_144; // an arena may keep at its end; longer blocks are 
 const LENGTH_MIN = 1_048_576; // smaller mappings are not worth a call
 const STRETCH_LENGTH = 16_384n; // of a short mapping: four pages
 const SPLIT_LENGTH_MIN = 4_194_304n; // shorter ones are not worth splitting
-const PROGRAM_SPAN = 0x4000_0000n; // our own mappings lie together, and 1 GiB from all others
-const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+\s+(\/.*)$/;
+const SHIFT_MAX = 0x100_0000n; // 16 MiB: parts of one program lie as in its file but for padding
+const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ \d+\s+(\/.*)$/;
 
 /** A stretch of a file in our memory. */
 export interface Mapping {
   readonly at: bigint;
   readonly length: bigint;
   readonly path: string;
+  /** In the file. */
+  readonly offset: bigint;
 }
 
 /**
@@ -44,7 +46,7 @@ export function cleanFileMappings(smaps: string): Mapping[] {
   for (const line of smaps.split("\n")) {
     if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) {
       current = readOnlyMapping(line);
-    } else if (/^(Private_Dirty|Shared_Dirty|Anonymous):\s+[1-9]/.test(line)) {
+    } else if (/^(Private_Dirty|Shared_Dirty|Anonymous|Swap):\s+[1-9]/.test(line)) {
       current = undefined; // e.g. relocated: dropping it would bring back what the file says
     } else if (line.startsWith("VmFlags:") && current) { // the last line about it: the text was not cut short
       if (current.length >= LENGTH_MIN) found.push(current);
@@ -55,10 +57,10 @@ export function cleanFileMappings(smaps: string): Mapping[] {
 }
 
 function readOnlyMapping(header: string): Mapping | undefined {
-  const [, from, to, permissions, path] = MAPPING.exec(header) ?? [];
+  const [, from, to, permissions, offset, path] = MAPPING.exec(header) ?? [];
   if (path === undefined || permissions.includes("w")) return undefined;
   const at = BigInt(`0x${from}`);
-  return { at, length: BigInt(`0x${to}`) - at, path };
+  return { at, length: BigInt(`0x${to}`) - at, path, offset: BigInt(`0x${offset}`) };
 }
 
 /**
@@ -87,18 +89,36 @@ export function releaseStartMemory(): void {
 /** @returns all there is to give back; from then on that is our own program, which stays where it is */
 function findAndSplit(): Mapping[] {
   const found = cleanFileMappings(readTextFileIfAny("/proc/self/smaps") ?? "");
-  program = found.filter(({ path, at }) =>
-    path === found[0].path && at - found[0].at < PROGRAM_SPAN
-  );
-  for (const mapping of program) if (mapping.length >= SPLIT_LENGTH_MIN) split(mapping);
+  const { own, copies } = programAmong(found);
+  program = own;
+  for (const mapping of own) if (mapping.length >= SPLIT_LENGTH_MIN) split(mapping, copies);
   return found;
 }
 
-/** Makes many mappings of one: every other stretch is marked as not for core dumps, where none of it belongs. */
-function split({ at, length }: Mapping): void {
+/**
+ * Which mappings are the program itself, and which are copies of parts of it: V8 maps its builtins
+ * once more for every Worker, and that memory is somebody else's when the Worker has ended.
+ */
+export function programAmong(found: readonly Mapping[]): { own: Mapping[]; copies: Mapping[] } {
+  const longest = found.toSorted((one, other) => Number(other.length - one.length)).at(0);
+  const ofProgram = found.filter(({ path }) => path === longest?.path);
+  const shiftOf = ({ at, offset }: Mapping) => at - offset - (longest!.at - longest!.offset);
+  const isOwn = (one: Mapping) => shiftOf(one) < SHIFT_MAX && shiftOf(one) > -SHIFT_MAX;
+  return { own: ofProgram.filter(isOwn), copies: ofProgram.filter((one) => !isOwn(one)) };
+}
+
+/**
+ * Makes many mappings of one: every other stretch is marked as not for core dumps, where none of it
+ * belongs. What V8 maps once more is left whole, or it would copy it.
+ */
+function split({ at, length, offset }: Mapping, copies: readonly Mapping[]): void {
   const c = libc();
   for (let from = 0n; from + STRETCH_LENGTH <= length; from += 2n * STRETCH_LENGTH) {
-    c.madvise(at + from, STRETCH_LENGTH, MADV_DONTDUMP);
+    const start = offset + from;
+    const isCopied = copies.some((copy) =>
+      start < copy.offset + copy.length && copy.offset < start + STRETCH_LENGTH
+    );
+    if (!isCopied) c.madvise(at + from, STRETCH_LENGTH, MADV_DONTDUMP);
   }
 }
 

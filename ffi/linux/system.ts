@@ -23,6 +23,7 @@ export const POLLOUT = 4;
 /** The descriptor is not open. */
 export const POLLNVAL = 32;
 
+const FOUND = ~0xffff; // bits of a word of a poll set
 const CLOCK_BOOTTIME = 7;
 const PRIO_PROCESS = 0; // of a thread, on Linux
 const FILE_LENGTH_MAX = 1_048_576; // ours: a file of /proc or /sys above this is not one we ask for
@@ -179,13 +180,13 @@ export class PollSet {
   }
 
   /**
-   * Replaces the set.
+   * Replaces the set. What the last wait found stays, by index.
    * @param fds At most `countMax`; their order gives the index for {@linkcode PollSet.events}
    */
   set(fds: readonly number[]): void {
     fds.forEach((fd, index) => {
       this.#words[index * 2] = fd;
-      this.#words[index * 2 + 1] = POLLIN;
+      this.#words[index * 2 + 1] = this.#words[index * 2 + 1] & FOUND | POLLIN;
     });
     this.#count = BigInt(fds.length);
   }

@@ -1,4 +1,5 @@
 import { groupKey, type MulticastGroup } from "../base/multicast_group.ts";
+import { dropOldest } from "../base/oldest.ts";
 
 /**
  * What is new is announced again so long after the time before, until the next round: nobody
@@ -32,12 +33,13 @@ export class Announcements {
     return this.#waiting.size;
   }
 
-  /** Groups that have just been announced. Those that find no room are not announced again before the next round. */
+  /** Groups that have just been announced. Where there is no room those that wait longest give way. */
   add(groups: readonly MulticastGroup[], nowMs: number): void {
     const dueMs = nowMs + AGAIN_MS[0];
     for (const group of groups) {
       const key = groupKey(group);
-      if (this.#waiting.size >= WAITING_MAX && !this.#waiting.has(key)) continue;
+      this.#waiting.delete(key);
+      if (this.#waiting.size >= WAITING_MAX) dropOldest(this.#waiting);
       this.#waiting.set(key, { group, tries: 0, dueMs });
       this.#dueMs = Math.min(this.#dueMs, dueMs);
     }

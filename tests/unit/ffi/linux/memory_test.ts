@@ -3,6 +3,7 @@ import { libc } from "../../../../ffi/linux/libc.ts";
 import {
   cleanFileMappings,
   keepLittleFreed,
+  programAmong,
   releasePages,
   releaseStartMemory,
 } from "../../../../ffi/linux/memory.ts";
@@ -21,11 +22,35 @@ Deno.test("cleanFileMappings() takes what is exactly as in its file, and long en
     entry("7f0001000000-7f0001001000 r-xp 00000000 08:01 79     /usr/lib/short") +
     entry("7f0002000000-7f0002400000 r--p 00000000 00:00 0      [vvar]") +
     entry("7f0003000000-7f0003200000 r--s 00000000 08:01 80     /cache") +
+    entry(
+      "7f0005000000-7f0005400000 r--p 00000000 08:01 82     /swapped",
+      0,
+      "Swap: 4 kB\nVmFlags: rd\n",
+    ) +
     entry("7f0004000000-7f0004400000 r-xp 00000000 08:01 81     /cut/short", 0, "");
   deepEqual(cleanFileMappings(text), [
-    { at: 0x7f0000000000n, length: 0x400000n, path: "/usr/bin/a program" },
-    { at: 0x7f0003000000n, length: 0x200000n, path: "/cache" },
+    { at: 0x7f0000000000n, length: 0x400000n, path: "/usr/bin/a program", offset: 0n },
+    { at: 0x7f0003000000n, length: 0x200000n, path: "/cache", offset: 0n },
   ]);
+});
+
+Deno.test("programAmong() tells the program from parts of it mapped once more, wherever these are", () => {
+  const mapping = (at: bigint, length: bigint, offset: bigint, path = "/zt") => ({
+    at,
+    length,
+    path,
+    offset,
+  });
+  const code = mapping(0x5600_0200_1000n, 0x300_0000n, 0x200_0000n);
+  const data = mapping(0x5600_0000_0000n, 0x200_0000n, 0n);
+  const [below, above] = [0x5600_0000_0000n - 0x800_0000n, 0x7f00_0000_0000n]
+    .map((at) => mapping(at, 0x20_0000n, 0x280_0000n));
+  const library = mapping(0x7f80_0000_0000n, 0x20_0000n, 0n, "/libc");
+  deepEqual(programAmong([below, data, code, above, library]), {
+    own: [data, code],
+    copies: [below, above],
+  });
+  deepEqual(programAmong([]), { own: [], copies: [] });
 });
 
 Deno.test("releaseStartMemory() leaves everything working, and less of our own program in memory", () => {
