@@ -2,7 +2,8 @@
  * Tells members that another is one no longer.
  *
  * Nodes accept one NETWORK_CREDENTIALS a second from a peer and lose the rest, so revocations of one network that come
- * closer together travel in one packet, as many as fit, and the next packet waits its turn.
+ * closer together travel in one packet, as many as fit, and the next packet waits its turn. Nobody acknowledges one, so
+ * each is told several times.
  *
  * Source: spec 05 section 5.3, spec 04 sections 9.5 and 10.3.
  * @module
@@ -20,6 +21,8 @@ import type { Primitives, Random } from "../crypto/primitives.ts";
 import type { Identity } from "../identity/identity.ts";
 
 const PACKET_GAP_MS = 1_100; // receivers' gate is 1000 ms; the rest is for jitter on the way
+/** Told again so long after the time before. */
+const AGAIN_MS = [1_500, 2_500, 6_000];
 const REVOCATIONS_PER_PACKET = 60; // of 152 bytes each: 9120 of the 10,024 a packet may have
 
 /** Where a batch goes. */
@@ -36,11 +39,22 @@ interface Ended {
   revocation: Revocation | undefined;
 }
 
+/** What is to be told. */
+interface Pending {
+  readonly wallMs: number;
+  /** How often it was. */
+  tries: number;
+  dueMs: number;
+}
+
 interface Spool {
-  /** Member to the wall time its membership ended; at most the members the network had. */
-  readonly pending: Map<Address, number>;
+  /** By the member whose membership ended; at most the members the network had. */
+  readonly pending: Map<Address, Pending>;
   readonly audience: Set<Address>;
+  /** When the next packet may go. */
   nextMs: number;
+  /** When the first of those pending is due; never later. */
+  dueMs: number;
 }
 
 export class Revocations {
@@ -57,7 +71,9 @@ export class Revocations {
   /** When {@linkcode take} has something to do; Infinity when nothing waits. */
   get deadlineMs(): number {
     let deadlineMs = Infinity;
-    for (const { nextMs } of this.#spools.values()) deadlineMs = Math.min(deadlineMs, nextMs);
+    for (const spool of this.#spools.values()) {
+      deadlineMs = Math.min(deadlineMs, Math.max(spool.nextMs, spool.dueMs));
+    }
     return deadlineMs;
   }
 
@@ -69,13 +85,14 @@ export class Revocations {
   ): void {
     let spool = this.#spools.get(network);
     if (!spool) {
-      spool = { pending: new Map(), audience: new Set(), nextMs: -Infinity };
+      spool = { pending: new Map(), audience: new Set(), nextMs: -Infinity, dueMs: -Infinity };
       this.#spools.set(network, spool);
     }
     for (const member of ended.members) {
-      spool.pending.set(member, ended.wallMs);
+      spool.pending.set(member, { wallMs: ended.wallMs, tries: 0, dueMs: -Infinity });
       this.note(network, member, ended.wallMs);
     }
+    spool.dueMs = -Infinity;
     for (const address of audience) spool.audience.add(address);
   }
 
@@ -90,8 +107,12 @@ export class Revocations {
 
   /** It is a member again, or the network is no more. */
   forget(network: NetworkId, member?: Address): void {
-    if (member === undefined) this.#recent.delete(network);
-    else this.#recent.get(network)?.delete(member);
+    if (member === undefined) {
+      this.#recent.delete(network);
+      return;
+    }
+    this.#recent.get(network)?.delete(member);
+    this.#spools.get(network)?.pending.delete(member);
   }
 
   /**
@@ -103,10 +124,13 @@ export class Revocations {
     for (const [member, ended] of this.#recent.get(network) ?? []) {
       if (ended.wallMs < sinceWallMs) continue;
       // Who is told so tells nobody: the others are told as well.
-      ended.revocation ??= this.#revocation(network, member, ended.wallMs, false);
-      revocations.push(ended.revocation);
+      revocations.push(this.#silently(network, member, ended));
     }
     return revocations;
+  }
+
+  #silently(network: NetworkId, member: Address, ended: Ended): Revocation {
+    return ended.revocation ??= this.#revocation(network, member, ended.wallMs, false);
   }
 
   /** At most one batch a network that is due. */
@@ -118,7 +142,8 @@ export class Revocations {
         this.#spools.delete(network); // nothing came in for a whole gap
         continue;
       }
-      const revocations = this.#sign(network, spool.pending);
+      const revocations = this.#due(network, spool, nowMs);
+      if (revocations.length === 0) continue;
       if (spool.audience.size > 0) batches.push({ network, to: [...spool.audience], revocations });
       spool.nextMs = nowMs + PACKET_GAP_MS;
       if (spool.pending.size === 0) spool.audience.clear();
@@ -126,12 +151,24 @@ export class Revocations {
     return batches;
   }
 
-  #sign(network: NetworkId, pending: Map<Address, number>): Revocation[] {
+  /** As many as are due and fit a packet; the first time those who hear of it tell others. */
+  #due(network: NetworkId, spool: Spool, nowMs: number): Revocation[] {
     const revocations: Revocation[] = [];
-    for (const [member, wallMs] of pending) {
-      if (revocations.length === REVOCATIONS_PER_PACKET) break;
-      pending.delete(member);
-      revocations.push(this.#revocation(network, member, wallMs, true));
+    spool.dueMs = Infinity;
+    for (const [member, pending] of spool.pending) {
+      if (pending.dueMs <= nowMs && revocations.length < REVOCATIONS_PER_PACKET) {
+        const ended = this.#recent.get(network)?.get(member);
+        if (pending.tries === 0) {
+          revocations.push(this.#revocation(network, member, pending.wallMs, true));
+        } else if (ended) revocations.push(this.#silently(network, member, ended));
+        const againMs = AGAIN_MS[pending.tries++];
+        if (againMs === undefined || !this.#recent.get(network)?.has(member)) {
+          spool.pending.delete(member);
+          continue;
+        }
+        pending.dueMs = nowMs + againMs;
+      }
+      spool.dueMs = Math.min(spool.dueMs, pending.dueMs);
     }
     return revocations;
   }

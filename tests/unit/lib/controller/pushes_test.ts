@@ -20,7 +20,7 @@ import {
   PATH,
   withNetwork,
 } from "./cast.ts";
-import { identityOf, strangerOf } from "./harness.ts";
+import { type Harness, identityOf, strangerOf } from "./harness.ts";
 
 Deno.test("Controller pushes a changed network to every member that is online, and to no other", () => {
   const harness = withNetwork({ private: false });
@@ -152,9 +152,39 @@ Deno.test("Controller packs revocations that come within a second into one packe
   const [second] = harness.take("revoke");
   assert.equal(second.revocations.length, 4);
   assert.ok(second.to.includes(BOB.address));
-  harness.advance(1_100);
-  harness.hand({ kind: "timeout" });
+  tellAgain(harness);
   assert.equal(harness.controller.deadlineMs, Infinity);
+});
+
+/** Lets half a minute pass. @returns what was told of revocations, and after how many milliseconds */
+function tellAgain(harness: Harness): { atMs: number; targets: number[] }[] {
+  const told: { atMs: number; targets: number[] }[] = [];
+  for (let atMs = 100; atMs <= 30_000; atMs += 100) {
+    harness.advance(100);
+    harness.settle();
+    for (const { revocations } of harness.take("revoke")) {
+      told.push({ atMs, targets: revocations.map(({ target }) => target) });
+    }
+  }
+  return told;
+}
+
+Deno.test("Controller tells three times more of whom it removed, unless it is a member again", () => {
+  const harness = withNetwork({ private: true });
+  for (const member of [ALICE, BOB]) harness.post(memberPath(member), { authorized: true });
+  join(harness, ALICE, BOB);
+  harness.post(memberPath(ALICE), { authorized: false });
+  harness.settle();
+  const [first] = harness.take("revoke");
+  assert.ok(isFastPropagating(first.revocations[0]));
+  const targets = [ALICE.address];
+  assert.deepEqual(tellAgain(harness), [1_500, 4_000, 10_000].map((atMs) => ({ atMs, targets })));
+  harness.post(memberPath(ALICE), { authorized: true });
+  harness.post(memberPath(ALICE), { authorized: false });
+  harness.settle();
+  harness.post(memberPath(ALICE), { authorized: true });
+  harness.take("revoke");
+  assert.deepEqual(tellAgain(harness), []);
 });
 
 Deno.test("Controller revokes for every record of a deleted network, 60 in a packet", () => {
@@ -208,7 +238,7 @@ Deno.test("Controller tells who gets a configuration whom it removed within the 
   join(harness, ALICE, BOB);
   harness.post(PATH, { private: true });
   harness.post(memberPath(ALICE), { authorized: false });
-  harness.settle();
+  tellAgain(harness);
   for (const run of [harness, harness.restarted()]) {
     run.advance(60_000);
     run.take("revoke");
