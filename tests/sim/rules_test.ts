@@ -237,7 +237,7 @@ simTest("no frame is delivered that the rules forbid, whoever comes, goes, chang
   const { delivered } = scene;
   for (const port of [FOR_ALL, WITHIN_TEAM, BY_ADMINS]) {
     measured(`frames delivered to port ${port}`, delivered.get(port) ?? 0, "");
-    assert.ok((delivered.get(port) ?? 0) > 50, `port ${port} passes where it may`);
+    assert.ok((delivered.get(port) ?? 0) > 10, `port ${port} passes where it may`);
   }
   assert.equal(delivered.get(FOR_NOBODY), undefined);
   assert.equal(delivered.get(REFUSED), undefined);
