@@ -259,7 +259,9 @@ export class Controller {
       network,
       this.#time.wallMs - state.compiled.windowMs,
     );
-    if (revocations.length > 0) this.#act({ kind: "revoke", network, to: [to], revocations });
+    if (revocations.length === 0) return;
+    this.#act({ kind: "revoke", network, to: [to], revocations });
+    this.#revocations.tellAgain(network, to, this.#time);
   }
 
   #saveOf(state: NetworkState, member: Address, verdict: Verdict): StoreWrite | undefined {

@@ -23,6 +23,10 @@ import type { Identity } from "../identity/identity.ts";
 const PACKET_GAP_MS = 1_100; // receivers' gate is 1000 ms; the rest is for jitter on the way
 /** Told again so long after the time before. */
 const AGAIN_MS = [1_500, 2_500, 6_000];
+/** To one that was given a configuration, of those removed so lately that it may have missed it: as often after. */
+const LATELY_MS = 120_000;
+const RETURNED_AGAIN_MS = [2_000, 4_000];
+const RETURNED_MAX = 4_096; // who waits for that; the one that waits longest gives way
 const REVOCATIONS_PER_PACKET = 60; // of 152 bytes each: 9120 of the 10,024 a packet may have
 
 /** Where a batch goes. */
@@ -57,7 +61,18 @@ interface Spool {
   dueMs: number;
 }
 
+/** A member that was told who left, and is told again. */
+interface Returned {
+  readonly network: NetworkId;
+  readonly to: Address;
+  readonly sinceWallMs: number;
+  tries: number;
+  dueMs: number;
+}
+
 export class Revocations {
+  readonly #returned = new Map<string, Returned>();
+  #returnedDueMs = Infinity; // when the first of them is due; never later
   readonly #spools = new Map<NetworkId, Spool>();
   /** Of each network the members that were removed last, as many as one packet can name; the oldest first. */
   readonly #recent = new Map<NetworkId, Map<Address, Ended>>();
@@ -74,7 +89,7 @@ export class Revocations {
     for (const spool of this.#spools.values()) {
       deadlineMs = Math.min(deadlineMs, Math.max(spool.nextMs, spool.dueMs));
     }
-    return deadlineMs;
+    return Math.min(deadlineMs, this.#returnedDueMs);
   }
 
   /** Notes that members lost their membership; `audience` is who should hear of it, they themselves included. */
@@ -129,11 +144,23 @@ export class Revocations {
     return revocations;
   }
 
+  /** One member was told who left: of what is new it is told again. @param now Both clocks */
+  tellAgain(network: NetworkId, to: Address, now: { nowMs: number; wallMs: number }): void {
+    const sinceWallMs = now.wallMs - LATELY_MS;
+    if (this.recent(network, sinceWallMs).length === 0) return;
+    const key = `${network}|${to}`;
+    this.#returned.delete(key);
+    if (this.#returned.size >= RETURNED_MAX) dropOldest(this.#returned);
+    const dueMs = now.nowMs + RETURNED_AGAIN_MS[0];
+    this.#returned.set(key, { network, to, sinceWallMs, tries: 0, dueMs });
+    this.#returnedDueMs = Math.min(this.#returnedDueMs, dueMs);
+  }
+
   #silently(network: NetworkId, member: Address, ended: Ended): Revocation {
     return ended.revocation ??= this.#revocation(network, member, ended.wallMs, false);
   }
 
-  /** At most one batch a network that is due. */
+  /** What is due: at most one batch a network for its members, and one for each that is told again. */
   take(nowMs: number): RevocationBatch[] {
     const batches: RevocationBatch[] = [];
     for (const [network, spool] of this.#spools) {
@@ -147,6 +174,28 @@ export class Revocations {
       if (spool.audience.size > 0) batches.push({ network, to: [...spool.audience], revocations });
       spool.nextMs = nowMs + PACKET_GAP_MS;
       if (spool.pending.size === 0) spool.audience.clear();
+    }
+    batches.push(...this.#takeReturned(nowMs));
+    return batches;
+  }
+
+  #takeReturned(nowMs: number): RevocationBatch[] {
+    const batches: RevocationBatch[] = [];
+    if (nowMs < this.#returnedDueMs) return batches;
+    this.#returnedDueMs = Infinity;
+    for (const [key, returned] of this.#returned) {
+      if (returned.dueMs <= nowMs) {
+        const { network, to } = returned;
+        const revocations = this.recent(network, returned.sinceWallMs);
+        if (revocations.length > 0) batches.push({ network, to: [to], revocations });
+        const againMs = RETURNED_AGAIN_MS[++returned.tries];
+        if (againMs === undefined) {
+          this.#returned.delete(key);
+          continue;
+        }
+        returned.dueMs = nowMs + againMs;
+      }
+      this.#returnedDueMs = Math.min(this.#returnedDueMs, returned.dueMs);
     }
     return batches;
   }

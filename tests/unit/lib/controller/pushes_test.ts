@@ -250,7 +250,16 @@ Deno.test("Controller tells who gets a configuration whom it removed within the 
     assert.equal(revocation.target, ALICE.address);
     assert.ok(!isFastPropagating(revocation), "everybody is told by the controller");
     assert.equal(verifyRevocation(noblePrimitives, revocation, keyOf), "ok");
+    assert.deepEqual(
+      tellAgain(run).map(({ atMs }) => atMs),
+      [2_000, 6_000],
+      "again, while it is new",
+    );
   }
+  harness.advance(60_000);
+  harness.request(NETWORK, BOB);
+  assert.equal(harness.take("revoke").length, 1);
+  assert.deepEqual(tellAgain(harness), [], "it is not new any more");
   harness.advance(1_800_000);
   harness.request(NETWORK, BOB);
   assert.deepEqual(harness.take("revoke"), [], "its certificate is too old by now");
