@@ -185,10 +185,8 @@ export class DataLoop implements Output {
     });
     const ip = this.#received.names;
     this.#source = { socketId: 0, ip, ipAt: 0, ipLength: 0, port: 0, tag: 0 };
-    this.#arena.putAddress(this.#readVector.words, 0, TAP_IN_AT);
-    this.#readVector.view.setUint32(8, TAP_IN_BYTES, true);
-    this.#emptyHeader.putAddress(this.#controlVector.words, 0, 0);
-    this.#controlVector.view.setUint32(8, VNET_HEADER_LENGTH, true);
+    this.#arena.putVector(this.#readVector.words, 0, TAP_IN_AT, TAP_IN_BYTES);
+    this.#emptyHeader.putVector(this.#controlVector.words, 0, 0, VNET_HEADER_LENGTH);
     this.#rebuildPoll();
   }
 
@@ -365,8 +363,8 @@ export class DataLoop implements Output {
         this.#stats[Stat.DROPPED_GONE]++;
         continue;
       }
-      this.#arena.putAddress(vector.words, 0, view.getUint32(entry, true));
-      vector.words[2] = view.getUint32(entry + 4, true);
+      const length = view.getUint32(entry + 4, true);
+      this.#arena.putVector(vector.words, 0, view.getUint32(entry, true), length);
       const taken = libc().writev(descriptor.fd, vector.address, 1);
       this.#stats[taken < 0 ? Stat.DROPPED_WRITE : Stat.FRAMES_OUT]++;
       // Not in a stream, where looking costs a tenth of the processor time.
@@ -479,8 +477,8 @@ export class DataLoop implements Output {
       return;
     }
     const vector = this.#controlVector;
-    this.#commandBlock.putAddress(vector.words, 16, at + RECORD_HEADER_LENGTH);
-    vector.words[6] = length - RECORD_HEADER_LENGTH;
+    const frame = at + RECORD_HEADER_LENGTH;
+    this.#commandBlock.putVector(vector.words, 16, frame, length - RECORD_HEADER_LENGTH);
     const taken = descriptor.vnet > 0
       ? libc().writev(descriptor.fd, vector.address, 2)
       : libc().writev(descriptor.fd, this.#frameVectorAddress, 1);

@@ -40,4 +40,10 @@ export class Block {
     table[at >> 2] = address >>> 0;
     table[(at >> 2) + 1] = Math.floor(address / LOW_WORD);
   }
+
+  /** Writes the iovec of this block's bytes from `offset` on into a table that was zero. Allocates nothing. */
+  putVector(table: Uint32Array, at: number, offset: number, lengthBytes: number): void {
+    this.putAddress(table, at, offset);
+    table[(at >> 2) + 2] = lengthBytes; // the high word stays 0
+  }
 }

@@ -122,8 +122,7 @@ export class ReceiveBatch {
   constructor(arena: Block, readonly at: number, readonly slotLength: number) {
     const tables = this.#tables;
     for (let i = 0; i < BATCH_COUNT; i++) {
-      arena.putAddress(tables.words, tables.iovecAt(i), this.payloadAt(i));
-      tables.setWord(tables.iovecAt(i) + 8, slotLength);
+      arena.putVector(tables.words, tables.iovecAt(i), this.payloadAt(i), slotLength);
     }
   }
 
@@ -244,8 +243,7 @@ export class SendBatch {
     const message = i * MESSAGE_LENGTH;
     const nameLength = putSockaddr(tables.bytes, tables.nameAt(i), ip, ipAt, ipLength, port);
     tables.setWord(message + NAME_LENGTH_AT, nameLength);
-    memory.putAddress(tables.words, tables.iovecAt(i), at);
-    tables.setWord(tables.iovecAt(i) + 8, length);
+    memory.putVector(tables.words, tables.iovecAt(i), at, length);
     const control = tables.controlAt(i);
     this.#segments[i] = segment === 0 ? 1 : Math.ceil(length / segment);
     if (segment === 0) {

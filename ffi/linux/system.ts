@@ -28,22 +28,11 @@ const CLOCK_BOOTTIME = 7;
 const PRIO_PROCESS = 0; // of a thread, on Linux
 const FILE_LENGTH_MAX = 1_048_576; // ours: a file of /proc or /sys above this is not one we ask for
 
-/** Seconds and nanoseconds, two words each. */
-interface Timespec {
-  readonly address: bigint;
-  readonly words: Uint32Array;
-}
-
-let timespec: Timespec | undefined;
-
-function newTimespec(): Timespec {
-  const { address, bytes } = new Block(16);
-  return { address, words: new Uint32Array(bytes.buffer) };
-}
+let timespec: Block | undefined; // seconds and nanoseconds, two words each
 
 /** Milliseconds since boot, sleep included, with fractions: round trips on a LAN are below one. */
 export function bootTimeMs(): number {
-  timespec ??= newTimespec();
+  timespec ??= new Block(16);
   libc().clock_gettime(CLOCK_BOOTTIME, timespec.address);
   const { words } = timespec;
   return words[0] * 1000 + words[2] / 1_000_000; // seconds since boot fit 32 bits for 136 years
@@ -169,14 +158,14 @@ export class EventFd {
 /** Descriptors to wait on together. Filled by index; waiting allocates nothing. */
 export class PollSet {
   readonly #address: bigint;
-  readonly #words: Int32Array; // two each: descriptor, then events asked for and events found, 16 bits each
+  readonly #words: Uint32Array; // two each: descriptor, then events asked for and events found, 16 bits each
   #count = 0n;
 
   /** @param countMax Most descriptors it can hold */
   constructor(readonly countMax: number) {
-    const { address, bytes } = new Block(countMax * 8);
+    const { address, words } = new Block(countMax * 8);
     this.#address = address;
-    this.#words = new Int32Array(bytes.buffer);
+    this.#words = words;
   }
 
   /**
@@ -209,6 +198,6 @@ export class PollSet {
 
   /** POLL_ bits the last wait found for the descriptor at `index`, errors included; 0 when nothing. */
   events(index: number): number {
-    return this.#words[index * 2 + 1] >> 16;
+    return this.#words[index * 2 + 1] >>> 16;
   }
 }

@@ -194,8 +194,7 @@ function sendWithTtl(fd: number, bytes: Uint8Array, to: Endpoint, ttl: number): 
   view.setUint32(HEADER_AT + 24, 1, true);
   message.putAddress(message.words, HEADER_AT + 32, CONTROL_AT);
   view.setUint32(HEADER_AT + 40, 24, true);
-  message.putAddress(message.words, IOVEC_AT, PAYLOAD_AT);
-  view.setUint32(IOVEC_AT + 8, bytes.length, true);
+  message.putVector(message.words, IOVEC_AT, PAYLOAD_AT, bytes.length);
   const ipv4 = to.ip.length === 4;
   view.setUint32(CONTROL_AT, 20, true);
   view.setInt32(CONTROL_AT + 8, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, true);

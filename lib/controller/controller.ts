@@ -252,7 +252,7 @@ export class Controller {
   }
 
   /** A member that was away when others were removed, or has started anew, would believe their certificates. */
-  #tellWhoLeft(network: NetworkId, to: Address): void {
+  #tellWhoLeft(network: NetworkId, to: Address, isPush: boolean): void {
     const state = this.#networks.get(network);
     if (!state) return;
     const revocations = this.#revocations.recent(
@@ -261,7 +261,8 @@ export class Controller {
     );
     if (revocations.length === 0) return;
     this.#act({ kind: "revoke", network, to: [to], revocations });
-    this.#revocations.tellAgain(network, to, this.#time);
+    // Who is pushed to was here all the time: it was told at once, and several times.
+    if (!isPush) this.#revocations.tellAgain(network, to, this.#time);
   }
 
   #saveOf(state: NetworkState, member: Address, verdict: Verdict): StoreWrite | undefined {
@@ -287,7 +288,7 @@ export class Controller {
       if (request.isPush) this.counters.configsPushed++;
       else this.counters.configsSent++;
       this.#act({ kind: "config", to, network, requestId, config: answer.config });
-      this.#tellWhoLeft(network, to);
+      this.#tellWhoLeft(network, to, request.isPush);
       const isOwed = isOwedNames(answer.config.names, request.metadata.namesHeld);
       if (isOwed && this.#owedNames.of(`${network}|${to}`).take(this.#time.nowMs)) {
         this.#push(this.#networks.get(network)!, to);

@@ -51,8 +51,7 @@ function batchOf(
     }
     block.putAddress(block.words, message + 16, iovec);
     view.setUint32(message + 24, 1, true);
-    block.putAddress(block.words, iovec, payload(i));
-    view.setUint32(iovec + 8, payloadLength, true);
+    block.putVector(block.words, iovec, payload(i), payloadLength);
   }
   return block;
 }

@@ -21,6 +21,13 @@ Deno.test("Block.putAddress() writes the pointer addressAt() gives", () => {
   equal(block.view.getBigUint64(8, true), block.addressAt(40));
 });
 
+Deno.test("Block.putVector() writes an iovec: the pointer, then the length", () => {
+  const block = new Block(64);
+  block.putVector(block.words, 16, 40, 0xffff_fff0);
+  equal(block.view.getBigUint64(16, true), block.addressAt(40));
+  equal(block.view.getBigUint64(24, true), 0xffff_fff0n);
+});
+
 Deno.test("the FFI works with exactly the scoped permissions the program ships with", async () => {
   const child = await new Deno.Command(Deno.execPath(), {
     args: [

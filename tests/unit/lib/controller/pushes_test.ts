@@ -265,6 +265,19 @@ Deno.test("Controller tells who gets a configuration whom it removed within the 
   assert.deepEqual(harness.take("revoke"), [], "its certificate is too old by now");
 });
 
+Deno.test("Controller tells once who is pushed to: it was here when the other was removed", () => {
+  const harness = withNetwork({ private: false });
+  join(harness, ALICE, BOB);
+  harness.post(PATH, { private: true });
+  harness.post(memberPath(ALICE), { authorized: false });
+  tellAgain(harness);
+  harness.hand({ kind: "seen", member: BOB.address });
+  harness.post(PATH, { mtu: 1_400 });
+  harness.settle();
+  assert.deepEqual(harness.take("revoke").map(({ to }) => to), [[BOB.address]]);
+  assert.deepEqual(tellAgain(harness), []);
+});
+
 Deno.test("Controller names nobody who is a member again", () => {
   const harness = withNetwork({ private: false });
   join(harness, ALICE, BOB);
