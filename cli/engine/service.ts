@@ -301,13 +301,17 @@ export class Service {
     for (const { id, config } of this.#files.networks(this.node.address)) {
       this.command({ kind: "join", network: id, config, members: this.#files.members(id) });
     }
-    for (const { address, try: endpoints } of this.settings.current.peers) {
-      if (endpoints.length > 0) this.command({ kind: "hint", peer: address, endpoints });
-    }
+    this.#tellAddresses();
     this.tunnels.tick();
     this.#hearBeacons();
     this.#metricsFile.start();
     this.#tickTimer = setInterval(() => this.#tickSafely(), TICK_MS);
+  }
+
+  #tellAddresses(): void {
+    const named = this.settings.current.peers.filter((peer) => peer.try.length > 0);
+    const addresses = new Map(named.map((peer) => [peer.address, peer.try]));
+    this.command({ kind: "try", addresses });
   }
 
   /**
@@ -548,6 +552,7 @@ export class Service {
     }
     this.#sleptMs = sleptMs;
     if (this.settings.refresh()) {
+      this.#tellAddresses();
       this.#refreshLinks();
       this.ports.applyAll();
     }

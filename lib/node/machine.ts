@@ -65,7 +65,7 @@ export type Command =
   | { kind: "orbit"; world: bigint; seed: Address; moon?: World } // moon: from disk
   | { kind: "deorbit"; world: bigint }
   | { kind: "planet"; planet: World }
-  | { kind: "hint"; peer: Address; endpoints: Endpoint[] } // addresses to try: cache, local.conf
+  | { kind: "try"; addresses: ReadonlyMap<Address, readonly Endpoint[]> } // by peer: all that local.conf names
   | { kind: "mapped"; endpoints: Endpoint[] } // where gateways pass packets on to us: all there are now
   | { kind: "greet-upstreams" }; // ask every upstream from every socket, now: for a diagnosis
 

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
+import type { Endpoint } from "../base/ip.ts";
 import { Networks } from "../network/networks.ts";
 import { isTunnel, type Path } from "../peer/path.ts";
 import { heard, type Peer } from "../peer/peer.ts";
@@ -342,14 +343,23 @@ export class Node implements Machine {
       case "planet":
         this.vl1.upstreams.usePlanet(command.planet);
         return this.liveness.contactUpstreams();
-      case "hint":
-        this.contact.hints.add(command.peer, command.endpoints, this.vl1.nowMs);
-        if (!this.vl1.peers.has(command.peer)) this.whois.ask(command.peer);
-        return;
+      case "try":
+        return this.#try(command.addresses);
       case "mapped":
         return this.directPaths.setMapped(command.endpoints);
       case "greet-upstreams":
         return this.liveness.greetUpstreams();
+    }
+  }
+
+  /** Takes what the configuration names; who is not known yet is asked for. */
+  #try(addresses: ReadonlyMap<Address, readonly Endpoint[]>): void {
+    const { vl1 } = this;
+    this.contact.hints.configure(addresses, vl1.nowMs);
+    for (const address of addresses.keys()) {
+      const peer = vl1.peers.get(address);
+      if (peer) vl1.timers.setEarlier(peer, vl1.nowMs);
+      else vl1.whois(address);
     }
   }
 

@@ -34,3 +34,22 @@ Deno.test("Hints.take() gives what is to be tried, ever more rarely, and at once
   hints.forget(BOB.address);
   assert.deepEqual(hints.take(BOB.address, nowMs + 100_000), []);
 });
+
+Deno.test("Hints.configure() names addresses that outlast what is remembered, until it names others", () => {
+  const hints = new Hints();
+  const shown = () => hints.of(BOB.address).map(formatEndpoint);
+  const [lan, static1, static2] = ["10.0.0.4/1", "44.0.0.4/1", "44.0.0.4/2"].map(endpoint);
+  hints.configure(new Map([[BOB.address, [static1]]]), 0);
+  assert.equal(hints.dueMs(BOB.address), 0);
+  assert.deepEqual(hints.take(BOB.address, 100), [static1]);
+  assert.deepEqual(hints.take(BOB.address, 100), []);
+  hints.forget(BOB.address); // found there
+  hints.add(BOB.address, [lan], 50_000); // moved to a LAN meanwhile, and was lost there
+  assert.deepEqual(hints.take(BOB.address, 50_000), [lan, static1]);
+  hints.configure(new Map([[BOB.address, [static1]]]), 50_100);
+  assert.deepEqual(hints.take(BOB.address, 50_100), [], "nothing new");
+  hints.configure(new Map([[BOB.address, [static1, static2]]]), 50_200);
+  assert.deepEqual(hints.take(BOB.address, 50_200), [lan, static1, static2]);
+  hints.configure(new Map(), 50_300);
+  assert.deepEqual(shown(), ["10.0.0.4/1"]);
+});

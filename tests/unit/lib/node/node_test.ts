@@ -256,6 +256,34 @@ Deno.test("Node reaches a peer through a second root when the first is gone", ()
   assert.ok(bob.vl1.peers.get(ALICE.address)!.paths.length === 0, "by relay");
 });
 
+Deno.test("Node tries the addresses the configuration names, those named later too, until the peer is reached", () => {
+  const { bench, alice } = town();
+  const peer = alice.vl1.addPeer(BOB.publicOnly())!;
+  const asked: string[] = [];
+  bench.passes = (from, to) => {
+    if (from === alice && to.port === 7) asked.push(formatEndpoint(to));
+    return from === alice;
+  };
+  const name = (...texts: string[]) => {
+    const addresses = new Map([[BOB.address, texts.map(endpoint)]]);
+    bench.hand(alice, { kind: "command", command: { kind: "try", addresses } });
+    bench.run(100);
+  };
+  name("44.0.7.7/7");
+  assert.deepEqual(asked, [], "there is nothing to say to it");
+  peer.lastNontrivialMs = alice.vl1.nowMs;
+  const learned = peer.learn(proved(alice, BOB), alice.vl1.nowMs)!;
+  name("44.0.7.7/7");
+  assert.deepEqual(asked, [], "it is reached");
+  alice.contact.hints.forget(peer.address);
+  alice.contact.lose(peer, learned);
+  alice.vl1.timers.set(peer, alice.vl1.nowMs);
+  bench.run(100);
+  assert.deepEqual(asked.splice(0), ["44.0.7.7/7"]);
+  name("44.0.7.7/7", "44.0.7.8/7");
+  assert.deepEqual(asked, ["44.0.7.7/7", "44.0.7.8/7"]);
+});
+
 Deno.test("Node doubts every path when an address appears or it wakes, asks at once, and goes on by what answers", () => {
   const { bench, alice } = town();
   const root = alice.vl1.peers.get(ROOT.address)!;
