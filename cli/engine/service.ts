@@ -190,6 +190,7 @@ export class Service {
       network: this.#network,
       mover: this.#mover,
       settings: () => parts.settings.current,
+      isOwnDevice: (index) => this.ports?.isOwnDevice(index) ?? false, // the first come before them
     });
     this.#boundMs = this.nowMs;
     this.dns = new NetworkDns({
@@ -556,6 +557,7 @@ export class Service {
       this.#refreshLinks();
       this.ports.applyAll();
     }
+    if (this.sockets.look(this.#isAnswered)) this.#tellLinks(false);
     this.tunnels.tick();
     this.#lookAtPeers();
     if (this.#ticks % GROUPS_TICKS === 0) this.ports.scanAllGroups();
@@ -565,6 +567,12 @@ export class Service {
       this.ports.applyAll();
     }
     if (this.#ticks % CLEAN_TICKS === 0) this.#files.cleanPeers(Date.now());
+  }
+
+  /** Whether a root answers over UDP; a root itself has to be found where it is, whoever answers. */
+  get #isAnswered(): boolean {
+    const { upstreams } = this.node.vl1;
+    return upstreams.amUpstream || upstreams.isReachedBy((path) => !path.isTunnel);
   }
 
   metrics(): string {

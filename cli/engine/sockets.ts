@@ -3,7 +3,8 @@
  *
  * Source: spec 03 section 5, spec 06 section 7. Unlike the reference the interfaces are looked at
  * when the system says that something changed, not every 30 s, and interfaces of containers and
- * other tunnels are left out (spec 03 section 28 items 5 and 9).
+ * other tunnels are left out (spec 03 section 28 items 5 and 9), unless there is no other way out:
+ * ppp0 is a tunnel here and the line to the provider there, and some containers know but a tap0.
  * @module
  */
 import type {
@@ -36,10 +37,13 @@ const BINDINGS_MAX = 64; // reference 256; each costs a descriptor and a HELLO a
 const RANDOM_PORT_MIN = 20_000; // as the reference: above what services use
 const RANDOM_PORT_COUNT = 45_500;
 const RANDOM_PORT_TRIES = 64;
+const STUCK_LOOKS = 120; // one a second, all without an answer; reference 120 s offline
 
-/** Interfaces no path may run through: loopback, our own and other tunnels, containers, virtual machines' bridges. */
+/** Interfaces no path ever runs through: loopback, and networks of this kind. */
+const NEVER_USED = /^(lo|zt)/;
+/** Nor through these, if there is a way without: other tunnels, containers, virtual machines' bridges. */
 const FOREIGN_INTERFACE =
-  /^(lo|zt|tun|tap|wg|tailscale|nebula|ppp|docker|br-[0-9a-f]|virbr|vnet|veth|cni|flannel|cali|lxc|lxdbr|podman|kube|dummy)/;
+  /^(tun|tap|wg|tailscale|nebula|ppp|docker|br-[0-9a-f]{12}$|virbr|vnet|veth|cni|flannel|cali|lxc|lxdbr|podman|kube|dummy)/;
 const USABLE_SCOPES = new Set<Scope>([
   Scope.PSEUDOPRIVATE,
   Scope.GLOBAL,
@@ -68,6 +72,8 @@ export interface SocketsOptions {
   readonly mover: PacketMover;
   readonly random: Random;
   readonly settings: () => Settings;
+  /** Whether a device is a network of ours, whatever its name. */
+  readonly isOwnDevice: (index: number) => boolean;
   /** From -p: counts unless `local.conf` names one; 0 picks one. */
   readonly port?: number;
   readonly log: (line: string) => void;
@@ -76,7 +82,7 @@ export interface SocketsOptions {
 export class Sockets {
   /** The port of the API and of the first socket on each address. */
   readonly primaryPort: number;
-  readonly secondaryPort: number | undefined;
+  #secondaryPort: number | undefined;
   #tertiaryPort: number | undefined;
   #uplinks: Uplink[] = [];
   readonly #options: SocketsOptions;
@@ -86,6 +92,7 @@ export class Sockets {
   #besideRefused: string | undefined; // complained about once
   #nextId: SocketId = 1;
   #sentNowBytes = 0;
+  #looksUnanswered = 0;
 
   /** @throws {SystemError} when the primary port is taken */
   constructor(options: SocketsOptions) {
@@ -94,10 +101,15 @@ export class Sockets {
     const asked = settings.primaryPort ?? options.port ?? DEFAULT_PORT;
     this.primaryPort = asked === 0 ? this.#randomPort() : asked;
     this.#checkFree(this.primaryPort);
-    this.secondaryPort = settings.allowSecondaryPort
+    this.#secondaryPort = settings.allowSecondaryPort
       ? settings.secondaryPort || this.#randomPort()
       : undefined;
     this.refresh();
+  }
+
+  /** A second port on each address; undefined where none is allowed. */
+  get secondaryPort(): number | undefined {
+    return this.#secondaryPort;
   }
 
   /** Port that gateways are asked to map, and that is used for nothing else; undefined while mapping is off. */
@@ -177,6 +189,26 @@ export class Sockets {
     return this.#sentNowBytes;
   }
 
+  /**
+   * To be called once a second, with whether a root answers over UDP. While none does there is
+   * another secondary port from time to time: routers have been seen to stop a port for good.
+   * @returns whether the sockets changed
+   */
+  look(isAnswered: boolean): boolean {
+    const { allowSecondaryPort, secondaryPort } = this.#options.settings();
+    this.#looksUnanswered = isAnswered ? 0 : this.#looksUnanswered + 1;
+    if (this.#looksUnanswered < STUCK_LOOKS) return false;
+    this.#looksUnanswered = 0;
+    if (!allowSecondaryPort || secondaryPort !== 0) return false;
+    try {
+      this.#secondaryPort = this.#randomPort();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      return false; // no port, or no descriptor to look for one
+    }
+    return this.refresh();
+  }
+
   /** Binds what is new and closes what is gone. @returns whether anything changed */
   refresh(): boolean {
     const wanted = new Map<string, { place: Place; port: number }>();
@@ -205,7 +237,7 @@ export class Sockets {
   /** The tertiary port is bound only where it can be mapped: every socket costs a HELLO at first contact. */
   #portsAt({ ip }: Place): (number | undefined)[] {
     const isTranslated = ip.length === 4 && this.#uplinks.some(({ local }) => sameIp(local, ip));
-    return [this.primaryPort, this.secondaryPort, isTranslated ? this.tertiaryPort : undefined];
+    return [this.primaryPort, this.#secondaryPort, isTranslated ? this.tertiaryPort : undefined];
   }
 
   #bind(key: string, place: Place, port: number): boolean {
@@ -256,20 +288,40 @@ export class Sockets {
   /** Addresses to bind: those configured, else all usable ones of usable interfaces. */
   #places(): Place[] {
     const { network, settings } = this.#options;
-    const { bind, interfacePrefixBlacklist, physical, forceTcpRelay, bonds } = settings();
+    const { bind, physical, forceTcpRelay } = settings();
     if (forceTcpRelay) return [];
     if (bind.length > 0) return bind.map((ip) => ({ ip, device: undefined }));
-    const links = new Map(network.links().map((link) => [link.index, link]));
+    const devices = this.#usableDevices();
     const places: Place[] = [];
     for (const { index, prefix, temporary, tentative } of network.addresses()) {
-      const link = links.get(index);
-      const isNamed = bonds?.interfaces.has(link?.name ?? "") ?? false;
-      if (!link || !isUsable(link, interfacePrefixBlacklist, isNamed)) continue;
+      const device = devices.get(index);
+      if (device === undefined) continue;
       if (temporary || tentative || !USABLE_SCOPES.has(scopeOf(prefix.ip))) continue;
       if (physical.some((entry) => entry.blacklist && contains(entry.network, prefix.ip))) continue;
-      places.push({ ip: prefix.ip, device: link.name, bits: prefix.bits });
+      places.push({ ip: prefix.ip, device, bits: prefix.bits });
     }
     return places;
+  }
+
+  /** Names of the devices paths may run through, by index. */
+  #usableDevices(): Map<number, string> {
+    const { network, settings, isOwnDevice } = this.#options;
+    const { interfacePrefixBlacklist, bonds } = settings();
+    const possible = network.links().filter(({ index, name, up, loopback }) =>
+      up && !loopback && !isOwnDevice(index) &&
+      !interfacePrefixBlacklist.some((prefix) => name.startsWith(prefix))
+    );
+    const usable = possible.filter(({ name }) =>
+      bonds?.interfaces.has(name) || !NEVER_USED.test(name) && !FOREIGN_INTERFACE.test(name)
+    );
+    const waysOut = network.routes().filter(({ target }) => target.bits === 0);
+    const last = [4, 16].flatMap((ipLength) => {
+      const ofFamily = waysOut.filter(({ target }) => target.ip.length === ipLength);
+      const isWayOut = ({ index }: Link) => ofFamily.some((route) => route.index === index);
+      if (usable.some(isWayOut)) return [];
+      return possible.filter((link) => isWayOut(link) && !NEVER_USED.test(link.name));
+    });
+    return new Map([...usable, ...last].map(({ index, name }) => [index, name]));
   }
 
   /** The API needs the same port over TCP: find out before anything depends on it. */
@@ -328,11 +380,4 @@ export class Sockets {
   describe(): string[] {
     return this.all.map(({ ip, port }) => `${formatIp(ip)}/${port}`);
   }
-}
-
-/** @param isNamed Whether the configuration asks for it by name */
-function isUsable(link: Link, blacklist: readonly string[], isNamed: boolean): boolean {
-  if (!link.up || link.loopback) return false;
-  if (!isNamed && FOREIGN_INTERFACE.test(link.name)) return false;
-  return !blacklist.some((prefix) => link.name.startsWith(prefix));
 }

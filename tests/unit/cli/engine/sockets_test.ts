@@ -12,7 +12,7 @@ const settings = parseSettings({
 });
 
 /** A machine with its sockets, and another that hears it. */
-function scene(devices: [name: string, ip: string][] = [], given = settings) {
+function scene(devices: [name: string, ip: string][] = [], given = settings, ownIndex = 0) {
   const network = new MemoryNetwork();
   const machine = new MemoryMachine(network, [parseIp("44.0.0.1")!]);
   for (const [name, ip] of devices) {
@@ -32,6 +32,7 @@ function scene(devices: [name: string, ip: string][] = [], given = settings) {
     mover,
     random: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
     settings: () => given,
+    isOwnDevice: (index) => index === ownIndex,
     log: (line) => log.push(line),
   });
   const other = new MemoryMachine(network, [OTHER.ip]);
@@ -47,9 +48,48 @@ async function arrived(): Promise<void> {
 }
 
 Deno.test("Sockets uses no addresses of containers, virtual machines and other tunnels", () => {
-  const devices = ["docker0", "virbr0", "wg0", "tun3", "br-0a1b2c3d4e5f", "veth12", "eth1"];
+  const devices = [
+    "docker0",
+    "virbr0",
+    "wg0",
+    "tun3",
+    "br-0a1b2c3d4e5f",
+    "veth12",
+    "eth1",
+    "br-ex",
+  ];
   const { sockets } = scene(devices.map((name, i) => [name, `172.17.${i}.1`]));
-  assert.deepEqual(sockets.describe(), ["44.0.0.1/19993", "172.17.6.1/19993"]);
+  assert.deepEqual(sockets.describe(), [
+    "44.0.0.1/19993",
+    "172.17.6.1/19993",
+    "172.17.7.1/19993",
+  ]);
+});
+
+Deno.test("Sockets uses a tunnel when the only way out leads through it, never one of our own networks", () => {
+  const DEFAULT = { ip: parseIp("0.0.0.0")!, bits: 0 };
+  const devices: [string, string][] = [["ppp0", "44.1.0.1"], ["wg0", "10.9.0.1"]];
+  const { sockets, machine } = scene(
+    [...devices, ["zt0", "10.8.0.1"], ["mine", "10.7.0.1"]],
+    settings,
+    5,
+  );
+  const wayOutBy = (name: string, metric?: number) => {
+    const { index } = machine.settings.links().find((link) => link.name === name)!;
+    machine.settings.replaceRoute({ target: DEFAULT, index, metric });
+    sockets.refresh();
+  };
+  const own = ["44.0.0.1/19993"];
+  assert.deepEqual(sockets.describe(), own);
+  wayOutBy("ppp0"); // the provider's line of a router; eth0 leads to the LAN only
+  assert.deepEqual(sockets.describe(), [...own, "44.1.0.1/19993"]);
+  wayOutBy("zt0");
+  assert.deepEqual(sockets.describe(), own);
+  wayOutBy("mine");
+  assert.deepEqual(sockets.describe(), own);
+  wayOutBy("wg0");
+  wayOutBy("eth0", 100); // the tunnel's own packets go by it: so do ours
+  assert.deepEqual(sockets.describe(), own);
 });
 
 Deno.test("Sockets uses an interface of any kind that a bond's policy names, and says which a socket is on", () => {
@@ -61,6 +101,30 @@ Deno.test("Sockets uses an interface of any kind that a bond's policy names, and
   const { sockets } = scene(devices, { ...settings, bonds });
   assert.deepEqual(sockets.describe(), ["44.0.0.1/19993", "172.17.0.1/19993"]);
   assert.equal(sockets.all[1].device, "ppp0");
+});
+
+Deno.test("Sockets.look() takes another secondary port when no root has answered for two minutes", () => {
+  const given = parseSettings({ settings: { primaryPort: 19_993, portMappingEnabled: false } });
+  const { sockets, machine } = scene([], given);
+  const looks = (count: number, isAnswered = false) =>
+    Array.from({ length: count }, () => sockets.look(isAnswered)).filter((changed) => changed);
+  const first = sockets.secondaryPort;
+  assert.deepEqual([looks(119), looks(1, true), looks(119)], [[], [], []]);
+  assert.equal(sockets.secondaryPort, first);
+  assert.deepEqual(looks(1), [true]);
+  assert.notEqual(sockets.secondaryPort, first);
+  assert.deepEqual(sockets.describe(), [
+    "44.0.0.1/19993",
+    `44.0.0.1/${sockets.secondaryPort}`,
+  ]);
+  const { openUdp } = machine;
+  machine.openUdp = () => {
+    throw new SystemError("open a UDP socket", "EMFILE");
+  };
+  assert.deepEqual(looks(120), []);
+  machine.openUdp = openUdp;
+  given.secondaryPort = 20_000; // the user's own is kept
+  assert.deepEqual(looks(500), []);
 });
 
 Deno.test("Sockets.onLinkOf() is the socket on whose link an address is, if there is one", () => {
