@@ -34,8 +34,10 @@ const LOOPBACK = "127.0.0.1";
 /** The outer end of a connection whose TLS ends at our loopback listener. */
 interface Origin {
   readonly remote: Endpoint;
-  /** It has become a tunnel, or will not: it no longer counts as opening. */
+  /** It has become a tunnel: it no longer counts as opening. */
   readonly admitted: () => void;
+  /** Ends all of it. */
+  readonly drop: () => void;
 }
 
 export class RelayListener {
@@ -45,7 +47,8 @@ export class RelayListener {
   readonly #tls: Deno.TlsListener;
   readonly #tlsPort: number;
   readonly #opening = new Map<string, number>();
-  readonly #conns = new Set<Deno.Conn>(); // all that are open, to be closed in the end
+  /** All that are open, to be closed in the end; with what is to end when one does. */
+  readonly #conns = new Map<Deno.Conn, () => void>();
   /** Who is behind a connection to the loopback listener, by its port. */
   readonly #origins = new Map<number, PromiseWithResolvers<Origin | undefined>>();
   #openingCount = 0;
@@ -97,14 +100,16 @@ export class RelayListener {
         if (!this.#closed) await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
         continue;
       }
-      this.#conns.add(conn);
+      this.#conns.set(conn, () => {});
       serve(conn).catch(() => this.#drop(conn)); // whatever broke was the far end's or the line's fault
     }
   }
 
   #drop(conn: Deno.Conn): void {
+    const dropOthers = this.#conns.get(conn);
     this.#conns.delete(conn);
     closeConn(conn);
+    dropOthers?.();
   }
 
   /** A connection from outside. */
@@ -153,21 +158,23 @@ export class RelayListener {
   /** Pipes a TLS connection through our own listener. Returns when it has become a tunnel, or ended before. */
   async #pipe(conn: Deno.Conn, remote: Endpoint, first: Uint8Array): Promise<void> {
     const inner = await Deno.connect({ hostname: LOOPBACK, port: this.#tlsPort });
-    this.#conns.add(inner);
+    this.#conns.set(inner, () => {});
     const settled = Promise.withResolvers<void>();
     const { port } = inner.localAddr as Deno.NetAddr;
-    this.#origin(port).resolve({ remote, admitted: settled.resolve });
+    const origin = this.#origin(port);
+    const drop = () => {
+      // Left only where nobody asked in time: the next connection from that port is another's.
+      if (this.#origins.get(port) === origin) this.#origins.delete(port);
+      this.#drop(inner);
+      this.#drop(conn);
+      settled.resolve();
+    };
+    origin.resolve({ remote, admitted: settled.resolve, drop });
     const writer = inner.writable.getWriter();
     await writer.write(first);
     writer.releaseLock();
     const pipes = [conn.readable.pipeTo(inner.writable), inner.readable.pipeTo(conn.writable)];
-    for (const pipe of pipes) {
-      pipe.catch(() => {}).finally(() => {
-        this.#drop(inner);
-        this.#drop(conn);
-        settled.resolve();
-      });
-    }
+    for (const pipe of pipes) pipe.catch(() => {}).finally(drop);
     await settled.promise;
   }
 
@@ -187,6 +194,9 @@ export class RelayListener {
     this.#origins.delete(port);
     if (!origin) return this.#drop(conn);
     await this.#upgrade(conn, origin.remote, new Uint8Array(0));
+    if (!this.#conns.has(conn)) return; // refused; what it was told is on its way
+    // Pipes do not end while the far end takes nothing of what is in them.
+    this.#conns.set(conn, origin.drop);
     origin.admitted();
   }
 
@@ -219,7 +229,7 @@ export class RelayListener {
         this.#hub.take(tunnel, bytes);
       },
       onClosed: () => {
-        this.#conns.delete(conn);
+        this.#drop(conn);
         if (tunnel) this.#hub.remove(tunnel);
       },
     });
@@ -237,7 +247,7 @@ export class RelayListener {
     this.#public.close();
     this.#tls.close();
     this.#hub.close();
-    for (const conn of [...this.#conns]) this.#drop(conn);
+    for (const conn of [...this.#conns.keys()]) this.#drop(conn);
     for (const origin of this.#origins.values()) origin.resolve(undefined);
   }
 }

@@ -1,6 +1,7 @@
 /** Real connections on loopback: what a listener takes for what, and our own client against it. */
 import assert from "node:assert/strict";
 import { formatEndpoint, parseEndpoint, parseIp } from "../../../../../lib/base/ip.ts";
+import { ACCEPTED_SOCKET_MIN } from "../../../../../lib/peer/path.ts";
 import { makeCertificate } from "../../../../../cli/engine/tcp/certificate.ts";
 import { OutgoingTunnel, type Relay } from "../../../../../cli/engine/tcp/outgoing_tunnel.ts";
 import { RelayHub } from "../../../../../cli/engine/tcp/relay_hub.ts";
@@ -172,6 +173,46 @@ Deno.test("RelayListener gives nobody long to become a tunnel, wherever it stops
   const said = await Promise.all(stalls.map((bytes) => say(listener.port, bytes)));
   assert.deepEqual(said, ["", "", ""]);
   listener.close();
+});
+
+/** Whether the kernel still holds the end at `port` of the connection from port `from`. */
+function isHeld(port: number, from: number): boolean {
+  const hex = (number: number) => number.toString(16).toUpperCase().padStart(4, "0");
+  const line = new RegExp(`:${hex(port)} [0-9A-F]+:${hex(from)} 01 `); // 01: established
+  return line.test(Deno.readTextFileSync("/proc/net/tcp6"));
+}
+
+Deno.test("RelayListener ends a tunnel that is cut, though its far end takes nothing any more", async () => {
+  const { heard, hub, listener } = startRelay();
+  const middle = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const endpoint = { ip: parseIp("127.0.0.1")!, port: (middle.addr as Deno.NetAddr).port };
+  const { tunnel } = dial({ endpoint, protocol: "websocket" });
+  const near = await middle.accept();
+  const far = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+  void near.readable.pipeTo(far.writable).catch(() => {});
+  void (async () => {
+    const buffer = new Uint8Array(16_384);
+    while (heard.length === 0) await near.write(buffer.subarray(0, await far.read(buffer) ?? 0));
+  })(); // from then on nobody takes what the relay says
+  await until("heard", () => {
+    tunnel.send(ROOT, new Uint8Array(64));
+    return heard.length > 0;
+  });
+  const { port } = far.localAddr as Deno.NetAddr;
+  const client = { ip: endpoint.ip, port };
+  let refused = 0;
+  await until("there is no room for more", () => {
+    refused++;
+    while (hub.send(ACCEPTED_SOCKET_MIN, client, new Uint8Array(10_000))) refused = 0;
+    return refused > 40;
+  });
+  hub.close();
+  await until("it is cut", () => heard.includes("hung up"));
+  await until("the kernel has forgotten it", () => !isHeld(listener.port, port));
+  listener.close();
+  tunnel.close();
+  far.close();
+  middle.close();
 });
 
 Deno.test("RelayListener takes a WebSocket without TLS, as a web server in front passes it on", async () => {
