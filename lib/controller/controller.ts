@@ -251,18 +251,21 @@ export class Controller {
     };
   }
 
-  /** A member that was away when others were removed, or has started anew, would believe their certificates. */
-  #tellWhoLeft(network: NetworkId, to: Address, isPush: boolean): void {
-    const state = this.#networks.get(network);
-    if (!state) return;
-    const revocations = this.#revocations.recent(
-      network,
-      this.#time.wallMs - state.compiled.windowMs,
-    );
+  /**
+   * A member that was away when others were removed, or has started anew, would believe their
+   * certificates. Nobody acknowledges a revocation, so who may have missed one is told again.
+   */
+  #tellWhoLeft(network: NetworkId, to: Address, has: "asked" | "returned" | "pushed"): void {
+    const windowMs = this.#networks.get(network)?.compiled.windowMs;
+    if (windowMs === undefined) return;
+    const { nowMs, wallMs } = this.#time;
+    const revocations = this.#revocations.recent(network, wallMs - windowMs);
     if (revocations.length === 0) return;
     this.#act({ kind: "revoke", network, to: [to], revocations });
     // Who is pushed to was here all the time: it was told at once, and several times.
-    if (!isPush) this.#revocations.tellAgain(network, to, this.#time);
+    if (has === "pushed") return;
+    const sinceMs = wallMs - (has === "asked" ? ONLINE_MS : windowMs);
+    this.#revocations.tellAgain(network, to, sinceMs, nowMs);
   }
 
   #saveOf(state: NetworkState, member: Address, verdict: Verdict): StoreWrite | undefined {
@@ -283,12 +286,13 @@ export class Controller {
   ): void {
     const { requestId, verdict: { answer, isKnown } } = given;
     const to = request.from.address;
+    const has = request.isPush ? "pushed" : this.#isOnline(to) ? "asked" : "returned";
     if (isKnown && !request.isPush) this.#remember(network, request);
     if (answer.kind === "config") {
       if (request.isPush) this.counters.configsPushed++;
       else this.counters.configsSent++;
       this.#act({ kind: "config", to, network, requestId, config: answer.config });
-      this.#tellWhoLeft(network, to, request.isPush);
+      this.#tellWhoLeft(network, to, has);
       const isOwed = isOwedNames(answer.config.names, request.metadata.namesHeld);
       if (isOwed && this.#owedNames.of(`${network}|${to}`).take(this.#time.nowMs)) {
         this.#push(this.#networks.get(network)!, to);

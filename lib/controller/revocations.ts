@@ -23,8 +23,7 @@ import type { Identity } from "../identity/identity.ts";
 const PACKET_GAP_MS = 1_100; // receivers' gate is 1000 ms; the rest is for jitter on the way
 /** Told again so long after the time before. */
 const AGAIN_MS = [1_500, 2_500, 6_000];
-/** To one that was given a configuration, of those removed so lately that it may have missed it: as often after. */
-const LATELY_MS = 120_000;
+/** One that asked for its configuration is told again so long after the time before. */
 const RETURNED_AGAIN_MS = [2_000, 4_000];
 const RETURNED_MAX = 4_096; // who waits for that; the one that waits longest gives way
 const REVOCATIONS_PER_PACKET = 60; // of 152 bytes each: 9120 of the 10,024 a packet may have
@@ -144,14 +143,13 @@ export class Revocations {
     return revocations;
   }
 
-  /** One member was told who left: of what is new it is told again. @param now Both clocks */
-  tellAgain(network: NetworkId, to: Address, now: { nowMs: number; wallMs: number }): void {
-    const sinceWallMs = now.wallMs - LATELY_MS;
+  /** One member was told who left: it is told again who did since then. */
+  tellAgain(network: NetworkId, to: Address, sinceWallMs: number, nowMs: number): void {
     if (this.recent(network, sinceWallMs).length === 0) return;
     const key = `${network}|${to}`;
     this.#returned.delete(key);
     if (this.#returned.size >= RETURNED_MAX) dropOldest(this.#returned);
-    const dueMs = now.nowMs + RETURNED_AGAIN_MS[0];
+    const dueMs = nowMs + RETURNED_AGAIN_MS[0];
     this.#returned.set(key, { network, to, sinceWallMs, tries: 0, dueMs });
     this.#returnedDueMs = Math.min(this.#returnedDueMs, dueMs);
   }

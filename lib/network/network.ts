@@ -57,6 +57,7 @@ const MEMBERSHIPS_MAX = 65_536; // members known of one network; the one heard o
 const BRIDGE_ROUTES_MAX = 65_536; // MACs learned behind bridges; the oldest goes first
 // A MAC not heard of for this long may be anywhere; as IEEE 802.1D, the reference has no limit
 const BRIDGE_ROUTE_MS = 300_000;
+const OVERTAKEN_MS = 30_000; // a question is answered within that, or the answer is not taken
 const GROUPS_MAX = 4_096; // groups this machine subscribes to on one network; as many again behind a bridge
 const BRIDGED_GROUP_MS = 1_200_000; // a group nobody behind us sent to for this long is not announced any more
 
@@ -81,6 +82,9 @@ export interface PortConfig {
   /** Names of members; undefined when the controller hands out none. */
   readonly names: NameList | undefined;
 }
+
+/** Where a configuration comes from: "own" is the controller in this very node. */
+export type ConfigOrigin = "cache" | "own" | "answer" | "push";
 
 /** Why the controller gave no configuration. */
 export type Refusal = "ACCESS_DENIED" | "NOT_FOUND" | "AUTHENTICATION_REQUIRED";
@@ -178,7 +182,11 @@ export class Network {
   }
 
   /** @returns the update's id when this chunk completed a configuration that was applied */
-  takeChunk(chunk: ReceivedChunk, source: ChunkSource): { updateId: bigint } | "new" | undefined {
+  takeChunk(
+    chunk: ReceivedChunk,
+    source: ChunkSource,
+    origin: "answer" | "push",
+  ): { updateId: bigint } | "new" | undefined {
     const controller = this.vl1.peers.get(this.controller);
     const result = this.#assembler.add(
       chunk,
@@ -189,15 +197,15 @@ export class Network {
     );
     if (result.kind === "ignored") return undefined;
     if (result.kind === "stored") return "new";
-    if (!this.takeDictionary(result.dictionary, true)) return undefined;
+    if (!this.takeDictionary(result.dictionary, origin)) return undefined;
     return { updateId: result.updateId };
   }
 
   /**
-   * Reads and applies a configuration, from the controller or from the cache.
-   * @param fresh Whether it comes from the controller now
+   * Reads and applies a configuration.
+   * @returns false when it is malformed, somebody else's, or older than the one in force
    */
-  takeDictionary(dictionary: Uint8Array, fresh: boolean): boolean {
+  takeDictionary(dictionary: Uint8Array, origin: ConfigOrigin): boolean {
     let config: NetworkConfig;
     try {
       config = decodeNetworkConfig(dictionary);
@@ -207,9 +215,13 @@ export class Network {
       return false;
     }
     if (config.issuedTo !== this.vl1.address || config.networkId !== this.id) return false;
+    if (this.#isOutdated(config, origin)) {
+      this.vl1.counters.drop("outdated");
+      return false;
+    }
     const whole = this.#withHeldNames(config);
     this.apply(whole);
-    if (fresh) {
+    if (origin !== "cache") {
       this.#requests = 0;
       const hasNames = whole.names?.hash === config.names?.hash;
       this.requestDueMs = this.vl1.nowMs + (hasNames ? refreshMs(this.vl1) : NAMES_PATIENCE_MS);
@@ -218,6 +230,18 @@ export class Network {
       this.vl1.outbox.push({ kind: "persist", record });
     }
     return true;
+  }
+
+  /**
+   * A push that is older than what is in force was overtaken on its way, or somebody kept it and
+   * sends it again to have rules and tags back that hold no more. An answer is as young as our
+   * question, so it may only have been overtaken; else the controller's clock was set back. The
+   * reference takes both (spec 04 section 6.2).
+   */
+  #isOutdated({ timestampMs }: NetworkConfig, origin: ConfigOrigin): boolean {
+    const olderMs = (this.config?.timestampMs ?? -Infinity) - timestampMs;
+    if (origin === "push") return olderMs > 0;
+    return origin === "answer" && olderMs > 0 && olderMs <= OVERTAKEN_MS;
   }
 
   /**

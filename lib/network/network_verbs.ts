@@ -97,7 +97,7 @@ export class NetworkVerbs {
       case Verb.NETWORK_CONFIG_REQUEST:
         return this.#configRequest(received);
       case Verb.NETWORK_CONFIG:
-        return this.#chunk(received, decodeNetworkConfig(payload), true);
+        return this.#chunk(received, decodeNetworkConfig(payload), "push");
       default:
         return "received"; // NOP, verbs nobody assigned, and those only an application cares for
     }
@@ -282,15 +282,15 @@ export class NetworkVerbs {
     this.vl1.reply(received.peer, received.path, Verb.ERROR, w.finish());
   }
 
-  #chunk(received: Received, chunk: ReceivedChunk, pushed: boolean): Outcome {
+  #chunk(received: Received, chunk: ReceivedChunk, origin: "answer" | "push"): Outcome {
     const network = this.networks.find(chunk.networkId);
     if (!network) return "received";
     const fromController = received.peer.address === network.controller;
-    const result = network.takeChunk(chunk, { fromController, packetId: received.id });
+    const result = network.takeChunk(chunk, { fromController, packetId: received.id }, origin);
     if (result && chunk.kind === "signed" && chunk.fastPropagate) {
       this.#propagate(network, chunk.bytes, received.peer.address);
     }
-    if (result && result !== "new" && pushed) {
+    if (result && result !== "new" && origin === "push") {
       const { updateId } = result;
       // As in the reference, the acknowledgement names ECHO as the verb it answers.
       this.#ok(
@@ -322,11 +322,12 @@ export class NetworkVerbs {
   handleOk(received: Received, ok: Ok): Outcome {
     switch (ok.inReVerb) {
       case Verb.NETWORK_CONFIG_REQUEST:
-        return this.#chunk(received, decodeChunk(ok.body), false);
-      case Verb.ECHO: // so a pushed configuration is acknowledged, too
+        return this.#chunk(received, decodeChunk(ok.body), "answer");
+      case Verb.ECHO: // so a reference acknowledges a pushed configuration, too
+      case Verb.NETWORK_CONFIG:
         if (this.networks.authority && ok.body.length === ACKNOWLEDGEMENT_LENGTH) {
-          const { networkId } = decodeOkNetworkConfig(ok.body);
-          this.networks.authority.acknowledged(networkId, received.peer.address);
+          const { networkId, updateId } = decodeOkNetworkConfig(ok.body);
+          this.networks.authority.acknowledged(networkId, received.peer.address, updateId);
         }
         return "received";
       case Verb.MULTICAST_GATHER: {

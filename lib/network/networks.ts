@@ -26,8 +26,8 @@ export interface Authority {
   /** A member, or we ourselves (`received` undefined), ask for a configuration. */
   request(network: NetworkId, metadata: Uint8Array, received: Received | undefined): void;
   seen(address: Address): void;
-  /** A member has what was pushed to it. */
-  acknowledged(network: NetworkId, from: Address): void;
+  /** A member has a configuration that was pushed to it. */
+  acknowledged(network: NetworkId, from: Address, updateId: bigint): void;
 }
 
 export class Networks {
@@ -83,7 +83,7 @@ export class Networks {
     network.onChange = () => this.onChange();
     this.#networks.set(id, network);
     const usable = cached !== undefined && cached.length > 1 &&
-      network.takeDictionary(cached, false);
+      network.takeDictionary(cached, "cache");
     if (!usable) {
       this.vl1.outbox.push({ kind: "configure", network: id, port: network.port() });
       const record = { what: "network" as const, network: id, bytes: EMPTY_DICTIONARY };

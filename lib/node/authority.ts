@@ -23,18 +23,18 @@ import type { Received } from "./node.ts";
 import type { Vl1 } from "./vl1.ts";
 
 /**
- * What nobody asked for is sent again after so long, since nobody misses it when it is lost: for a
- * minute a member would go on with rules that hold no more, or believe who was removed.
+ * A configuration nobody asked for is sent again after so long, unless it is acknowledged, since
+ * nobody misses it when it is lost: for a minute a member would go on with rules that hold no more.
  */
-const REPEAT_AFTER_MS = [2_000, 6_000];
+const REPEAT_AFTER_MS = [1_000, 2_000, 5_000];
 const REPEATS_MAX = 16_384; // at a time; beyond, members have to wait for their next request
 
-/** Packets of one kind for one member, to be sent again. */
+/** A configuration pushed to one member, in chunks, to be sent again. */
 interface Repeat {
   readonly key: string;
   readonly to: Address;
-  readonly verb: Verb;
-  readonly payloads: readonly Uint8Array[];
+  readonly updateId: bigint;
+  readonly chunks: readonly Uint8Array[];
   tries: number;
 }
 
@@ -66,9 +66,10 @@ export class ControllerAuthority implements Authority {
     return Math.min(this.controller.deadlineMs, this.#repeats.nextMs);
   }
 
-  /** A member has the configuration that was pushed to it. */
-  acknowledged(network: NetworkId, from: Address): void {
-    this.#settle(configKey(network, from));
+  /** A member has a configuration that was pushed to it. */
+  acknowledged(network: NetworkId, from: Address, updateId: bigint): void {
+    const key = configKey(network, from);
+    if (this.#byKey.get(key)?.updateId === updateId) this.#settle(key);
   }
 
   #settle(key: string): void {
@@ -78,14 +79,17 @@ export class ControllerAuthority implements Authority {
     this.#repeats.delete(repeat);
   }
 
-  /** Sends, and again a little later unless it is settled; what was to be sent again under that name is not. */
-  #sendTwice(key: string, to: Address, verb: Verb, payloads: readonly Uint8Array[]): void {
-    this.#settle(key);
-    for (const payload of payloads) this.vl1.send(to, verb, payload, { compress: true });
+  /** Sends a configuration, and again a little later unless it is acknowledged. */
+  #push(push: Omit<Repeat, "tries">): void {
+    this.#send(push.to, Verb.NETWORK_CONFIG, push.chunks);
     if (this.#byKey.size >= REPEATS_MAX) return;
-    const repeat = { key, to, verb, payloads, tries: 0 };
-    this.#byKey.set(key, repeat);
+    const repeat = { ...push, tries: 0 };
+    this.#byKey.set(push.key, repeat);
     this.#repeats.set(repeat, this.vl1.nowMs + REPEAT_AFTER_MS[0]);
+  }
+
+  #send(to: Address, verb: Verb, payloads: readonly Uint8Array[]): void {
+    for (const payload of payloads) this.vl1.send(to, verb, payload, { compress: true });
   }
 
   #sendAgain(): void {
@@ -93,8 +97,7 @@ export class ControllerAuthority implements Authority {
     for (;;) {
       const repeat = this.#repeats.pop(nowMs);
       if (!repeat) return;
-      const { to, verb, payloads } = repeat;
-      for (const payload of payloads) this.vl1.send(to, verb, payload, { compress: true });
+      this.#send(repeat.to, Verb.NETWORK_CONFIG, repeat.chunks);
       repeat.tries++;
       if (repeat.tries === REPEAT_AFTER_MS.length) this.#byKey.delete(repeat.key);
       else this.#repeats.set(repeat, nowMs + REPEAT_AFTER_MS[repeat.tries]);
@@ -125,7 +128,7 @@ export class ControllerAuthority implements Authority {
 
   #sendConfig({ to, network, requestId, config }: ConfigAction): void {
     if (to === this.vl1.address) {
-      this.networks.find(network)?.takeDictionary(encodeNetworkConfig(config), true);
+      this.networks.find(network)?.takeDictionary(encodeNetworkConfig(config), "own");
       return;
     }
     this.networks.verbs.authorized(network, to);
@@ -147,9 +150,9 @@ export class ControllerAuthority implements Authority {
       return w.finish();
     });
     const key = configKey(network, to);
-    if (requestId === undefined) return this.#sendTwice(key, to, Verb.NETWORK_CONFIG, payloads);
-    this.#settle(key); // it asked, and gets what is newer
-    for (const payload of payloads) this.vl1.send(to, Verb.OK, payload, { compress: true });
+    this.#settle(key); // what was pushed before is outdated
+    if (requestId === undefined) this.#push({ key, to, updateId, chunks: payloads });
+    else this.#send(to, Verb.OK, payloads);
   }
 
   #refuse({ to, network, requestId, code }: RefuseAction): void {
@@ -166,7 +169,7 @@ export class ControllerAuthority implements Authority {
     this.vl1.send(to, Verb.ERROR, w.finish());
   }
 
-  #revoke({ to, network, revocations }: RevokeAction): void {
+  #revoke({ to, revocations }: RevokeAction): void {
     const credentials = { coms: [], capabilities: [], tags: [], revocations, ownerships: [] };
     const w = new Writer(512);
     encodeNetworkCredentials(credentials, w);
@@ -174,10 +177,7 @@ export class ControllerAuthority implements Authority {
     for (const address of to) {
       if (address === this.vl1.address) {
         this.networks.credentials.receive(undefined, { ...credentials, complete: true });
-      } else {
-        const key = `${network}|${address}|${revocations.map(({ target }) => target).join()}`;
-        this.#sendTwice(key, address, Verb.NETWORK_CREDENTIALS, [payload]);
-      }
+      } else this.#send(address, Verb.NETWORK_CREDENTIALS, [payload]);
     }
   }
 }

@@ -17,7 +17,8 @@ export type DropReason =
   | "not-member"
   | "queue-full"
   | "duplicate"
-  | "unproven";
+  | "unproven"
+  | "outdated";
 
 export class Counters {
   readonly received = new Float64Array(32); // packets opened, by verb

@@ -260,6 +260,9 @@ Deno.test("Controller tells who gets a configuration whom it removed within the 
   harness.request(NETWORK, BOB);
   assert.equal(harness.take("revoke").length, 1);
   assert.deepEqual(tellAgain(harness), [], "it is not new any more");
+  harness.advance(180_000);
+  harness.request(NETWORK, BOB);
+  assert.equal(tellAgain(harness).length, 1 + 2, "but it is to who was away");
   harness.advance(1_800_000);
   harness.request(NETWORK, BOB);
   assert.deepEqual(harness.take("revoke"), [], "its certificate is too old by now");

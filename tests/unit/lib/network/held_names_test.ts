@@ -37,18 +37,18 @@ function saidHeld(network: Network): bigint | undefined {
 Deno.test("Network asks for names only when they are wanted, and says which it holds", () => {
   const { network } = networkThat(true);
   assert.equal(saidHeld(network), 0n);
-  network.takeDictionary(dictionary(names("nas", 5n)), true);
+  network.takeDictionary(dictionary(names("nas", 5n)), "answer");
   assert.equal(saidHeld(network), 5n);
   const { network: other } = networkThat(false);
-  other.takeDictionary(dictionary(names("nas", 5n)), true);
+  other.takeDictionary(dictionary(names("nas", 5n)), "answer");
   assert.equal(saidHeld(other), undefined);
 });
 
 Deno.test("Network keeps the names it holds when told that they stand, also for the next run", () => {
   const { vl1, network } = networkThat(true);
-  network.takeDictionary(dictionary(names("nas", 5n)), true);
+  network.takeDictionary(dictionary(names("nas", 5n)), "answer");
   actionsOf(vl1.outbox);
-  network.takeDictionary(dictionary({ ...names("", 5n), members: undefined }, 2), true);
+  network.takeDictionary(dictionary({ ...names("", 5n), members: undefined }, 2), "answer");
   assert.deepEqual(network.port().names, names("nas", 5n));
   const [action, ...others] = actionsOf(vl1.outbox);
   assert.equal(others.length, 0, "nothing changed");
@@ -59,9 +59,9 @@ Deno.test("Network keeps the names it holds when told that they stand, also for 
 
 Deno.test("Network reconfigures its port when names change", () => {
   const { vl1, network } = networkThat(true);
-  network.takeDictionary(dictionary(names("nas", 5n)), true);
+  network.takeDictionary(dictionary(names("nas", 5n)), "answer");
   actionsOf(vl1.outbox);
-  network.takeDictionary(dictionary(names("laptop", 6n)), true);
+  network.takeDictionary(dictionary(names("laptop", 6n)), "answer");
   assert.ok(actionsOf(vl1.outbox).some(({ kind }) => kind === "configure"));
   assert.equal(network.port().names!.members![0].label, "laptop");
 });
@@ -70,13 +70,13 @@ Deno.test("Network keeps its names until those announced come, and asks again so
   const { vl1, network } = networkThat(true);
   const announced = dictionary({ ...names("", 9n), members: undefined });
   const dueInMs = () => network.requestDueMs - vl1.nowMs;
-  network.takeDictionary(announced, true);
+  network.takeDictionary(announced, "answer");
   assert.deepEqual([network.port().names, dueInMs()], [undefined, 5_000]);
-  network.takeDictionary(dictionary(names("nas", 5n)), true);
+  network.takeDictionary(dictionary(names("nas", 5n)), "answer");
   assert.equal(dueInMs(), 60_000);
-  network.takeDictionary(announced, true);
+  network.takeDictionary(announced, "answer");
   assert.deepEqual([network.port().names, dueInMs()], [names("nas", 5n), 5_000]);
   assert.equal(saidHeld(network), 5n);
-  network.takeDictionary(dictionary(names("disk", 9n)), true);
+  network.takeDictionary(dictionary(names("disk", 9n)), "answer");
   assert.deepEqual([network.port().names, dueInMs()], [names("disk", 9n), 60_000]);
 });

@@ -10,6 +10,7 @@ import { RuleType } from "../../../../lib/credential/rule_codec.ts";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import { buildFrame, ETHERTYPE_IPV4 } from "../../../../lib/network/ethernet.ts";
+import type { ConfigOrigin } from "../../../../lib/network/network.ts";
 import type { Node } from "../../../../lib/node/node.ts";
 import { decodeError } from "../../../../lib/wire/error.ts";
 import { encodeFrame } from "../../../../lib/wire/frame.ts";
@@ -134,17 +135,34 @@ Deno.test("a configuration for somebody else, or of another network, is not take
   const { alice } = village();
   const network = alice.networks.find(NETWORK)!;
   const other = configFor(BOB, { name: "other" });
-  network.takeDictionary(new Uint8Array(3), true);
+  network.takeDictionary(new Uint8Array(3), "push");
   const before = network.config;
-  assert.equal(network.takeDictionary(dictionaryOf(other), true), false);
+  assert.equal(network.takeDictionary(dictionaryOf(other), "push"), false);
   assert.equal(
     network.takeDictionary(
       dictionaryOf({ ...other, issuedTo: ALICE.address, networkId: 9n as NetworkId }),
-      true,
+      "push",
     ),
     false,
   );
   assert.equal(network.config, before);
+});
+
+Deno.test("a configuration that was overtaken, or kept and sent again, is not taken", () => {
+  const { alice } = village();
+  const network = alice.networks.find(NETWORK)!;
+  const heldMs = configFor(ALICE).timestampMs;
+  const take = (olderMs: number, origin: ConfigOrigin) => {
+    network.apply(configFor(ALICE));
+    const older = configFor(ALICE, { timestampMs: heldMs - olderMs, name: "older" });
+    return network.takeDictionary(dictionaryOf(older), origin) && network.config?.name === "older";
+  };
+  assert.ok(!take(1, "push") && !take(3_600_000, "push"));
+  assert.ok(take(0, "push") && take(-1, "push"));
+  assert.ok(!take(1, "answer") && !take(30_000, "answer"), "a push overtook the answer");
+  assert.ok(take(30_001, "answer") && take(0, "answer"), "the controller's clock was set back");
+  assert.ok(take(1, "own"));
+  assert.equal(alice.vl1.counters.drops.get("outdated"), 4);
 });
 
 function dictionaryOf(config: NetworkConfig): Uint8Array {
