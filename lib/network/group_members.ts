@@ -11,27 +11,65 @@ import { groupKey, type MulticastGroup } from "../base/multicast_group.ts";
 const LIKE_LIFE_MS = 600_000; // reference ZT_MULTICAST_LIKE_EXPIRE
 const RECORDS_MAX = 524_288; // in all: about 60 MB at a root that is full
 const RECORDS_PER_MEMBER_MAX = 4_096; // a host subscribes to a few dozen groups on each of its networks
+const LOOKS_MAX = 16; // records looked at to find one whose member has more than most: bounds the work of an addition
 
 export class GroupMembers {
   readonly #networks = new Map<NetworkId, Map<string, Map<Address, number>>>();
   readonly #counts = new Map<Address, number>();
+  #turn = this.#records();
   #size = 0;
+
+  /** @param recordsMax Bounds memory */
+  constructor(readonly recordsMax = RECORDS_MAX) {}
 
   get size(): number {
     return this.#size;
   }
 
-  /** @returns false when the member or the table has too many already; true when recorded, new or again */
+  /**
+   * When the table is full, who has more records than the newcomer loses one.
+   * @returns false when the member has too many already, or as many as others have; true when recorded, new or again
+   */
   add(network: NetworkId, group: MulticastGroup, member: Address, nowMs: number): boolean {
-    const members = this.#membersFor(network, groupKey(group));
-    if (!members.has(member)) {
+    const key = groupKey(group);
+    if (!this.#networks.get(network)?.get(key)?.has(member)) {
       const count = this.#counts.get(member) ?? 0;
-      if (count >= RECORDS_PER_MEMBER_MAX || this.#size >= RECORDS_MAX) return false;
+      if (count >= RECORDS_PER_MEMBER_MAX) return false;
+      if (this.#size >= this.recordsMax && !this.#makeRoom(count)) return false;
       this.#counts.set(member, count + 1);
       this.#size++;
     }
-    members.set(member, nowMs);
+    this.#membersFor(network, key).set(member, nowMs);
     return true;
+  }
+
+  /** Takes a record from who has most, of some that are looked at in turn. @param own How many the newcomer has */
+  #makeRoom(own: number): boolean {
+    let most = own + 1; // with one more it would only change who is left out
+    let found: [members: Map<Address, number>, member: Address] | undefined;
+    for (let i = 0; i < LOOKS_MAX; i++) {
+      let next = this.#turn.next();
+      if (next.done) next = (this.#turn = this.#records()).next();
+      if (next.done) break;
+      const count = this.#counts.get(next.value[1])!;
+      if (count <= most) continue;
+      most = count;
+      found = next.value;
+    }
+    if (!found) return false;
+    const [members, member] = found;
+    members.delete(member);
+    this.#forget(member);
+    return true;
+  }
+
+  /** Every record once; those added meanwhile may be among them, those removed are not. */
+  *#records(): Generator<[members: Map<Address, number>, member: Address]> {
+    for (const groups of this.#networks.values()) {
+      for (const members of groups.values()) {
+        for (const member of members.keys()) yield [members, member];
+      }
+    }
   }
 
   #membersFor(network: NetworkId, key: string): Map<Address, number> {

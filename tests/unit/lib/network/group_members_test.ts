@@ -67,8 +67,46 @@ Deno.test("GroupMembers.add() holds 524288 records in all", () => {
     for (let i = 0; i < 4_096; i++, count++) members.add(NETWORK, group(i), member(who), 0);
   }
   assert.equal(members.size, 524_288);
-  assert.equal(members.add(NETWORK, group(1), member(99_999), 0), false);
+  assert.ok(members.add(NETWORK, group(1), member(99_999), 0));
+  assert.equal(members.size, 524_288);
   members.expire(600_000);
   assert.equal(members.size, 0);
   assert.ok(members.add(NETWORK, group(1), member(99_999), 600_000));
+});
+
+Deno.test("GroupMembers.add() makes room for who has fewer records than others, at their cost", () => {
+  const members = new GroupMembers(1_000);
+  for (let who = 1; who <= 10; who++) {
+    for (let i = 0; i < 100; i++) assert.ok(members.add(NETWORK, group(i), member(who), 0));
+  }
+  const added = (who: number, from: number) => {
+    let count = 0;
+    while (members.add(NETWORK, group(from + count), member(who), 0)) count++;
+    return count;
+  };
+  assert.equal(added(1, 200), 0, "it has as many as the others");
+  assert.ok(added(99, 200) >= 40 && added(98, 400) >= 40, "half of what would be theirs");
+  assert.equal(members.size, 1_000);
+  assert.equal(
+    added(1, 400),
+    0,
+    "who lost some does not get them back from those who have no more",
+  );
+});
+
+Deno.test("GroupMembers.add() keeps nothing of what it refuses", () => {
+  const members = new GroupMembers();
+  for (let i = 0; i < 4_096; i++) members.add(NETWORK, group(i), member(7), 0);
+  const { set } = Map.prototype;
+  let kept = 0;
+  Map.prototype.set = function (key, value) {
+    kept++;
+    return set.call(this, key, value);
+  };
+  try {
+    assert.equal(members.add(0x9999n as NetworkId, group(5_000), member(7), 0), false);
+  } finally {
+    Map.prototype.set = set;
+  }
+  assert.equal(kept, 0);
 });
