@@ -11,7 +11,15 @@
  * @module
  */
 import { WireError } from "../../../lib/base/errors.ts";
-import { type Endpoint, formatEndpoint, formatIp, sameEndpoint } from "../../../lib/base/ip.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  formatIp,
+  type Ip,
+  sameEndpoint,
+  Scope,
+  scopeOf,
+} from "../../../lib/base/ip.ts";
 import { TokenBucket } from "../../../lib/base/rate.ts";
 import { ACCEPTED_SOCKET_MIN, type LocalSocket, type SocketId } from "../../../lib/peer/path.ts";
 import type { ByteStream } from "./byte_stream.ts";
@@ -21,8 +29,8 @@ import { GREETING_LENGTH } from "./reference_framing.ts";
 
 /** Most tunnels at once: each costs up to four descriptors and 128 KB of queues. */
 export const TUNNELS_MAX = 1_024;
-/** Most tunnels from one address: an office behind one NAT fits, one host cannot take all places. */
-export const TUNNELS_PER_IP_MAX = 64;
+/** Most tunnels from one {@linkcode siteOf}: an office behind one NAT fits, one host cannot take all places. */
+export const TUNNELS_PER_SITE_MAX = 64;
 /** A tunnel over which nobody proved to be a node by now is cut. */
 export const UNPROVED_MS = 30_000;
 /** Most bytes taken from who has not proved itself: some fifty HELLOs. */
@@ -34,6 +42,17 @@ const BYTES_PER_SECOND = 8 * 1024 * 1024;
 const BYTES_BURST = 4 * 1024 * 1024;
 const OWN_ENDPOINTS_MAX = 64; // under how many addresses this root may be asked for
 const DATAGRAM_LENGTH_MIN = 16; // as the reference's: shorter ones are no packets
+
+const SITE_LENGTH = 8; // bytes of an IPv6 address: one host has all that begin with them
+
+/**
+ * Whom connections from an address are counted for; undefined for loopback: what comes by it comes
+ * through a proxy of this machine's owner, for many.
+ */
+export function siteOf(ip: Ip): string | undefined {
+  if (scopeOf(ip) === Scope.LOOPBACK) return undefined;
+  return ip.length === 4 ? formatIp(ip) : ip.subarray(0, SITE_LENGTH).join(".");
+}
 
 /** Sends a tunnel's datagrams on by UDP, and its answers back. */
 export interface Forwarder {
@@ -73,6 +92,7 @@ export class AcceptedTunnel {
   readonly forwarders = new Map<4 | 6, Forwarder>();
   /** Sockets of ours it was heard on. */
   readonly heardOn = new Set<SocketId>();
+  readonly site: string | undefined;
 
   constructor(
     /** The far end of the TCP connection. */
@@ -84,13 +104,13 @@ export class AcceptedTunnel {
     nowMs: number,
   ) {
     this.createdMs = this.lastInMs = nowMs;
+    this.site = siteOf(remote.ip);
   }
 }
 
 export class RelayHub {
   readonly #options: HubOptions;
-  readonly #tunnels = new Map<string, AcceptedTunnel>();
-  readonly #perIp = new Map<string, number>();
+  readonly #tunnels = new Map<string, AcceptedTunnel>(); // the oldest first
   /** The endpoints this root was asked for, each with its socket: answers must come from where the question went. */
   readonly #own: Endpoint[] = [];
 
@@ -113,14 +133,27 @@ export class RelayHub {
 
   /** Whether there is room for one more from there; asked before a connection costs anything. */
   hasRoomFor(remote: Endpoint): boolean {
-    if (this.#tunnels.size >= TUNNELS_MAX) return false;
-    // What comes by loopback comes through a proxy of this machine's owner, for many.
-    const isLocal = remote.ip.length === 4 && remote.ip[0] === 127;
-    return isLocal || (this.#perIp.get(formatIp(remote.ip)) ?? 0) < TUNNELS_PER_IP_MAX;
+    const rivals = this.#rivalsOf(siteOf(remote.ip));
+    return !rivals || rivals.some((tunnel) => !this.#isProved(tunnel));
+  }
+
+  /** Of whom one would have to go for one more from there; undefined while there is room for all. */
+  #rivalsOf(site: string | undefined): AcceptedTunnel[] | undefined {
+    const all = [...this.#tunnels.values()];
+    const near = site === undefined ? [] : all.filter((tunnel) => tunnel.site === site);
+    if (near.length >= TUNNELS_PER_SITE_MAX) return near;
+    return all.length >= TUNNELS_MAX ? all : undefined;
+  }
+
+  #isProved(tunnel: AcceptedTunnel): boolean {
+    return tunnel.proved ||= [...tunnel.heardOn].some((socket) =>
+      this.#options.isProved(socket, tunnel.remote)
+    );
   }
 
   /**
-   * Takes in a connection. From now on its bytes go to {@linkcode take} and its end to {@linkcode remove}.
+   * Takes in a connection; where there is no room, the oldest makes some of which nobody proved to
+   * be a node: who is one has proved it within a second. From now on its bytes go to {@linkcode take} and its end to {@linkcode remove}.
    * @returns undefined when there is no room
    */
   add(
@@ -130,11 +163,15 @@ export class RelayHub {
     greets: boolean,
   ): AcceptedTunnel | undefined {
     const key = formatEndpoint(remote);
-    if (!this.hasRoomFor(remote) || this.#tunnels.has(key)) return undefined;
+    if (this.#tunnels.has(key)) return undefined;
+    const rivals = this.#rivalsOf(siteOf(remote.ip));
+    if (rivals) {
+      const oldest = rivals.find((tunnel) => !this.#isProved(tunnel));
+      if (!oldest) return undefined;
+      oldest.stream.close();
+    }
     const tunnel = new AcceptedTunnel(remote, stream, framing, greets, this.#options.nowMs());
     this.#tunnels.set(key, tunnel);
-    const ip = formatIp(remote.ip);
-    this.#perIp.set(ip, (this.#perIp.get(ip) ?? 0) + 1);
     return tunnel;
   }
 
@@ -209,10 +246,6 @@ export class RelayHub {
     const key = formatEndpoint(tunnel.remote);
     if (this.#tunnels.get(key) !== tunnel) return;
     this.#tunnels.delete(key);
-    const ip = formatIp(tunnel.remote.ip);
-    const left = this.#perIp.get(ip)! - 1;
-    if (left > 0) this.#perIp.set(ip, left);
-    else this.#perIp.delete(ip);
     for (const forwarder of tunnel.forwarders.values()) forwarder.close();
     for (const socket of tunnel.heardOn) this.#options.onHungUp(socket, tunnel.remote);
   }
@@ -221,10 +254,7 @@ export class RelayHub {
   sweep(): void {
     const nowMs = this.#options.nowMs();
     for (const tunnel of [...this.#tunnels.values()]) {
-      tunnel.proved ||= [...tunnel.heardOn].some((socket) =>
-        this.#options.isProved(socket, tunnel.remote)
-      );
-      const late = !tunnel.proved && nowMs - tunnel.createdMs >= UNPROVED_MS;
+      const late = !this.#isProved(tunnel) && nowMs - tunnel.createdMs >= UNPROVED_MS;
       if (late || nowMs - tunnel.lastInMs >= IDLE_MS) tunnel.stream.close();
     }
   }

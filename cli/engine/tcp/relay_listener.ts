@@ -10,12 +10,12 @@
  */
 import { concat } from "../../../lib/base/bytes.ts";
 import { messageOf, SystemError, WireError } from "../../../lib/base/errors.ts";
-import { type Endpoint, formatIp, parseIp } from "../../../lib/base/ip.ts";
+import { type Endpoint, parseIp } from "../../../lib/base/ip.ts";
 import { closeConn, ConnStream } from "./byte_stream.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Framing } from "./framing.ts";
 import { REFERENCE_FIRST_BYTE, ReferenceFraming } from "./reference_framing.ts";
-import type { RelayHub } from "./relay_hub.ts";
+import { type RelayHub, siteOf } from "./relay_hub.ts";
 import { HEAD_LENGTH_MAX, parseHead } from "../http_head.ts";
 import { answerUpgrade } from "./upgrade.ts";
 import { WebSocketFraming } from "./websocket_framing.ts";
@@ -23,9 +23,9 @@ import { WebSocketFraming } from "./websocket_framing.ts";
 const TLS_FIRST_BYTE = 0x16; // a handshake record
 const HTTP_FIRST_BYTE = 0x47; // "G" of GET
 const OPENING_MS = 10_000; // until a connection must have become a tunnel
-// Connections on their way to become one: bounds descriptors against who opens and says nothing
-const OPENING_MAX = 256;
-const OPENING_PER_IP_MAX = 32; // of which one address may have so many
+/** Connections on their way to become one: bounds descriptors against who opens and says nothing. */
+export const OPENING_MAX = 256;
+const OPENING_PER_SITE_MAX = 32; // of which one host may have so many
 const ORIGIN_MS = 2_000; // a connection to the loopback listener that is not ours by then is somebody else's
 const ACCEPT_PAUSE_MS = 100; // after a failed accept, which is mostly want of descriptors
 const READ_BYTES = 4_096;
@@ -46,12 +46,12 @@ export class RelayListener {
   readonly #public: Deno.TcpListener;
   readonly #tls: Deno.TlsListener;
   readonly #tlsPort: number;
-  readonly #opening = new Map<string, number>();
+  /** On their way to become tunnels, the oldest first; with whom they are counted for. */
+  readonly #opening = new Map<Deno.Conn, string | undefined>();
   /** All that are open, to be closed in the end; with what is to end when one does. */
   readonly #conns = new Map<Deno.Conn, () => void>();
   /** Who is behind a connection to the loopback listener, by its port. */
   readonly #origins = new Map<number, PromiseWithResolvers<Origin | undefined>>();
-  #openingCount = 0;
   #closed = false;
 
   private constructor(
@@ -116,21 +116,22 @@ export class RelayListener {
   async #open(conn: Deno.Conn): Promise<void> {
     const remote = endpointOf(conn.remoteAddr as Deno.NetAddr);
     if (!remote || !this.#hub.hasRoomFor(remote)) return this.#drop(conn);
-    const ip = formatIp(remote.ip);
-    const opening = this.#opening.get(ip) ?? 0;
-    if (this.#openingCount >= OPENING_MAX || opening >= OPENING_PER_IP_MAX) {
-      return this.#drop(conn);
-    }
-    this.#openingCount++;
-    this.#opening.set(ip, opening + 1);
-    try {
-      await this.#inTime(conn, () => this.#become(conn, remote));
-    } finally {
-      this.#openingCount--;
-      const left = this.#opening.get(ip)! - 1;
-      if (left > 0) this.#opening.set(ip, left);
-      else this.#opening.delete(ip);
-    }
+    const site = siteOf(remote.ip);
+    this.#makeRoom(site);
+    this.#opening.set(conn, site);
+    await this.#inTime(conn, () => this.#become(conn, remote))
+      .finally(() => this.#opening.delete(conn));
+  }
+
+  /** Drops the oldest: who means it is a tunnel within a few round trips. */
+  #makeRoom(site: string | undefined): void {
+    const all = [...this.#opening.keys()];
+    const near = all.filter((conn) => site !== undefined && this.#opening.get(conn) === site);
+    const isCrowded = near.length >= OPENING_PER_SITE_MAX;
+    const oldest = isCrowded ? near[0] : all.length >= OPENING_MAX ? all[0] : undefined;
+    if (!oldest) return;
+    this.#opening.delete(oldest);
+    this.#drop(oldest);
   }
 
   /** Always at the outer end: one in the middle of its TLS handshake is not ended by closing the inner. */

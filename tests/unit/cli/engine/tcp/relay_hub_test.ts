@@ -12,7 +12,7 @@ import {
   IDLE_MS,
   RelayHub,
   TUNNELS_MAX,
-  TUNNELS_PER_IP_MAX,
+  TUNNELS_PER_SITE_MAX,
   UNPROVED_BYTES_MAX,
   UNPROVED_MS,
 } from "../../../../../cli/engine/tcp/relay_hub.ts";
@@ -215,16 +215,52 @@ Deno.test("RelayHub bounds the rate of one client", () => {
   assert.ok(more > 800_000 && more < 860_000, `${more} bytes in a tenth of a second`);
 });
 
-Deno.test("RelayHub bounds clients in all and from one address, but not those of our own proxy", () => {
+/** @returns whether there was room for a node from there, which proves to be one at once */
+function joins(bench: Bench, from: string): boolean {
+  const client = bench.client(from);
+  if (client.tunnel) client.sends(ROOT);
+  return client.tunnel !== undefined;
+}
+
+Deno.test("RelayHub bounds clients in all and from one host, but not those of our own proxy", () => {
+  for (
+    const [host, same, other] of [
+      ["44.0.9.9", "44.0.9.9", "44.0.9.10"],
+      ["2600::9", "2600::a:8", "2600:0:0:1::9"],
+    ]
+  ) {
+    const bench = new Bench();
+    bench.proved = true;
+    for (let i = 0; i < TUNNELS_PER_SITE_MAX; i++) assert.ok(joins(bench, `${host}/${1_000 + i}`));
+    assert.ok(!joins(bench, `${same}/5000`));
+    assert.ok(joins(bench, `${other}/5000`));
+    for (let i = bench.hub.size; i < TUNNELS_MAX; i++) {
+      assert.ok(joins(bench, `${i % 2 === 0 ? "127.0.0.1" : "::1"}/${1_000 + i}`));
+    }
+    assert.ok(!joins(bench, "44.0.9.11/1000"));
+    assert.equal(bench.hub.size, TUNNELS_MAX);
+    bench.hub.close();
+    assert.equal(bench.hub.size, 0);
+    assert.ok(joins(bench, `${host}/1000`));
+  }
+});
+
+Deno.test("RelayHub lets nodes in while strangers fill all places, and keeps those it has", () => {
   const bench = new Bench();
-  const open = (ip: string, port: number) => bench.client(`${ip}/${port}`).tunnel !== undefined;
-  for (let i = 0; i < TUNNELS_PER_IP_MAX; i++) assert.ok(open("44.0.9.9", 1_000 + i));
-  assert.ok(!open("44.0.9.9", 5_000));
-  assert.ok(open("44.0.9.10", 5_000));
-  for (let i = bench.hub.size; i < TUNNELS_MAX; i++) assert.ok(open("127.0.0.1", 1_000 + i));
-  assert.ok(!open("44.0.9.11", 1_000));
+  bench.proved = true;
+  assert.ok(joins(bench, "44.0.9.9/1000"));
+  bench.proved = false;
+  const strangers = Array.from(
+    { length: TUNNELS_MAX - 1 },
+    (_, i) => bench.client(`45.0.${i >> 8}.${i & 0xff}/1000`),
+  );
+  const late = bench.client("44.0.9.10/1000");
+  assert.ok(late.tunnel, "a place is made");
+  assert.deepEqual(strangers.filter(({ closed }) => closed), strangers.slice(0, 1), "the oldest");
+  bench.proved = true;
+  late.sends(ROOT);
+  bench.proved = false;
+  for (let i = 0; i < 2 * TUNNELS_MAX; i++) bench.client(`46.0.${i >> 8}.${i & 0xff}/1000`);
   assert.equal(bench.hub.size, TUNNELS_MAX);
-  bench.hub.close();
-  assert.equal(bench.hub.size, 0);
-  assert.ok(open("44.0.9.9", 1_000));
+  assert.equal(late.closed, false);
 });

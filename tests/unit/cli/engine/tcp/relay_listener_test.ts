@@ -5,7 +5,7 @@ import { ACCEPTED_SOCKET_MIN } from "../../../../../lib/peer/path.ts";
 import { makeCertificate } from "../../../../../cli/engine/tcp/certificate.ts";
 import { OutgoingTunnel, type Relay } from "../../../../../cli/engine/tcp/outgoing_tunnel.ts";
 import { RelayHub } from "../../../../../cli/engine/tcp/relay_hub.ts";
-import { RelayListener } from "../../../../../cli/engine/tcp/relay_listener.ts";
+import { OPENING_MAX, RelayListener } from "../../../../../cli/engine/tcp/relay_listener.ts";
 import { upgradeRequest } from "../../../../../cli/engine/tcp/upgrade.ts";
 import { WebSocketFraming } from "../../../../../cli/engine/tcp/websocket_framing.ts";
 import { encodePayload } from "../../../../../cli/engine/tcp/payload.ts";
@@ -172,6 +172,26 @@ Deno.test("RelayListener gives nobody long to become a tunnel, wherever it stops
   ];
   const said = await Promise.all(stalls.map((bytes) => say(listener.port, bytes)));
   assert.deepEqual(said, ["", "", ""]);
+  listener.close();
+});
+
+Deno.test("RelayListener lets clients in while as many as it waits for say nothing", async () => {
+  const { listener, endpoint } = startRelay();
+  const silent: Deno.Conn[] = [];
+  for (let i = 0; i < OPENING_MAX; i++) {
+    silent.push(await Deno.connect({ hostname: "127.0.0.1", port: listener.port }));
+  }
+  for (const protocol of ["reference", "websocket"] as const) {
+    const { tunnel, seen } = dial({ endpoint, protocol });
+    await until(`open (${protocol})`, () => seen.open);
+    await until("an answer", () => {
+      tunnel.send(ROOT, new Uint8Array(64));
+      return seen.got.length > 0;
+    });
+    tunnel.close();
+  }
+  assert.equal(await silent[0].read(new Uint8Array(1)).catch(() => null), null, "the oldest went");
+  for (const conn of silent) conn.close();
   listener.close();
 });
 
