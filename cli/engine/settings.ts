@@ -157,6 +157,25 @@ export function parseSettings(conf: JsonObject): Settings {
   };
 }
 
+/**
+ * Keys of a `local.conf` that nothing here asks for: misspelt, or of no effect with us.
+ * @throws {HomeError} as {@linkcode parseSettings}
+ */
+export function unknownSettings(conf: JsonObject): string[] {
+  const known = new Set<string>();
+  const listening = (fields: JsonObject, where: string) =>
+    new Proxy(fields, {
+      get(target, key, self) {
+        known.add(`${where}${String(key)}`);
+        return Reflect.get(target, key, self);
+      },
+    });
+  const settings = section(conf, "settings");
+  parseSettings(listening({ ...conf, settings: listening(settings, "settings.") }, ""));
+  const all = [...Object.keys(conf), ...Object.keys(settings).map((key) => `settings.${key}`)];
+  return all.filter((key) => !known.has(key));
+}
+
 /** What is said about a physical address: the first network that contains it decides. */
 export function physicalFor({ physical }: Settings, ip: Ip): PhysicalSettings | undefined {
   return physical.find(({ network }) => contains(network, ip));

@@ -22,6 +22,10 @@ export type MachineFacts = {
   homeTrouble: string | null;
   /** Null when we may not ask. */
   homeFreeBytes: number | null;
+  /** What is wrong with local.conf; null when it can be read, or there is none. */
+  settingsTrouble: string | null;
+  /** Keys in it that have no effect. */
+  settingsUnknown: string[];
   /** Epoch milliseconds. */
   clockMs: number;
 };

@@ -5,6 +5,7 @@
 import type { DeviceFacts, DoctorFacts, MachineFacts, RootFacts } from "./facts.ts";
 import { formatRoundTrip, formatSpan } from "./durations.ts";
 import type { ProxyFacts } from "../tcp/proxy_probe.ts";
+import { cutText } from "../../../lib/base/cut_text.ts";
 import type { NatView } from "../../../lib/node/nat_kind.ts";
 import { NAT_WORDS } from "./nat_words.ts";
 import type { MappingStatus } from "../port_mapping/mapper.ts";
@@ -37,6 +38,8 @@ const CLOCK_YEAR_MAX = 2100;
 const PACKET_BYTES = { ipv4: 1_460, ipv6: 1_480 };
 const LOSS_NOTED_FRACTION = 0.1;
 const MEGABYTE = 1_048_576;
+const UNKNOWN_SHOWN_MAX = 5; // keys of local.conf named in a line...
+const KEY_SHOWN_MAX = 40; // ...and bytes of each
 
 /** Everything that can be said of a running service. */
 export function diagnose(facts: DoctorFacts): Finding[] {
@@ -100,6 +103,7 @@ function diagnoseMachine(machine: MachineFacts): Finding[] {
     { check: "permissions", ...permissionFinding(machine) },
     { check: "descriptors", ...descriptorFinding(machine) },
     { check: "home folder", ...homeFinding(machine) },
+    { check: "local.conf", ...settingsFinding(machine) },
   ];
 }
 
@@ -148,6 +152,24 @@ function homeFinding({ home, homeTrouble, homeFreeBytes }: MachineFacts): Verdic
   return homeFreeBytes >= FREE_BYTES_MIN
     ? ok(`${home} is writable, ${free}`)
     : problem(`${home}: its disk is full (${free})`, "make room: what is not stored is lost");
+}
+
+function settingsFinding({ settingsTrouble, settingsUnknown }: MachineFacts): Verdict {
+  if (settingsTrouble !== null) {
+    return problem(
+      settingsTrouble,
+      "mend it: no service starts with it, and one that runs goes on with what was there before",
+    );
+  }
+  if (settingsUnknown.length === 0) return ok("nothing wrong with it");
+  const some = settingsUnknown.slice(0, UNKNOWN_SHOWN_MAX)
+    .map((key) => cutText(key, KEY_SHOWN_MAX)).join(", ");
+  const more = settingsUnknown.length - UNKNOWN_SHOWN_MAX;
+  const shown = some + (more > 0 ? ` and ${more} more` : "");
+  return note(
+    `${shown}: no effect here`,
+    "misspelt? settings of ZeroTier One that zt has no use for may stay",
+  );
 }
 
 function clockFinding(clockMs: number, clock: DoctorFacts["clock"] | undefined): Verdict {

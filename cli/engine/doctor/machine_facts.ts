@@ -6,6 +6,8 @@ import { statfsSync } from "node:fs";
 import { closeFd, O_RDWR, openPath, readTextFileIfAny, userId } from "../../../ffi/linux/system.ts";
 import { SystemError } from "../../../lib/base/errors.ts";
 import { type Home, HomeError } from "../home.ts";
+import { readLocalConf } from "../home_files.ts";
+import { unknownSettings } from "../settings.ts";
 import type { MachineFacts } from "./facts.ts";
 
 const CAP_NET_ADMIN_BIT = 12n;
@@ -25,6 +27,7 @@ export function machineFacts(home: Home): MachineFacts {
     home: home.path,
     homeTrouble: homeTrouble(home),
     homeFreeBytes: freeBytes(home),
+    ...settingsFacts(home),
     clockMs: Date.now(),
   };
 }
@@ -65,6 +68,19 @@ function homeTrouble(home: Home): string | null {
     return null;
   } catch (error) {
     if (error instanceof HomeError) return error.message;
+    throw error;
+  }
+}
+
+/** Read anew: a service goes on with what it read before. */
+function settingsFacts(home: Home): Pick<MachineFacts, "settingsTrouble" | "settingsUnknown"> {
+  try {
+    const settingsUnknown = unknownSettings(readLocalConf(home));
+    return { settingsTrouble: null, settingsUnknown };
+  } catch (error) {
+    if (error instanceof HomeError) {
+      return { settingsTrouble: error.message, settingsUnknown: [] };
+    }
     throw error;
   }
 }

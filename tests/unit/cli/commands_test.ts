@@ -113,6 +113,7 @@ Deno.test("doctor asks the service, and ends with 1 when there is a problem", ()
     } as unknown as typeof service.facts;
     Object.assign(service.facts.machine, {
       ...{ userId: 0, homeTrouble: null, homeFreeBytes: null, clockMs: 1_790_000_000_000 },
+      ...{ settingsTrouble: null, settingsUnknown: [] },
     });
     Object.assign(service.facts.roots[0], { roundTripMs: 1, lossFraction: 0, endpoints: [] });
     const well = await zt(["doctor", "-D", home]);
@@ -137,6 +138,12 @@ Deno.test("doctor says what it can where no service runs", () =>
     assert.match(out, /\nok +home folder +.* is writable/);
     assert.match(out, /\n\? +roots +needs a running service\n/);
     assert.match(out, /6 not checked\n$/);
+    Deno.writeTextFileSync(`${home}/local.conf`, '{"settings":{"bind":1}}');
+    const broken = await zt(["doctor", "-D", home]);
+    assert.match(broken.out, /\nPROBLEM +local\.conf +local\.conf: settings\.bind must be a list/);
+    Deno.writeTextFileSync(`${home}/local.conf`, '{"settings":{"bined":[]}}');
+    const misspelt = await zt(["doctor", "-D", home]);
+    assert.match(misspelt.out, /\nnote +local\.conf +settings\.bined: no effect here\n/);
   }));
 
 Deno.test("names says what members are called, who answers and who asks", () =>

@@ -3,7 +3,7 @@ import { formatEndpoint, formatIp, formatPrefix, parseIp } from "../../../../lib
 import { type JsonObject, parseJson } from "../../../../cli/engine/json.ts";
 import { Home } from "../../../../cli/engine/home.ts";
 import { LiveSettings } from "../../../../cli/engine/live_settings.ts";
-import { parseSettings, physicalFor } from "../../../../cli/engine/settings.ts";
+import { parseSettings, physicalFor, unknownSettings } from "../../../../cli/engine/settings.ts";
 
 const parse = (text: string) => parseSettings(parseJson(text) as JsonObject);
 const parseSetting = (text: string) => parse(`{"settings":${text}}`);
@@ -120,6 +120,20 @@ Deno.test("parseSettings() names the key of a value that means nothing", () => {
     ['{"virtual":{"ae2ded7b88":{"try":[1]}}}', /virtual\."ae2ded7b88"\.try/],
   ];
   for (const [text, message] of cases) assert.throws(() => parse(text), message, text);
+});
+
+Deno.test("unknownSettings() names the keys nothing asks for", () => {
+  const unknown = (text: string) => unknownSettings(parseJson(text) as JsonObject);
+  assert.deepEqual(unknown("{}"), []);
+  assert.deepEqual(
+    unknown('{"physical":{},"virtual":{},"settings":{"names":true,"policies":{},"primaryPort":1}}'),
+    [],
+  );
+  assert.deepEqual(
+    unknown('{"fysical":{},"settings":{"portMapingEnabled":false,"bind":[],"concurrency":2}}'),
+    ["fysical", "settings.portMapingEnabled", "settings.concurrency"],
+  );
+  assert.throws(() => unknown('{"settings":[]}'), /settings must be an object/);
 });
 
 Deno.test("LiveSettings.refresh() takes a changed file and keeps the old settings when it is broken", () => {

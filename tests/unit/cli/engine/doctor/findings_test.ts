@@ -21,6 +21,8 @@ const MACHINE: MachineFacts = {
   home: "/var/lib/zt",
   homeTrouble: null,
   homeFreeBytes: 1_000_000_000,
+  settingsTrouble: null,
+  settingsUnknown: [],
   clockMs: 1_790_000_000_000,
 };
 const ROOT: RootFacts = {
@@ -107,6 +109,7 @@ Deno.test("diagnose() finds nothing wrong with a node that is well", () => {
     "permissions",
     "descriptors",
     "home folder",
+    "local.conf",
     "clock",
     "ports",
     "root 1111111111",
@@ -127,6 +130,7 @@ Deno.test("diagnose() gives a remedy with every problem and note", () => {
       tun: "denied",
       openFilesMax: 64,
       homeTrouble: "cannot write",
+      settingsTrouble: "local.conf is not JSON",
       clockMs: 0,
     },
     ports: { ...HEALTHY.ports, refused: ["192.168.1.2/30000: taken"] },
@@ -137,7 +141,7 @@ Deno.test("diagnose() gives a remedy with every problem and note", () => {
   };
   const findings = diagnose(bad);
   const wrong = findings.filter(({ state }) => state === "problem" || state === "note");
-  assert.equal(wrong.length, 11);
+  assert.equal(wrong.length, 12);
   for (const { check, remedy } of wrong) assert.ok(remedy, check);
   for (const { state, remedy } of findings) if (state === "ok") assert.equal(remedy, undefined);
 });
@@ -152,6 +156,17 @@ Deno.test("diagnose() judges permissions, descriptors and the home folder", () =
   assert.equal(machineFinding("home folder", { homeTrouble: "read-only" }).state, "problem");
   assert.equal(machineFinding("home folder", { homeFreeBytes: 1_000 }).state, "problem");
   assert.equal(machineFinding("home folder", { homeFreeBytes: null }).state, "ok");
+});
+
+Deno.test("diagnose() says what is wrong with local.conf, and which of its keys have no effect", () => {
+  const broken = machineFinding("local.conf", {
+    settingsTrouble: "local.conf: bind must be a list",
+  });
+  assert.deepEqual([broken.state, broken.text], ["problem", "local.conf: bind must be a list"]);
+  const settingsUnknown = ["a", "b", "c", "d", "e", "f", "g"].map((key) => `settings.${key}`);
+  const unknown = machineFinding("local.conf", { settingsUnknown });
+  assert.equal(unknown.state, "note");
+  assert.match(unknown.text, /^settings\.a, .* settings\.e and 2 more: no effect here$/);
 });
 
 Deno.test("diagnose() judges the clock by the year, the planet and its jumps", () => {
@@ -245,7 +260,7 @@ Deno.test("diagnoseWithoutService() says what it could not look at", () => {
     remedy: "start it",
   });
   assert.equal(findings.filter(({ state }) => state === "unchecked").length, 6);
-  assert.equal(findings.filter(({ state }) => state === "ok").length, 4);
+  assert.equal(findings.filter(({ state }) => state === "ok").length, 5);
 });
 
 Deno.test("findingsText() aligns columns, puts remedies below, and sums up", () => {
