@@ -7,7 +7,7 @@
  * @module
  */
 import { Writer } from "../base/bytes.ts";
-import { type Address, controllerOf, type NetworkId } from "../base/ids.ts";
+import type { Address, NetworkId } from "../base/ids.ts";
 import { capabilityIssuedTo, verifyCapability } from "../credential/capability.ts";
 import {
   type CertificateOfMembership,
@@ -22,7 +22,7 @@ import {
   type Revocation,
   verifyRevocation,
 } from "../credential/revocation.ts";
-import type { Verification } from "../credential/signature.ts";
+import type { PublicKeyOf, Verification } from "../credential/signature.ts";
 import { verifyTag } from "../credential/tag.ts";
 import type { Vl1 } from "../node/vl1.ts";
 import type { Peer } from "../peer/peer.ts";
@@ -32,7 +32,7 @@ import {
   type ReceivedCredentials,
 } from "../wire/network_credentials.ts";
 import { PAYLOAD_LENGTH_MAX, Verb } from "../wire/packet.ts";
-import { type Acceptance, type Membership, signatureOf } from "./membership.ts";
+import { type Acceptance, Membership, signatureOf } from "./membership.ts";
 import type { Network } from "./network.ts";
 
 const PUSH_AGAIN_MS = 500_000; // reference ZT_PEER_ACTIVITY_TIMEOUT: even without a new configuration
@@ -94,12 +94,12 @@ export class Credentials {
     this.vl1.send(to, Verb.NETWORK_CREDENTIALS, w.finish(), { compress: true });
   }
 
-  /** Files a certificate that came inside another packet. */
-  takeCom(com: CertificateOfMembership): Intake {
-    return this.receive(undefined, { ...NOTHING, coms: [com], complete: true });
+  /** Files a certificate that came inside another packet. @param from Who brought it */
+  takeCom(from: Peer, com: CertificateOfMembership): void {
+    this.#takeCom(from, com);
   }
 
-  /** @param from Who brought them; undefined when they came inside a frame */
+  /** @param from Who brought them; undefined for the controller of this very node */
   receive(from: Peer | undefined, received: ReceivedCredentials): Intake {
     let trusted = false;
     let deferred = false;
@@ -107,7 +107,7 @@ export class Credentials {
       trusted ||= result === "new" || result === "redundant";
       deferred ||= result === "deferred";
     };
-    for (const com of received.coms) note(this.#takeCom(com));
+    for (const com of received.coms) note(this.#takeCom(from, com));
     for (const revocation of received.revocations) note(this.#takeRevocation(from, revocation));
     for (const capability of received.capabilities) {
       const file = {
@@ -115,19 +115,19 @@ export class Credentials {
         type: CredentialType.CAPABILITY,
         issuedTo: capabilityIssuedTo(capability),
       };
-      note(this.#file(file, signatureOf(capability), {
+      note(this.#file(from, file, signatureOf(capability), {
         verify: (keyOf) => verifyCapability(this.vl1.config.primitives, capability, keyOf),
         take: (membership) => membership.takeCapability(capability),
       }));
     }
     for (const tag of received.tags) {
-      note(this.#file({ ...tag, type: CredentialType.TAG }, tag.signature, {
+      note(this.#file(from, { ...tag, type: CredentialType.TAG }, tag.signature, {
         verify: (keyOf) => verifyTag(this.vl1.config.primitives, tag, keyOf),
         take: (membership) => membership.takeTag(tag),
       }));
     }
     for (const ownership of received.ownerships) {
-      note(this.#file({ ...ownership, type: CredentialType.OWNERSHIP }, ownership.signature, {
+      note(this.#file(from, { ...ownership, type: CredentialType.OWNERSHIP }, ownership.signature, {
         verify: (keyOf) => verifyOwnership(this.vl1.config.primitives, ownership, keyOf),
         take: (membership) => membership.takeOwnership(ownership),
       }));
@@ -135,23 +135,24 @@ export class Credentials {
     return { trusted, deferred };
   }
 
-  #takeCom(com: CertificateOfMembership): Acceptance | "deferred" | undefined {
+  #takeCom(
+    from: Peer | undefined,
+    com: CertificateOfMembership,
+  ): Acceptance | "deferred" | undefined {
     const network = this.find(comNetworkId(com));
     if (!network) return undefined;
-    const membership = network.membership(comIssuedTo(com));
-    const weight = membership.weighCom(com);
+    const weight = knownOf(network, comIssuedTo(com)).weighCom(com);
     if (weight !== "new") return weight;
-    const verdict = this.#verdict(
-      verifyCom(this.vl1.config.primitives, com, this.#keyOf),
-      network.id,
-    );
+    const { primitives } = this.vl1.config;
+    const verdict = this.#verdict(from, network, (keyOf) => verifyCom(primitives, com, keyOf));
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
-    membership.takeCom(com);
+    network.membership(comIssuedTo(com)).takeCom(com);
     this.onChange(comIssuedTo(com));
     return "new";
   }
 
   #file(
+    from: Peer | undefined,
     fields: {
       networkId: NetworkId;
       id: number;
@@ -161,18 +162,18 @@ export class Credentials {
     },
     signatureKey: Uint8Array,
     what: {
-      verify: (keyOf: (address: Address) => Uint8Array | undefined) => Verification;
+      verify: (keyOf: PublicKeyOf) => Verification;
       take: (membership: Membership) => void;
     },
   ): Acceptance | "deferred" | undefined {
     const network = this.find(fields.networkId);
     if (!network) return undefined;
-    const membership = network.membership(fields.issuedTo);
-    const weight = membership.weigh(fields.type, { ...fields, signatureKey });
+    const held = knownOf(network, fields.issuedTo);
+    const weight = held.weigh(fields.type, { ...fields, signatureKey });
     if (weight !== "new") return weight;
-    const verdict = this.#verdict(what.verify(this.#keyOf), network.id);
+    const verdict = this.#verdict(from, network, what.verify);
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
-    what.take(membership);
+    what.take(network.membership(fields.issuedTo));
     this.onChange(fields.issuedTo);
     return "new";
   }
@@ -183,16 +184,16 @@ export class Credentials {
   ): Acceptance | "deferred" | undefined {
     const network = this.find(revocation.networkId);
     if (!network) return undefined;
-    const membership = network.membership(revocation.target);
-    const weight = membership.weighRevocation(revocation);
+    const weight = knownOf(network, revocation.target).weighRevocation(revocation);
     if (weight !== "new") return weight;
     const { primitives } = this.vl1.config;
     const verdict = this.#verdict(
-      verifyRevocation(primitives, revocation, this.#keyOf),
-      network.id,
+      from,
+      network,
+      (keyOf) => verifyRevocation(primitives, revocation, keyOf),
     );
     if (verdict !== "ok") return verdict === "deferred" ? "deferred" : "rejected";
-    membership.takeRevocation(revocation);
+    network.membership(revocation.target).takeRevocation(revocation);
     this.onChange(revocation.target);
     if (revocation.target === this.vl1.address) this.#revoked(network);
     if (isFastPropagating(revocation)) this.#spread(network, revocation, from?.address);
@@ -219,10 +220,24 @@ export class Credentials {
     return this.vl1.peers.get(address)?.identity.publicKey;
   };
 
-  #verdict(verification: Verification, network: NetworkId): Verification {
-    if (verification === "deferred") this.vl1.whois(controllerOf(network));
+  #verdict(
+    from: Peer | undefined,
+    network: Network,
+    verify: (keyOf: PublicKeyOf) => Verification,
+  ): Verification {
+    if (from && !from.budgets.signatures.take(this.vl1.nowMs)) {
+      this.vl1.counters.drop("rate");
+      return "bad";
+    }
+    const verification = verify(this.#keyOf);
+    if (verification === "deferred") this.vl1.whois(network.controller);
     return verification;
   }
+}
+
+/** What is known of somebody. What nobody signed must not make a record: it would push out a member's. */
+function knownOf(network: Network, address: Address): Membership {
+  return network.findMembership(address) ?? new Membership();
 }
 
 /** Splits what does not fit one packet; the certificate of membership goes with the first. */

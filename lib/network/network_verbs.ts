@@ -116,7 +116,7 @@ export class NetworkVerbs {
     const frame = decodeExtFrame(received.payload);
     const network = this.networks.find(frame.networkId);
     if (!network) return "received";
-    if (frame.com) this.networks.credentials.takeCom(frame.com);
+    if (frame.com) this.networks.credentials.takeCom(received.peer, frame.com);
     if (!this.#admit(network, received)) return "dropped";
     if (this.networks.frames.ext(network, received.peer, frame) === "acknowledge") {
       this.#ok(received, Verb.EXT_FRAME, (w) => encodeOkExtFrame(network.id, w));
@@ -128,7 +128,7 @@ export class NetworkVerbs {
     const frame = decodeMulticastFrame(received.payload);
     const network = this.networks.find(frame.networkId);
     if (!network) return "dropped";
-    if (frame.com) this.networks.credentials.takeCom(frame.com);
+    if (frame.com) this.networks.credentials.takeCom(received.peer, frame.com);
     if (!this.#admit(network, received)) return "dropped";
     if ((network.config?.multicastLimit ?? 0) === 0) return "received";
     const { peer } = received;
@@ -216,7 +216,7 @@ export class NetworkVerbs {
     const gather = decodeMulticastGather(received.payload);
     const { peer } = received;
     const network = this.networks.find(gather.networkId);
-    if (gather.com && network) this.networks.credentials.takeCom(gather.com);
+    if (gather.com && network) this.networks.credentials.takeCom(peer, gather.com);
     const member = network?.admits(peer) ?? false;
     if (gather.limit > 0 && (member || this.#mayAskAbout(gather.networkId, peer))) {
       const { networkId, group } = gather;
@@ -285,7 +285,12 @@ export class NetworkVerbs {
   #chunk(received: Received, chunk: ReceivedChunk, origin: "answer" | "push"): Outcome {
     const network = this.networks.find(chunk.networkId);
     if (!network) return "received";
-    const fromController = received.peer.address === network.controller;
+    const { peer } = received;
+    const fromController = peer.address === network.controller;
+    if (!fromController && !peer.budgets.signatures.take(this.vl1.nowMs)) {
+      this.vl1.counters.drop("rate");
+      return "dropped";
+    }
     const result = network.takeChunk(chunk, { fromController, packetId: received.id }, origin);
     if (result && chunk.kind === "signed" && chunk.fastPropagate) {
       this.#propagate(network, chunk.bytes, received.peer.address);
@@ -339,7 +344,7 @@ export class NetworkVerbs {
       case Verb.MULTICAST_FRAME: {
         const { networkId, group, com, result } = decodeOkMulticastFrame(ok.body);
         const network = this.networks.find(networkId);
-        if (network && com) this.networks.credentials.takeCom(com);
+        if (network && com) this.networks.credentials.takeCom(received.peer, com);
         if (network && result) this.networks.multicast.gathered(network, group, result.members);
         return "received";
       }

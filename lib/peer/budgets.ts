@@ -13,6 +13,11 @@ export class PeerBudgets {
   readonly push = new TokenBucket(1 / 15, 8);
   /** NETWORK_CREDENTIALS: the reference takes one a second; a burst lets several networks' arrive together. */
   readonly credentials = new TokenBucket(1, 8);
+  /**
+   * Signatures of credentials and configurations it brings, at a third of a millisecond each: those
+   * of a member with a hundred at each change, once a minute.
+   */
+  readonly signatures = new TokenBucket(8, 512);
   /** Identities it asked for by WHOIS and we have at hand: no more than 25 KB a second, whatever is asked. */
   readonly names = new TokenBucket(256, 2_048);
   /** Identities it asked for and we have to look up or ask for. */
