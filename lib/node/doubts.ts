@@ -17,11 +17,16 @@ export class Doubts {
 
   /**
    * What comes by relay from a peer we reach directly shows that it does not reach us so any more:
-   * it may have moved.
+   * it may have moved. What comes by another relay than ours may have left ours because it is gone.
    */
-  raise(peer: Peer): void {
+  raise(peer: Peer, path: Path): void {
     const best = peer.best(this.vl1.nowMs);
-    if (!best || !this.#ask(peer, best)) return;
+    if (!best) {
+      const route = this.vl1.route(peer);
+      if (route?.relay && route.via.path !== path) this.#ask(route.relay, route.via);
+      return;
+    }
+    if (!this.#ask(peer, best)) return;
     // It may have started anew elsewhere: our answer goes the way its packet came until a path has answered.
     this.#leaveSilent(peer);
   }

@@ -198,7 +198,8 @@ export class Node implements Machine {
   /** Runs the handler of an opened packet, then what every packet that counts brings about. */
   dispatch(received: Received): void {
     // Before the packet is handled: an answer must not go where the peer is no more.
-    if (received.hops > 0 && NONTRIVIAL.has(received.verb)) this.doubts.raise(received.peer);
+    const { peer, path, hops, verb } = received;
+    if (hops > 0 && NONTRIVIAL.has(verb)) this.doubts.raise(peer, path);
     const outcome = this.#verbs.handle(received);
     if (outcome !== "dropped") this.received(received, outcome === "trusted");
   }
@@ -227,7 +228,7 @@ export class Node implements Machine {
     const relay = hops > 0 ? this.vl1.upstreams.at(path) : undefined;
     if (relay) this.vl1.shown(peer, relay);
     // What the data plane opened comes here only: `dispatch()` has raised them for the rest.
-    if (hops > 0 && NONTRIVIAL.has(verb)) this.doubts.raise(peer);
+    if (hops > 0 && NONTRIVIAL.has(verb)) this.doubts.raise(peer, path);
     if (hops === 0 && NONTRIVIAL.has(verb)) this.doubts.diverted(peer, path);
     if (hops > 0 && TO_ONE.has(verb)) this.portProbing.used(peer);
     if (peer.isTrusted(nowMs)) {

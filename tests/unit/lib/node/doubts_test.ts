@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { formatEndpoint } from "../../../../lib/base/ip.ts";
 import { heard, isSuspect, sent } from "../../../../lib/peer/peer.ts";
+import type { Path } from "../../../../lib/peer/path.ts";
 import type { Node } from "../../../../lib/node/node.ts";
 import { ALICE, Bench, BOB, endpoint, planetOf, ROOT, WHERE } from "./harness.ts";
 
@@ -27,6 +28,11 @@ function pair() {
   };
   wait(500);
   return { bench, alice, bob, peer, known, wait };
+}
+
+/** How Alice reaches the root. */
+function relayTo({ alice: { vl1 } }: ReturnType<typeof pair>): Path {
+  return vl1.upstreams.best()!.best(vl1.nowMs)!.path;
 }
 
 /** A HELLO of Bob's comes from another of his places. @returns where Alice sent something because of it */
@@ -62,7 +68,7 @@ Deno.test("Doubts.greeted() leaves silent paths until they answer when the peer 
 
 Deno.test("Doubts.greeted() goes by what greets now, not by what answered lately", () => {
   const scene = pair();
-  scene.alice.doubts.raise(scene.peer);
+  scene.alice.doubts.raise(scene.peer, relayTo(scene));
   scene.bench.hand(scene.alice, { kind: "timeout" });
   assert.ok(!isSuspect(scene.known), "it answered");
   scene.wait(400);
@@ -88,7 +94,7 @@ Deno.test("Doubts.raise() asks a path once a second, and leaves it once in ten w
     const asked: string[] = [];
     bench.passes = (sender, to) => sender !== alice || asked.push(formatEndpoint(to)) === 0;
     known.lastInMs = bench.nowMs - 100;
-    alice.doubts.raise(peer);
+    alice.doubts.raise(peer, relayTo(scene));
     const left = isSuspect(known);
     bench.hand(alice, { kind: "timeout" });
     bench.passes = () => true;
@@ -99,6 +105,22 @@ Deno.test("Doubts.raise() asks a path once a second, and leaves it once in ten w
   assert.deepEqual(raised(0), { asked: false, left: false });
   assert.deepEqual(raised(0), { asked: true, left: false });
   assert.deepEqual(raised(10_000), { asked: true, left: true });
+});
+
+Deno.test("Doubts.raise() asks our relay when the peer's packets come by another", () => {
+  const scene = pair();
+  const { bench, alice, peer, known } = scene;
+  peer.forget(known);
+  const own = relayTo(scene);
+  const asked: string[] = [];
+  bench.passes = (sender, to) => sender !== alice || asked.push(formatEndpoint(to)) === 0;
+  alice.doubts.raise(peer, own);
+  bench.hand(alice, { kind: "timeout" });
+  assert.deepEqual(asked, [], "it came by ours");
+  alice.doubts.raise(peer, known.path);
+  alice.doubts.raise(peer, known.path);
+  bench.hand(alice, { kind: "timeout" });
+  assert.deepEqual(asked, [formatEndpoint(own.endpoint)]);
 });
 
 Deno.test("Doubts.diverted() goes at once by the path the peer's frames come by, whatever other paths there are", () => {
