@@ -181,13 +181,15 @@ export class VerbHandlers {
 
   #echo(received: Received): Outcome {
     const { vl1 } = this.node;
-    const { peer, path, id, payload } = received;
+    const { peer, path, hops, id, payload } = received;
     const { nowMs } = vl1;
-    if (path.echoesUntilMs - nowMs > ECHO_GATE_MS * (ECHO_BURST - 1)) {
+    // What a peer asks must not leave a root unanswered that it asks by, or claims to be at.
+    const asked = hops > 0 ? peer : peer.find(path) ?? path;
+    if (asked.echoesUntilMs - nowMs > ECHO_GATE_MS * (ECHO_BURST - 1)) {
       vl1.counters.drop("rate");
       return "dropped";
     }
-    path.echoesUntilMs = Math.max(path.echoesUntilMs, nowMs) + ECHO_GATE_MS;
+    asked.echoesUntilMs = Math.max(asked.echoesUntilMs, nowMs) + ECHO_GATE_MS;
     const w = new Writer(16 + payload.length);
     encodeInRe({ inReVerb: Verb.ECHO, inRePacketId: id }, w);
     vl1.reply(peer, path, Verb.OK, w.raw(payload).finish());

@@ -84,7 +84,10 @@ export class Path {
   lastOutMs = -Infinity;
   /** Last time a packet of a fellow member arrived by it: what a leaf relays for (spec 02 section 8). */
   lastTrustedMs = -Infinity;
-  /** Until when the ECHOs answered by it would have taken, one at a time at the rate they are answered at. */
+  /**
+   * Until when the ECHOs answered by it would have taken, one at a time at the rate they are
+   * answered at: those of peers it is not known to lead to.
+   */
   echoesUntilMs = -Infinity;
   /** Last time an ECHO of ours left by it, or was answered. */
   echoMs = -Infinity;

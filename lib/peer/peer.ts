@@ -59,6 +59,8 @@ export interface PeerPath {
   readonly sinceMs: number;
   /** Whether an upstream was asked once more some time after that. */
   isSettled: boolean;
+  /** As {@linkcode Path.echoesUntilMs}, of the ECHOs of this peer. */
+  echoesUntilMs: number;
   /** How the last {@linkcode PROBES_REMEMBERED_MAX} probes ended, the latest in the lowest bit; 1 is lost. */
   probeLosses: number;
   /** How many of those bits count. */
@@ -75,6 +77,8 @@ export class Peer {
   /** Last packet that carried a frame or a network configuration. */
   lastNontrivialMs = -Infinity;
   lastTrustedMs = -Infinity;
+  /** As {@linkcode Path.echoesUntilMs}, of the ECHOs that were relayed. */
+  echoesUntilMs = -Infinity;
   lastHelloSentMs = -Infinity;
   /** Last HELLO that asked for a moon this peer is the seed of. */
   seedAskedMs = -Infinity;
@@ -221,6 +225,7 @@ export class Peer {
       doubtedMs: -Infinity,
       sinceMs: nowMs,
       isSettled: false,
+      echoesUntilMs: path.echoesUntilMs,
       probeLosses: 0,
       probeCount: 1, // the one that proved it
     };

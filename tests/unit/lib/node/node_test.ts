@@ -1,6 +1,6 @@
 /** Whole nodes on the bench: what happens between an input and what comes of it. @module */
 import assert from "node:assert/strict";
-import { formatEndpoint } from "../../../../lib/base/ip.ts";
+import { formatEndpoint, sameEndpoint } from "../../../../lib/base/ip.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import type { NodeEvent } from "../../../../lib/node/machine.ts";
 import { Node } from "../../../../lib/node/node.ts";
@@ -20,6 +20,8 @@ import {
   ROOT2,
   WHERE,
 } from "./harness.ts";
+
+const ROOT_AT = WHERE.get(ROOT.address)!;
 
 /** A root and two nodes that are online. */
 function town(roots = [ROOT]) {
@@ -157,6 +159,31 @@ Deno.test("Node answers six ECHOs a path in a second, with the bytes it was sent
   bench.run(500);
   const answered = flood();
   assert.ok(answered >= 8 && answered <= 9, `three more in half a second, not ${answered}`);
+});
+
+Deno.test("Node answers its root's ECHO, whoever else asks by way of the root or in its place", () => {
+  for (const isForged of [false, true]) {
+    const { bench, roots: [root], alice, bob } = town();
+    bench.passes = (from, to) => from === root || sameEndpoint(to, ROOT_AT);
+    const peer = bob.vl1.addPeer(ALICE.publicOnly())!;
+    alice.vl1.addPeer(BOB.publicOnly());
+    const toRoot = bob.vl1.paths.get(1, ROOT_AT);
+    const toAlice = root.vl1.peers.get(ALICE.address)!;
+    bench.run(1_000);
+    for (let i = 0; i < 100; i++) {
+      bob.vl1.transmit(peer, toRoot, Verb.ECHO, new Uint8Array(0), {});
+      const asked = bob.poll();
+      assert.ok(asked?.kind === "send");
+      const { bytes } = asked;
+      if (isForged) bench.hand(alice, { kind: "datagram", socket: 1, from: ROOT_AT, bytes });
+      else bench.hand(root, { kind: "datagram", socket: 1, from: WHERE.get(BOB.address)!, bytes });
+    }
+    assert.ok(drops(alice, "rate") > 50, "the flood has its own limit");
+    const [known] = toAlice.paths;
+    root.contact.probe(toAlice, known.path);
+    bench.hand(root, { kind: "timeout" });
+    assert.equal(known.probeSentMs, undefined, "the root was answered");
+  }
 });
 
 Deno.test("Node drops an OK nobody waits for", () => {
