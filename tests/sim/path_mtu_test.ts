@@ -142,7 +142,7 @@ simTest("a path that carries less is asked for more ever more rarely, and what i
 }, (world) => {
   const { nodes: [a, b] } = lab(world, [{}, {}]);
   const way = new NarrowWay(world, a, TUNNEL_MTU);
-  const pinger = new Pinger(world, a, b);
+  const pinger = new Pinger(world, a, b, 1_000);
   goDirect(world, a, b);
   world.run(2_000);
   const inMinutes = (minutes: number) => {

@@ -4,14 +4,17 @@
  */
 import assert from "node:assert/strict";
 import { formatIp } from "../../lib/base/ip.ts";
+import { DOOR_SOCKET_MIN } from "../../lib/peer/path.ts";
 import type { SimHost } from "./host.ts";
 import { goDirect, lab, Pinger, reaches } from "./lab.ts";
-import { measured, simTest } from "./scenario.ts";
-import { type Place, World } from "./world.ts";
+import { measured, rateTest, simTest } from "./scenario.ts";
+import type { Place, World } from "./world.ts";
 
 const SEEDS = [1, 2];
 const TRIES = 50;
 const ATTEMPT_MS = 15_000; // all probes are sent within 10.3 s of the first second
+const ATTEMPT_EVERY_MS = 600_000;
+const ATTEMPTS = 4; // one in 25 finds nothing: all of these in less than one run of 100,000
 const ORDINARY_MAX = 64; // probes introductions and pushed addresses bring about in a minute
 
 /** Two members that talk all the time. */
@@ -21,10 +24,8 @@ function pair(world: World, one: Place, other: Place): [SimHost, SimHost] {
   return [a, b];
 }
 
-/** How soon the pair goes direct; undefined when it does not in one attempt. */
-function tryOnce(seed: number, one: Place, other: Place): number | undefined {
-  const world = new World({ seed: `${seed} ${one} ${other}` });
-  const [a, b] = pair(world, one, other);
+/** How soon a pair goes direct; undefined when it does not in one attempt. */
+function tryOnce(world: World, a: SimHost, b: SimHost): number | undefined {
   const sinceMs = world.nowMs;
   while (world.nowMs - sinceMs < ATTEMPT_MS) {
     world.run(50);
@@ -34,20 +35,17 @@ function tryOnce(seed: number, one: Place, other: Place): number | undefined {
 }
 
 const RATES = [["sym", "pr", 0.9], ["seq", "pr", 0.95], ["sym", "dbl", 0.9]] as const;
-for (const [one, other, wanted] of RATES) {
-  Deno.test(`${one} and ${other} go direct in nearly every one of ${TRIES} tries`, () => {
-    const times = Array.from({ length: TRIES }, (_, i) => tryOnce(i + 1, one, other))
-      .filter((ms) => ms !== undefined).sort((a, b) => a - b);
-    const rate = times.length / TRIES;
-    measured(`${one} ${other}: direct in the first attempt, of ${TRIES} tries`, 100 * rate, "%");
-    measured(`${one} ${other}: median time to direct`, times[times.length >> 1], "ms");
-    measured(`${one} ${other}: 9 of 10 within`, times[Math.floor(times.length * 0.9)], "ms");
-    assert.ok(rate >= wanted, `${times.length} of ${TRIES}`);
-  });
+for (const [one, other, wantedFraction] of RATES) {
+  rateTest(
+    `${one} and ${other} go direct in nearly every one of the first attempts`,
+    { tries: TRIES, wantedFraction },
+    (world) => tryOnce(world, ...pair(world, one, other)),
+  );
 }
 
-simTest("where only the root says how they look, both sides open ports and try them", {
-  seeds: [1, 2, 3, 4],
+rateTest("where only the root says how they look, both sides open ports and try them", {
+  tries: TRIES,
+  wantedFraction: 0.9,
 }, (world) => {
   const root = world.addRoot({ controller: true });
   world.planet();
@@ -57,16 +55,22 @@ simTest("where only the root says how they look, both sides open ports and try t
   world.run(500);
   world.joinAll(network, [a, b]);
   new Pinger(world, a, b, 500);
-  measured("one witness: direct after", goDirect(world, a, b, ATTEMPT_MS), "ms");
+  return tryOnce(world, a, b);
 });
 
 simTest("one socket of those that opened ports stays, and serves as any", {
   seeds: SEEDS,
 }, (world) => {
   const [a, b] = pair(world, "sym", "pr");
-  goDirect(world, a, b, ATTEMPT_MS);
+  goDirect(world, a, b, (ATTEMPTS - 1) * ATTEMPT_EVERY_MS + ATTEMPT_MS);
   world.run(1_000);
-  assert.deepEqual([a.socketsBeside, b.socketsBeside], [1, 0], "the others are closed");
+  // In one run of 70 what is found is a port that the ordinary socket had opened to b: then none stays.
+  const isDoor = a.node.vl1.peers.get(b.address)!.paths[0].path.socket >= DOOR_SOCKET_MIN;
+  assert.deepEqual(
+    [a.socketsBeside, b.socketsBeside],
+    [isDoor ? 1 : 0, 0],
+    "the others are closed",
+  );
   const pinger = new Pinger(world, b, a);
   const sinceMs = world.nowMs;
   world.run(200_000);
