@@ -12,8 +12,15 @@ import { Block } from "../../ffi/linux/block.ts";
 import { EAGAIN, EINTR, errno } from "../../ffi/linux/errno.ts";
 import { libc } from "../../ffi/linux/libc.ts";
 import { LibcryptoAes } from "../../ffi/linux/libcrypto.ts";
-import { BATCH_COUNT, ReceiveBatch, SendBatch } from "../../ffi/linux/mmsg.ts";
-import { bootTimeMs, EventFd, POLLIN, POLLNVAL, PollSet, sleepUs } from "../../ffi/linux/system.ts";
+import { BATCH_COUNT, ReceiveBatch } from "../../ffi/linux/mmsg.ts";
+import {
+  bootTimeMs,
+  EventFd,
+  POLLIN,
+  POLLNVAL,
+  type PollSet,
+  sleepUs,
+} from "../../ffi/linux/system.ts";
 import { assert } from "../../lib/base/errors.ts";
 import {
   ARENA_PAGES,
@@ -37,17 +44,20 @@ import {
   recordKind,
   recordPort,
   recordValue,
-  SOCKET_CUTS,
-  TAP_HEADERS,
   TAP_JOINS_UDP,
 } from "../../lib/dataplane/records.ts";
 import { Stat } from "../../lib/dataplane/stats.ts";
 import type { Address } from "../../lib/base/ids.ts";
+import {
+  type AddKind,
+  type Descriptor,
+  Descriptors,
+  VNET_HEADER_LENGTH,
+} from "./data_descriptors.ts";
 import { Endpoints } from "./data_endpoints.ts";
 import { RingEscape } from "./data_escape.ts";
 import { DataReports } from "./data_reports.ts";
 import { RingReader, RingWriter } from "./ring.ts";
-import { TapAnswers } from "./tap_answers.ts";
 import { isTrickle, TRICKLE_WAIT_US } from "./trickle.ts";
 import { Urgency } from "./urgency.ts";
 
@@ -68,8 +78,6 @@ export interface DataSetup {
 
 /** Longest wait: how often an idle Worker shows that it lives. */
 export const TURN_MS_MAX = 4_000;
-/** Most descriptors of all kinds: addresses times ports, plus one per network; bounds each poll. */
-export const DESCRIPTORS_MAX = 1_024;
 
 const RECORDS_PER_TURN = 256; // so that control cannot keep the Worker from reading
 /**
@@ -87,22 +95,6 @@ const LONG_BYTES = 8_192;
 const PIECE_BYTES = 32_768;
 const BUSY_MS = 2; // a TAP read within this time has more than single frames
 const ACKNOWLEDGE_SPARE = 16_384; // room packets leave in the ring for answers to control
-const VNET_HEADER_LENGTH = 10;
-
-type AddKind =
-  | typeof RecordKind.ADD_SOCKET
-  | typeof RecordKind.ADD_TAP
-  | typeof RecordKind.ADD_SIGNAL;
-
-interface Descriptor {
-  readonly kind: AddKind;
-  readonly id: number;
-  readonly fd: number;
-  readonly batch: SendBatch | undefined; // of a socket
-  readonly vnet: number; // bytes of virtio header, of a TAP
-  lastReadMs: number; // of a TAP
-  readonly answers: TapAnswers; // of a TAP
-}
 
 /** An answer that found no room in the ring and must not be lost. */
 interface Owed {
@@ -141,14 +133,14 @@ export class DataLoop implements Output {
   readonly #reports: DataReports;
   readonly #relaying: Descriptor[] = []; // sockets with datagrams of others to send before the next receive
   readonly #answering: Descriptor[] = []; // TAPs to look at once more before the turn ends
-  readonly #poll = new PollSet(DESCRIPTORS_MAX + 1);
+  readonly #descriptors: Descriptors;
   readonly #plane: Plane;
   readonly #source: Source;
   readonly #urgency = new Urgency();
   readonly #owed: Owed[] = [];
-  #descriptors: Descriptor[] = []; // index + 1 is the index in the poll set; 0 is the eventfd
-  readonly #sockets = new Map<number, Descriptor>();
-  readonly #taps = new Map<number, Descriptor>();
+  readonly #poll: PollSet; // of the descriptors, as the next two are
+  readonly #sockets: ReadonlyMap<number, Descriptor>;
+  readonly #taps: ReadonlyMap<number, Descriptor>;
   readonly #clock = new Float64Array([bootTimeMs()]); // a field would get a new number object each turn
   #messagesMax = BATCH_COUNT; // to receive in a turn
   #trickles = false; // what came in this turn makes it worth waiting for more
@@ -162,6 +154,11 @@ export class DataLoop implements Output {
     this.#toControl = new RingWriter(setup.toControl);
     this.#stats = new Float64Array(setup.stats);
     this.#wake = new EventFd(setup.wakeFd);
+    this.#descriptors = new Descriptors(setup.wakeFd);
+    const { poll, sockets, taps } = this.#descriptors;
+    this.#poll = poll;
+    this.#sockets = sockets;
+    this.#taps = taps;
     this.#plane = new Plane({
       memory: this.#memory,
       self: setup.self as Address,
@@ -187,7 +184,6 @@ export class DataLoop implements Output {
     this.#source = { socketId: 0, ip, ipAt: 0, ipLength: 0, port: 0, tag: 0 };
     this.#arena.putVector(this.#readVector.words, 0, TAP_IN_AT, TAP_IN_BYTES);
     this.#emptyHeader.putVector(this.#controlVector.words, 0, 0, VNET_HEADER_LENGTH);
-    this.#rebuildPoll();
   }
 
   /** When the last wait ended. */
@@ -221,10 +217,10 @@ export class DataLoop implements Output {
   }
 
   #readAll(): void {
-    const descriptors = this.#descriptors; // a new array when one is lost: this one stays as it is
-    for (let i = 0; i < descriptors.length; i++) {
+    const { list } = this.#descriptors; // a new array when one is lost: this one stays as it is
+    for (let i = 0; i < list.length; i++) {
       const events = this.#poll.events(i + 1);
-      if (events !== 0) this.#read(descriptors[i], events);
+      if (events !== 0) this.#read(list[i], events);
     }
     if (this.#poll.events(0) !== 0) this.#wake.drain();
     this.#readAnswers();
@@ -486,21 +482,12 @@ export class DataLoop implements Output {
   }
 
   #add(kind: AddKind, id: number, fd: number, flags: number): void {
-    assert(this.#descriptors.length < DESCRIPTORS_MAX, "control bounds the number of descriptors");
-    const isSocket = kind === RecordKind.ADD_SOCKET;
-    const batch = isSocket ? new SendBatch(fd, (flags & SOCKET_CUTS) !== 0) : undefined;
-    const isTap = kind === RecordKind.ADD_TAP;
-    const vnet = isTap && (flags & TAP_HEADERS) !== 0 ? VNET_HEADER_LENGTH : 0;
-    if (isTap) this.#plane.setPort(id, vnet, (flags & TAP_JOINS_UDP) !== 0);
-    const answers = new TapAnswers();
-    const descriptor = { kind, id, fd, batch, vnet, lastReadMs: -Infinity, answers };
-    this.#descriptors = [...this.#descriptors, descriptor];
-    this.#tableOf(kind)?.set(id, descriptor);
-    this.#rebuildPoll();
+    const { vnet } = this.#descriptors.add(kind, id, fd, flags);
+    if (kind === RecordKind.ADD_TAP) this.#plane.setPort(id, vnet, (flags & TAP_JOINS_UDP) !== 0);
   }
 
   #remove(kind: AddKind, id: number, ticket: number): void {
-    const found = this.#descriptors.find((one) => one.kind === kind && one.id === id);
+    const found = this.#descriptors.find(kind, id);
     if (found) this.#forget(found);
     // Also when it was lost before: whoever asked waits for the answer.
     this.#answer(RecordKind.REMOVED, { kind, id }, ticket);
@@ -513,18 +500,7 @@ export class DataLoop implements Output {
 
   #forget(descriptor: Descriptor): void {
     if (descriptor.batch && descriptor.batch.count > 0) this.#sendBatch(descriptor);
-    this.#descriptors = this.#descriptors.filter((one) => one !== descriptor);
-    this.#tableOf(descriptor.kind)?.delete(descriptor.id);
-    this.#rebuildPoll();
-  }
-
-  #tableOf(kind: AddKind): Map<number, Descriptor> | undefined {
-    if (kind === RecordKind.ADD_SOCKET) return this.#sockets;
-    return kind === RecordKind.ADD_TAP ? this.#taps : undefined;
-  }
-
-  #rebuildPoll(): void {
-    this.#poll.set([this.#wake.fd, ...this.#descriptors.map((descriptor) => descriptor.fd)]);
+    this.#descriptors.remove(descriptor);
   }
 
   #answer(kind: RecordKind, about: { kind: AddKind; id: number }, value: number): void {

@@ -42,7 +42,8 @@ import {
 } from "../../lib/dataplane/records.ts";
 import { Stat, statsMemory } from "../../lib/dataplane/stats.ts";
 import { assert } from "../../lib/base/errors.ts";
-import { type DataSetup, DESCRIPTORS_MAX } from "./data_loop.ts";
+import { DESCRIPTORS_MAX } from "./data_descriptors.ts";
+import type { DataSetup } from "./data_loop.ts";
 import type { WorkerWord } from "./data_worker.ts";
 import {
   type PacketEvents,
