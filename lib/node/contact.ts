@@ -42,10 +42,11 @@ const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduct
  */
 const PUNCHES_FROM_ALL = new Set([2, 4]);
 const PUNCHES_MAX = 256; // introductions being worked on at once
+const PUNCHES_UNTRUSTED_MAX = 128; // of which so many because somebody said so who shares no network with us
 // Other paths quieter than this are checked when a new one is learned: a peer that roamed left them
 const CHECK_SILENT_MS = 50;
 const TARGET_PROBES = { perSecond: 1, burst: 16 }; // of one address, whoever names it: it may be a third party's
-const TARGETS_MAX = 1_024; // addresses with such a budget
+const TARGETS_MAX = 1_024; // addresses with such a budget, of either kind
 /**
  * Passes our own NAT, not the other side's; reference sends the same. Were it to arrive there, a
  * Linux router without a filter would note it as a connection of its own, and give the other's
@@ -77,9 +78,16 @@ export class Contact {
   readonly #punches = new Timers<Punch>();
   readonly #confirmations = new Timers<Confirmation>();
   readonly #targets = new KeyedBudgets<number | string>(TARGET_PROBES, TARGETS_MAX);
+  /** The same of what others say who share no network with us: it must not use up an honest peer's. */
+  readonly #untrustedTargets = new KeyedBudgets<number | string>(TARGET_PROBES, TARGETS_MAX);
   readonly #tunnelled = new Map<Path, Peer>(); // who came by a tunnel made to us; as many as there are connections
 
   constructor(readonly vl1: Vl1, readonly greeter: Greeter) {}
+
+  /** Peers remembered with the tunnel they came by. */
+  get tunnelledSize(): number {
+    return this.#tunnelled.size;
+  }
 
   get deadlineMs(): number {
     return Math.min(this.#punches.nextMs, this.#confirmations.nextMs);
@@ -239,10 +247,11 @@ export class Contact {
     const first = this.vl1.socketsFor(endpoint, peer.address)[0];
     if (!first) return;
     const path = this.vl1.paths.get(socket ?? first.id, endpoint);
-    if (!this.vl1.mayUse(peer.address, path) || this.#punches.size >= PUNCHES_MAX) return;
+    const { nowMs } = this.vl1;
+    const max = isMutual || peer.isTrusted(nowMs) ? PUNCHES_MAX : PUNCHES_UNTRUSTED_MAX;
+    if (!this.vl1.mayUse(peer.address, path) || this.#punches.size >= max) return;
     if (peer.find(path) && !isSuspect(peer.find(path)!)) return;
     if (isMutual) this.openNat(path);
-    const { nowMs } = this.vl1;
     const punch = { peer: peer.address, endpoint, socket, isMutual, startMs: nowMs, tries: 0 };
     this.#punches.set(punch, nowMs);
     this.handleTimeout();
@@ -262,7 +271,7 @@ export class Contact {
       if (!punch) return;
       const peer = this.vl1.peers.get(punch.peer);
       if (!peer || reaches(peer, punch.endpoint)) continue;
-      if (this.#mayProbe(peer, punch.endpoint)) {
+      if (this.#mayProbe(peer, punch.endpoint, punch.isMutual)) {
         // Who does not expect us sends us no more than it got: its answer to an ECHO is longer than
         // the ECHO, and comes only when we have answered one of its own. A HELLO is long enough for
         // both.
@@ -282,10 +291,15 @@ export class Contact {
     return this.vl1.socketsFor(endpoint, peer)[0]?.id;
   }
 
-  /** A budget per peer and one per target, so that nobody makes us flood a third party. */
-  #mayProbe(peer: Peer, target: Endpoint): boolean {
+  /**
+   * A budget per peer and one per target, so that nobody makes us flood a third party.
+   * @param isOwnOrRoots Whether we remember the address ourselves, or a root named it
+   */
+  #mayProbe(peer: Peer, target: Endpoint, isOwnOrRoots = false): boolean {
     const { nowMs } = this.vl1;
-    return peer.budgets.probe.take(nowMs) && this.#targets.of(endpointKey(target)).take(nowMs);
+    const isFounded = isOwnOrRoots || peer.isTrusted(nowMs);
+    const targets = isFounded ? this.#targets : this.#untrustedTargets;
+    return peer.budgets.probe.take(nowMs) && targets.of(endpointKey(target)).take(nowMs);
   }
 
   /** The addresses of a peer that are being probed because somebody named them. */
@@ -303,7 +317,7 @@ export class Contact {
       const [socket] = this.vl1.socketsFor(endpoint, peer.address);
       if (!socket) continue;
       const path = this.vl1.paths.get(socket.id, endpoint);
-      if (this.vl1.mayUse(peer.address, path) && this.#mayProbe(peer, endpoint)) {
+      if (this.vl1.mayUse(peer.address, path) && this.#mayProbe(peer, endpoint, true)) {
         this.probeFrom(peer, endpoint, undefined, true);
       }
     }
@@ -316,6 +330,12 @@ export class Contact {
     const known = peer?.find(path);
     this.#tunnelled.delete(path);
     if (peer && known) this.lose(peer, known);
+  }
+
+  /** A peer was forgotten, with its paths. */
+  forget(peer: Peer): void {
+    this.hints.forget(peer.address);
+    for (const { path } of peer.paths) this.#tunnelled.delete(path);
   }
 
   /** A path that does not answer any more: forget it, but remember the address. */

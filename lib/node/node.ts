@@ -416,7 +416,7 @@ export class Node implements Machine {
         vl1.timers.delete(peer);
         vl1.peers.delete(peer.address);
         this.bonds.end(peer);
-        this.contact.hints.forget(peer.address);
+        this.contact.forget(peer);
       } else {
         for (const path of peer.paths) used.add(path.path);
         this.contact.forgetProbed(peer);

@@ -8,7 +8,9 @@ import {
   actionsOf,
   ALICE,
   BOB,
+  CAROL,
   endpoint,
+  identityOf,
   packetsOf,
   peerWithPath,
   ROOT,
@@ -197,6 +199,31 @@ Deno.test("Contact.punch() works on 256 introductions at a time", () => {
     action.kind === "send" && action.ttl === 2
   );
   assert.equal(openers.length, 256);
+});
+
+Deno.test("Contact.punch() has room for introductions, whatever strangers say of where they are", () => {
+  const { vl1, contact } = alice();
+  for (let i = 0; i < 20; i++) {
+    const stranger = vl1.addPeer(identityOf(0x5000000000 + i))!;
+    for (let j = 0; j < 40; j++) contact.punch(stranger, endpoint(`44.1.${i}.${j}/9`), 1, false);
+  }
+  actionsOf(vl1.outbox);
+  const carol = vl1.addPeer(CAROL.publicOnly())!;
+  carol.lastTrustedMs = vl1.nowMs;
+  const bob = vl1.peers.get(BOB.address)!;
+  contact.punch(bob, endpoint("44.0.0.4/9993"), 1, true);
+  contact.punch(carol, endpoint("44.0.0.5/9993"), 1, false);
+  assert.deepEqual(sentBy(vl1).map(({ destination }) => destination), [BOB.address, CAROL.address]);
+});
+
+Deno.test("Contact.punch() follows an introduction to where strangers say they are too", () => {
+  const { vl1, contact, bob } = alice();
+  const target = endpoint("44.0.0.4/9993");
+  const stranger = vl1.addPeer(CAROL.publicOnly())!;
+  for (let i = 0; i < 40; i++) contact.punch(stranger, target, 1, false);
+  actionsOf(vl1.outbox);
+  contact.punch(bob, target, 1, true);
+  assert.deepEqual(sentBy(vl1).map(({ destination }) => destination), [BOB.address]);
 });
 
 Deno.test("Contact.tryHints() tries remembered addresses ever more rarely", () => {

@@ -145,6 +145,17 @@ Deno.test("Node forgets at once who came by a tunnel that ended, and not where i
   assert.deepEqual(contact.hints.of(ALICE.address), [], "a TCP port is nothing to try by UDP");
 });
 
+Deno.test("Node forgets with a peer by which tunnel it came, though that stays open", () => {
+  const pair = new Pair();
+  pair.run(1_000);
+  const { root, time } = pair;
+  assert.equal(root.contact.tunnelledSize, 1);
+  time.nowMs += 600_000; // nothing of the peer's comes any more
+  while (root.deadlineMs <= time.nowMs) pair.give(root, { kind: "timeout" });
+  assert.equal(root.vl1.peers.has(ALICE.address), false);
+  assert.equal(root.contact.tunnelledSize, 0);
+});
+
 Deno.test("Node loses what went by a tunnel when it is gone, and doubts nothing else", () => {
   const pair = new Pair();
   pair.udpPasses = true;
