@@ -6,7 +6,7 @@
  * @module
  */
 import type { Address } from "../base/ids.ts";
-import type { Endpoint } from "../base/ip.ts";
+import { type Endpoint, sameIp } from "../base/ip.ts";
 import { Networks } from "../network/networks.ts";
 import { isTunnel, type Path } from "../peer/path.ts";
 import { heard, type Peer } from "../peer/peer.ts";
@@ -300,6 +300,11 @@ export class Node implements Machine {
     const added = input.sockets.filter((socket) =>
       !vl1.sockets.some((old) => old.id === socket.id)
     );
+    // A tunnel that comes or goes says nothing about the paths there are, nor about where we are;
+    // nor does another port of an address.
+    const arrived = added.some(({ id, ip }) =>
+      !isTunnel(id) && !vl1.sockets.some((old) => sameIp(old.ip, ip) && !gone.includes(old))
+    );
     vl1.sockets = input.sockets;
     vl1.own = input.own;
     for (const socket of gone) {
@@ -308,8 +313,6 @@ export class Node implements Machine {
     }
     this.portProbing.closeUnused();
     if (gone.length === 0 && added.length === 0 && !input.woke) return;
-    // A tunnel that comes or goes says nothing about the paths there are, nor about where we are.
-    const arrived = added.some((socket) => !isTunnel(socket.id));
     const moved = input.woke || arrived || gone.some((socket) => !isTunnel(socket.id));
     for (const peer of vl1.peers.values()) {
       if (peer.paths.length === 0) continue;

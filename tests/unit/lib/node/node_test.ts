@@ -315,7 +315,8 @@ Deno.test("Node doubts every path when an address appears or it wakes, asks at o
   const { bench, alice } = town();
   const root = alice.vl1.peers.get(ROOT.address)!;
   const { ip } = WHERE.get(ALICE.address)!;
-  const sockets = [{ id: 1, ip, port: 9_993 }, { id: 2, ip, port: 9_994 }];
+  const other = endpoint("44.0.9.9/9993").ip;
+  const sockets = [{ id: 1, ip, port: 9_993 }, { id: 2, ip: other, port: 9_993 }];
   for (const input of [{ sockets }, { sockets, woke: true }]) {
     bench.run(10_000);
     bench.passes = () => false;
@@ -326,6 +327,9 @@ Deno.test("Node doubts every path when an address appears or it wakes, asks at o
     bench.run(600);
     assert.ok(root.best(bench.nowMs));
   }
+  sockets.push({ id: 3, ip, port: 9_994 });
+  bench.hand(alice, { kind: "links", own: [], sockets });
+  assert.ok(root.best(bench.nowMs), "another port of an address there was says nothing");
 });
 
 Deno.test("Node drops a packet at hop 4, whoever sent it", () => {
