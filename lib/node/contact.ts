@@ -43,7 +43,8 @@ const PUNCH_DELAYS_MS = [0, 150, 400, 900, 1_700]; // probes after one introduct
 const PUNCHES_FROM_ALL = new Set([2, 4]);
 const PUNCHES_MAX = 256; // introductions being worked on at once
 const PUNCHES_UNTRUSTED_MAX = 128; // of which so many because somebody said so who shares no network with us
-// Other paths quieter than this are checked when a new one is learned: a peer that roamed left them
+// Other paths quieter than this, or since the new one was asked, are checked when it is learned: a peer that roamed
+// left them
 const CHECK_SILENT_MS = 50;
 const TARGET_PROBES = { perSecond: 1, burst: 16 }; // of one address, whoever names it: it may be a third party's
 const TARGETS_MAX = 1_024; // addresses with such a budget, of either kind
@@ -225,7 +226,8 @@ export class Contact {
     this.vl1.releaseHeld(path);
     for (const other of peer.paths) {
       if (peer.bond) break; // it is one path more, and the others are looked after anyway
-      if (other.path !== path && nowMs - other.lastInMs > CHECK_SILENT_MS) {
+      const isSilent = nowMs - other.lastInMs > CHECK_SILENT_MS || other.lastInMs < question.sentMs;
+      if (other.path !== path && isSilent) {
         this.probe(peer, other.path);
         markSuspect(other); // until it answers, what just has answered is the better one
       }
