@@ -17,7 +17,7 @@ const SURFACE_LIFE_MS = 600_000; // reference ZT_SELFAWARENESS_ENTRY_TIMEOUT
  * renewed before must not look like two.
  */
 const LATELY_MS = 150_000;
-const REPORTS_MAX = 512; // bounds memory: peers report as they like; the oldest goes first
+const REPORTS_MAX = 512; // bounds memory: peers report as they like; the oldest goes first, upstreams' last
 
 /** How one peer sees one of our sockets. */
 export interface SurfaceReport {
@@ -51,13 +51,21 @@ export class Surface {
     const key = `${reporter}|${path.key}|${scope}`;
     const previous = this.#reports.get(key);
     this.#reports.delete(key);
-    if (this.#reports.size >= REPORTS_MAX) dropOldest(this.#reports);
+    if (this.#reports.size >= REPORTS_MAX) this.#makeRoom();
     const { socket, endpoint: remote } = path;
     this.#reports.set(key, { reporter, remote, socket, surface, atMs: nowMs, trusted });
     const changed = trusted && previous !== undefined &&
       nowMs - previous.atMs < SURFACE_LIFE_MS && !sameIp(previous.surface.ip, surface.ip);
     if (changed) this.#forgetOthers(key, scope);
     return changed;
+  }
+
+  /** One peer comes from as many ports as it likes, and each is a report: upstreams' must outlast them. */
+  #makeRoom(): void {
+    for (const [key, { trusted }] of this.#reports) {
+      if (!trusted) return void this.#reports.delete(key);
+    }
+    dropOldest(this.#reports);
   }
 
   #forgetOthers(kept: string, scope: Scope): void {

@@ -54,6 +54,17 @@ Deno.test("Surface forgets reports after ten minutes, and those of a socket that
   assert.deepEqual(told(surface, 10), []);
 });
 
+Deno.test("Surface.report() keeps what upstreams say, however many ports a peer comes from", () => {
+  const surface = new Surface();
+  surface.report(ROOT.address, path("44.0.0.1/9993"), endpoint("44.1.1.1/5000"), true, 0);
+  for (let port = 1; port <= 2_000; port++) {
+    const lie = endpoint(`44.9.9.9/${port}`);
+    surface.report(BOB.address, path(`44.0.0.4/${port}`), lie, false, port);
+  }
+  assert.deepEqual(told(surface, 2_001), ["44.1.1.1/5000"]);
+  assert.equal(surface.reportsSince(0).length, 512);
+});
+
 Deno.test("Surface.report() keeps 512 reports, the latest", () => {
   const surface = new Surface();
   for (let i = 0; i < 600; i++) {
