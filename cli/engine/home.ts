@@ -123,7 +123,7 @@ export class Home {
       writeWhole(temporary, bytes, options);
       Deno.renameSync(temporary, path);
     } catch (error) {
-      removeIfThere(temporary);
+      tryRemove(temporary);
       throw new HomeError(`cannot write ${path}: ${reasonOf(error)}`);
     }
   }
@@ -265,6 +265,15 @@ function noteHolder(file: Deno.FsFile): void {
 
 function removeIfThere(path: string): void {
   if (stat(path)) Deno.removeSync(path);
+}
+
+/** After an error: a disk that fails may be read-only by now, and what failed first is what counts. */
+function tryRemove(path: string): void {
+  try {
+    removeIfThere(path);
+  } catch {
+    // It stays.
+  }
 }
 
 function writeWhole(path: string, bytes: Uint8Array, { mode, cache }: WriteOptions): void {

@@ -51,6 +51,16 @@ Deno.test("Home.write() keeps the old content and cleans up when the name is a f
     assert.deepEqual(home.list("."), ["planet"]);
   }));
 
+Deno.test("Home.write() says what failed, also when nothing can be cleaned up any more", () =>
+  inHome((home) => {
+    // As on a disk that fails and is read-only from then on: what is in the way cannot be removed.
+    Deno.mkdirSync(`${home.pathOf("planet")}.tmp-${Deno.pid}/x`, { recursive: true });
+    assert.throws(() => home.write("planet", "new"), {
+      name: "HomeError",
+      message: /^cannot write /,
+    });
+  }));
+
 Deno.test("Home.readBytes() tells a missing file from one that cannot be read", () =>
   inHome((home) => {
     assert.equal(home.readBytes("missing"), undefined);
