@@ -183,7 +183,7 @@ function routeMoon(
     case "GET":
       return json(view.moon(id) ?? {});
     case "POST":
-      return json(view.moon(id) ?? orbit(id, body, view));
+      return json(orbit(id, body, view));
     case "DELETE":
       view.deorbit(id);
       return json({ result: true });
@@ -193,10 +193,12 @@ function routeMoon(
 }
 
 function orbit(id: bigint, body: string, view: ServiceView): MoonInfo | JsonObject {
+  const known = view.moon(id);
+  if (known && !known.waiting) return known;
   const seed = seedOf(parseLeniently(body).seed);
-  if (!seed) return {};
+  if (!seed) return known ?? {};
   view.orbit(id, seed);
-  return {
+  return view.moon(id) ?? {
     id: id.toString(16).padStart(16, "0"),
     roots: [],
     signature: null,

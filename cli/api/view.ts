@@ -253,7 +253,7 @@ export interface ServiceView {
   /** Moons we have, not those we wait for. */
   moons(): MoonInfo[];
   moon(id: bigint): MoonInfo | undefined;
-  /** Starts to look for a moon at one of its roots. */
+  /** Takes a moon from the home folder, or starts to look for it at one of its roots. */
   orbit(id: bigint, seed: Address): void;
   deorbit(id: bigint): void;
   /** `local.conf` as it is on disk, {} when there is none. */

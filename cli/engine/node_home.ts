@@ -59,6 +59,12 @@ export class NodeHome {
     return moons;
   }
 
+  /** A moon of `moons.d`; undefined when its file is not there, or is something else. */
+  moon(id: bigint): World | undefined {
+    const moon = this.#moon(`moons.d/${formatWorldId(id)}.moon`);
+    return moon?.id === id ? moon : undefined;
+  }
+
   #moon(name: string): World | undefined {
     try {
       const world = decodeWorld(new Reader(this.home.readBytes(name) ?? new Uint8Array(0), name));

@@ -309,6 +309,11 @@ export class Service {
     this.#tickTimer = setInterval(() => this.#tickSafely(), TICK_MS);
   }
 
+  /** Uses a moon: the one in the home folder, else it is asked for at its seed. */
+  orbit(world: bigint, seed: Address): void {
+    this.command({ kind: "orbit", world, seed, moon: this.#files.moon(world) });
+  }
+
   #tellAddresses(): void {
     const named = this.settings.current.peers.filter((peer) => peer.try.length > 0);
     const addresses = new Map(named.map((peer) => [peer.address, peer.try]));

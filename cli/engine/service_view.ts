@@ -283,7 +283,7 @@ export class EngineView implements ServiceView {
   }
 
   orbit(id: bigint, seed: Address): void {
-    this.service.command({ kind: "orbit", world: id, seed });
+    this.service.orbit(id, seed);
   }
 
   deorbit(id: bigint): void {

@@ -113,8 +113,11 @@ export class FakeService implements ServiceView {
     return this.moonList.find((moon) => BigInt(`0x${moon.id}`) === id);
   }
 
+  onOrbit = (): void => {};
+
   orbit(id: bigint, seed: Address): void {
     this.log.push(`orbit ${id.toString(16)} ${formatAddress(seed)}`);
+    this.onOrbit();
   }
 
   deorbit(id: bigint): void {

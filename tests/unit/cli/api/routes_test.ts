@@ -123,6 +123,23 @@ Deno.test("answer() reads the seed of a moon as leniently as the reference", asy
   }
 });
 
+Deno.test("answer() has a moon looked for again while it is waited for, and tells when it is there at once", async () => {
+  const service = makeService();
+  const waiting = {
+    ...{ id: "00000000000000aa", timestamp: 0, roots: [], waiting: true },
+    ...{ signature: null, updatesMustBeSignedBy: null },
+  };
+  service.moonList = [waiting];
+  const orbit = async (body: string) =>
+    JSON.parse(String((await ask(service, "POST", "/moon/00000000aa", body)).body));
+  assert.equal((await orbit('{"seed":"12"}')).waiting, true);
+  assert.equal((await orbit("{}")).waiting, true);
+  service.onOrbit = () => service.moonList = [{ ...waiting, timestamp: 7, waiting: false }];
+  assert.equal((await orbit('{"seed":"13"}')).timestamp, 7);
+  assert.equal((await orbit('{"seed":"14"}')).timestamp, 7);
+  assert.deepEqual(service.log, ["orbit aa 0000000012", "orbit aa 0000000013"]);
+});
+
 Deno.test("networkSettings() takes booleans and nothing else", () => {
   assert.deepEqual(
     networkSettings('{"allowManaged":false,"allowDNS":1,"allowGlobal":"true","x":true}'),

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { Home } from "../../../../cli/engine/home.ts";
 import { NodeHome } from "../../../../cli/engine/node_home.ts";
+import { Writer } from "../../../../lib/base/bytes.ts";
 import type { Address, NetworkId } from "../../../../lib/base/ids.ts";
 import { EMPTY_CONFIG, encodeNetworkConfig } from "../../../../lib/credential/network_config.ts";
+import { defaultPlanet } from "../../../../lib/identity/default_planet.ts";
+import { encodeWorld, WorldType } from "../../../../lib/identity/world.ts";
 
 const SELF = 0xa0b1c2d3e4 as Address;
 const OTHER = 0xa0b1c2d3e5 as Address;
@@ -59,6 +62,22 @@ Deno.test("NodeHome.networks() sets torn and foreign configurations aside, whole
     });
     assert.deepEqual(files.networks(SELF), [{ id: ID, config: new Uint8Array(0) }]);
     assert.equal(said.length, foreign.length);
+  }));
+
+Deno.test("NodeHome.moon() finds a moon by its file, and takes nothing else for it", () =>
+  inHome((home, files) => {
+    const encoded = (id: bigint, type: WorldType) => {
+      const w = new Writer();
+      encodeWorld({ ...defaultPlanet(), id, type }, w);
+      return w.finish();
+    };
+    const moon = encoded(7n, WorldType.MOON);
+    home.write("moons.d/0000000000000007.moon", moon);
+    home.write("moons.d/0000000000000008.moon", moon);
+    home.write("moons.d/0000000000000009.moon", encoded(9n, WorldType.PLANET));
+    home.write("moons.d/000000000000000a.moon", moon.subarray(0, 50));
+    assert.equal(files.moon(7n)?.id, 7n);
+    assert.deepEqual([8n, 9n, 10n, 11n].map((id) => files.moon(id)), Array(4).fill(undefined));
   }));
 
 Deno.test("NodeHome goes on where a file of its cannot be read", () =>
