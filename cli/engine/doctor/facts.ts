@@ -75,6 +75,8 @@ export type DoctorFacts = {
   ipv4: NatView;
   ipv6: NatView;
   roots: RootFacts[];
+  /** Moons asked for and not received: their ids, and the root each is asked of. */
+  moonsAwaited: { id: string; seed: string }[];
   portMapping: { enabled: boolean; ports: MappingStatus[] };
   devices: DeviceFacts[];
   clock: {

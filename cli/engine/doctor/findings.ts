@@ -49,6 +49,7 @@ export function diagnose(facts: DoctorFacts): Finding[] {
     { check: "clock", ...clockFinding(facts.machine.clockMs, facts.clock) },
     { check: "ports", ...portsFinding(facts) },
     ...facts.roots.map((root) => ({ check: `root ${root.address}`, ...rootFinding(root, facts) })),
+    ...facts.moonsAwaited.map(moonFinding),
     { check: "UDP", ...udpFinding(facts) },
     ...proxyFindings(facts),
     { check: "NAT, IPv4", ...natFinding(facts.ipv4, facts, 4) },
@@ -227,6 +228,12 @@ function rootFinding(root: RootFacts, facts: DoctorFacts): Verdict {
     return problem(`${reason}; ${heard}`, remedy);
   }
   return note(`${reason}; ${heard}`, "others answer; is this one running?");
+}
+
+function moonFinding({ id, seed }: DoctorFacts["moonsAwaited"][number]): Finding {
+  const remedy = `does ${seed} run, with this moon in its moons.d, and is it in reach? ` +
+    `give it up with: zt deorbit ${id.slice(-10)}`;
+  return { check: `moon ${id}`, ...note(`asked of ${seed}, which has not sent it yet`, remedy) };
 }
 
 function udpFinding({ roots, isUdpForbidden, tcpRelay, httpProxy }: DoctorFacts): Verdict {

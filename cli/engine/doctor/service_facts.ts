@@ -8,6 +8,7 @@ import { formatEndpoint, formatPrefix, sameIp } from "../../../lib/base/ip.ts";
 import { natView } from "../../../lib/node/nat_kind.ts";
 import { isTunnel } from "../../../lib/peer/path.ts";
 import { lossFraction, type Peer } from "../../../lib/peer/peer.ts";
+import { formatWorldId } from "../planet_files.ts";
 import { pause } from "../port_mapping/wire.ts";
 import type { Service } from "../service.ts";
 import { ZT_VERSION } from "../version.ts";
@@ -53,6 +54,10 @@ export async function serviceFacts(service: Service, signal: AbortSignal): Promi
     ipv4: natView(reports, udp, 4),
     ipv6: natView(reports, udp, 16),
     roots: upstreams.peers().map((peer) => rootFacts(service, peer)),
+    moonsAwaited: upstreams.wanted.map(({ world, seed }) => ({
+      id: formatWorldId(world),
+      seed: formatAddress(seed),
+    })),
     portMapping: {
       enabled: settings.current.portMappingEnabled,
       ports: service.mapper.status,

@@ -85,6 +85,7 @@ const HEALTHY: DoctorFacts = {
   ipv4: { kind: "endpoint-independent", ...NAT },
   ipv6: { kind: "none", surfaces: ["2a00::2/9993"], witnesses: 1 },
   roots: [ROOT],
+  moonsAwaited: [],
   portMapping: { enabled: true, ports: [MAPPED] },
   devices: [{ name: "eth0", mtu: 1_500, running: true, addresses: ["192.168.1.2/24"] }],
   clock: { movedMs: 4, planetMs: 1_700_000_000_000 },
@@ -136,12 +137,13 @@ Deno.test("diagnose() gives a remedy with every problem and note", () => {
     ports: { ...HEALTHY.ports, refused: ["192.168.1.2/30000: taken"] },
     ipv4: { kind: "symmetric", ...NAT },
     roots: [SILENT],
+    moonsAwaited: [{ id: "0000003333333333", seed: "3333333333" }],
     portMapping: { enabled: true, ports: [UNMAPPED] },
     devices: [{ name: "eth0", mtu: 1_280, running: true, addresses: ["192.168.1.2/24"] }],
   };
   const findings = diagnose(bad);
   const wrong = findings.filter(({ state }) => state === "problem" || state === "note");
-  assert.equal(wrong.length, 12);
+  assert.equal(wrong.length, 13);
   for (const { check, remedy } of wrong) assert.ok(remedy, check);
   for (const { state, remedy } of findings) if (state === "ok") assert.equal(remedy, undefined);
 });
@@ -199,6 +201,13 @@ Deno.test("diagnose() judges ports, roots and UDP", () => {
   assert.equal(blocked.state, "problem");
   assert.match(blocked.text, /through the TCP relay 44.0.0.1\/443 \(tls\)$/);
   assert.equal(finding("root 1111111111", tcp).state, "note");
+});
+
+Deno.test("diagnose() names a moon that is waited for, and its seed", () => {
+  const moonsAwaited = [{ id: "0000003333333333", seed: "3333333333" }];
+  const { state, text, remedy } = finding("moon 0000003333333333", { moonsAwaited });
+  assert.deepEqual([state, text], ["note", "asked of 3333333333, which has not sent it yet"]);
+  assert.match(remedy!, /zt deorbit 3333333333$/);
 });
 
 Deno.test("diagnose() judges an HTTP proxy by whether it is needed", () => {
