@@ -256,16 +256,22 @@ export class Controller {
    * certificates. Nobody acknowledges a revocation, so who may have missed one is told again.
    */
   #tellWhoLeft(network: NetworkId, to: Address, has: "asked" | "returned" | "pushed"): void {
-    const windowMs = this.#networks.get(network)?.compiled.windowMs;
-    if (windowMs === undefined) return;
-    const { nowMs, wallMs } = this.#time;
-    const revocations = this.#revocations.recent(network, wallMs - windowMs);
+    const state = this.#networks.get(network);
+    if (!state) return;
+    const revocations = this.#revocations.recent(
+      network,
+      this.#time.wallMs - state.compiled.windowMs,
+    );
     if (revocations.length === 0) return;
     this.#act({ kind: "revoke", network, to: [to], revocations });
     // Who is pushed to was here all the time: it was told at once, and several times.
-    if (has === "pushed") return;
-    const sinceMs = wallMs - (has === "asked" ? ONLINE_MS : windowMs);
-    this.#revocations.tellAgain(network, to, sinceMs, nowMs);
+    if (has !== "pushed") this.#tellAgain(state, to, has);
+  }
+
+  #tellAgain({ id, compiled }: NetworkState, to: Address, has: "asked" | "returned"): void {
+    const { nowMs, wallMs } = this.#time;
+    const sinceMs = wallMs - (has === "asked" ? ONLINE_MS : compiled.windowMs);
+    this.#revocations.tellAgain(id, to, sinceMs, nowMs);
   }
 
   #saveOf(state: NetworkState, member: Address, verdict: Verdict): StoreWrite | undefined {
@@ -411,6 +417,7 @@ export class Controller {
       this.#revocations.add(state.id, ended, this.#online(state));
     }
     if (isAuthorized(record)) this.#revocations.forget(state.id, member);
+    if (isAuthorized(record) && !isAuthorized(before)) this.#tellAgain(state, member, "returned");
     state.setMember(member, record);
     if (state.compiled.names && changesNames(before, record)) this.#renewals.note(state.id);
     if (push === "network") this.#pushAll(state);

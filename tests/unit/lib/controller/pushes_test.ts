@@ -281,6 +281,22 @@ Deno.test("Controller tells once who is pushed to: it was here when the other wa
   assert.deepEqual(tellAgain(harness), []);
 });
 
+Deno.test("Controller tells who is let in again, three times, whom it removed meanwhile", () => {
+  const harness = withNetwork({ private: true });
+  for (const member of [ALICE, BOB]) harness.post(memberPath(member), { authorized: true });
+  join(harness, ALICE, BOB);
+  for (const member of [ALICE, BOB]) harness.post(memberPath(member), { authorized: false });
+  tellAgain(harness);
+  harness.hand({ kind: "seen", member: BOB.address });
+  harness.post(memberPath(BOB), { authorized: true });
+  harness.settle();
+  assert.deepEqual(harness.take("revoke").map(({ to }) => to), [[BOB.address]]);
+  assert.deepEqual(
+    tellAgain(harness),
+    [2_000, 6_000].map((atMs) => ({ atMs, targets: [ALICE.address] })),
+  );
+});
+
 Deno.test("Controller names nobody who is a member again", () => {
   const harness = withNetwork({ private: false });
   join(harness, ALICE, BOB);
