@@ -25,13 +25,6 @@ import { type Home, HomeError } from "./home.ts";
 import { joinedNetworks, networkFile, removeNetwork, writeNetworkConfig } from "./home_files.ts";
 import { formatWorldId, readPlanet } from "./planet_files.ts";
 
-const PEER_CACHE_LIFE_MS = 30 * 24 * 3_600_000; // as the reference: a peer not seen for a month is forgotten
-/**
- * As many as a node has in memory: whoever makes identities, one a second and core, shall not fill
- * a root's disk at 4 KB each.
- */
-const PEER_FILES_MAX = 262_144;
-
 export class NodeHome {
   constructor(readonly home: Home, readonly log: (line: string) => void) {}
 
@@ -123,21 +116,6 @@ export class NodeHome {
     } catch (error) {
       if (error instanceof HomeError) return []; // a cache, as above
       throw error;
-    }
-  }
-
-  /**
-   * Forgets peers not seen for a month, and the oldest beyond so many.
-   * @throws {HomeError} when a file cannot be removed
-   */
-  cleanPeers(wallMs: number, filesMax = PEER_FILES_MAX): void {
-    const files = this.home.list("peers.d").map((name) => {
-      const path = `peers.d/${name}`;
-      return { path, modifiedMs: this.home.modifiedMs(path) ?? wallMs };
-    });
-    files.sort((a, b) => b.modifiedMs - a.modifiedMs);
-    for (const [index, { path, modifiedMs }] of files.entries()) {
-      if (index >= filesMax || wallMs - modifiedMs > PEER_CACHE_LIFE_MS) this.home.remove(path);
     }
   }
 

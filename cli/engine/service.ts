@@ -30,6 +30,7 @@ import { isTunnel } from "../../lib/peer/path.ts";
 import type { Random } from "../../lib/crypto/primitives.ts";
 import type { ControllerAnswer } from "../api/view.ts";
 import { BeaconListener } from "./beacon_listener.ts";
+import { cleanPeers } from "./clean_peers.ts";
 import { IdentityCollision } from "./collision.ts";
 import { controllerAnswer, ControllerCalls } from "./controller_calls.ts";
 import { ControllerOnDemand } from "./controller_on_demand.ts";
@@ -136,6 +137,7 @@ export class Service {
     nowMs: () => performance.now(),
     later: (run) => void setImmediate(run),
   });
+  readonly #ending = new AbortController();
   #tickTimer: ReturnType<typeof setInterval> | undefined;
   #settleTimer: ReturnType<typeof setTimeout> | undefined;
   #groupsTimer: ReturnType<typeof setTimeout> | undefined;
@@ -571,13 +573,20 @@ export class Service {
       this.#checkMappings();
       this.ports.applyAll();
     }
-    if (this.#ticks % CLEAN_TICKS === 0) this.#files.cleanPeers(Date.now());
+    if (this.#ticks % CLEAN_TICKS === 0) this.#cleanPeers();
   }
 
   /** Whether a root answers over UDP; a root itself has to be found where it is, whoever answers. */
   get #isAnswered(): boolean {
     const { upstreams } = this.node.vl1;
     return upstreams.amUpstream || upstreams.isReachedBy((path) => !path.isTunnel);
+  }
+
+  #cleanPeers(): void {
+    cleanPeers(this.home, { wallMs: Date.now(), signal: this.#ending.signal }).catch((error) => {
+      if (!(error instanceof HomeError)) throw error;
+      this.log(error.message, "error");
+    });
   }
 
   metrics(): string {
@@ -638,6 +647,7 @@ export class Service {
 
   /** Keeps what should survive and closes everything. */
   async close(): Promise<void> {
+    this.#ending.abort();
     clearInterval(this.#tickTimer);
     clearTimeout(this.#settleTimer);
     clearTimeout(this.#groupsTimer);

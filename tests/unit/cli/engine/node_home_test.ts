@@ -96,18 +96,3 @@ Deno.test("NodeHome.recall() takes a torn peer for none", () =>
     home.write("peers.d/a0b1c2d3e5.peer", Uint8Array.of(9, 9, 9));
     assert.equal(files.recall(OTHER), undefined);
   }));
-
-Deno.test("NodeHome.cleanPeers() forgets peers of more than a month ago, and the oldest of too many", () =>
-  inHome((home, files) => {
-    const day = 24 * 3_600_000;
-    const nowMs = 100 * day;
-    for (const age of [40, 3, 1, 2]) {
-      const name = `peers.d/${age}.peer`;
-      home.write(name, Uint8Array.of(age));
-      Deno.utimeSync(home.pathOf(name), (nowMs - age * day) / 1_000, (nowMs - age * day) / 1_000);
-    }
-    files.cleanPeers(nowMs);
-    assert.deepEqual(home.list("peers.d"), ["1.peer", "2.peer", "3.peer"]);
-    files.cleanPeers(nowMs, 2);
-    assert.deepEqual(home.list("peers.d"), ["1.peer", "2.peer"]);
-  }));
