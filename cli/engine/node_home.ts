@@ -22,10 +22,20 @@ import type { Persistent } from "../../lib/node/machine.ts";
 import { type CachedPeer, decodeCachedPeer } from "../../lib/node/peer_cache.ts";
 import { decodeNetworkConfig } from "../../lib/credential/network_config.ts";
 import { type Home, HomeError } from "./home.ts";
-import { joinedNetworks, networkFile, removeNetwork, writeNetworkConfig } from "./home_files.ts";
+import {
+  DEFAULT_NETWORK_SETTINGS,
+  joinedNetworks,
+  type LocalNetworkSettings,
+  networkFile,
+  readLocalNetwork,
+  removeNetwork,
+  writeNetworkConfig,
+} from "./home_files.ts";
 import { formatWorldId, readPlanet } from "./planet_files.ts";
 
 export class NodeHome {
+  readonly #local = new Map<NetworkId, LocalNetworkSettings>(); // as last read; of networks joined since the start
+
   constructor(readonly home: Home, readonly log: (line: string) => void) {}
 
   /** The planet of the home folder, else the public one. */
@@ -91,6 +101,29 @@ export class NodeHome {
       this.log(error.message);
     }
     return nothing;
+  }
+
+  /** What the user allows a network, as it was when it could last be read. */
+  localNetwork(id: NetworkId): LocalNetworkSettings {
+    const found = this.#ifReadable(() => readLocalNetwork(this.home, id));
+    if (found) this.#local.set(id, found);
+    return found ?? this.#local.get(id) ?? DEFAULT_NETWORK_SETTINGS;
+  }
+
+  /** Names of devices the user wishes, as lines of the file `devicemap`. */
+  deviceMap(): string {
+    return this.#ifReadable(() => this.home.readText("devicemap")) ?? "";
+  }
+
+  /** A disk that fails for a while must not end the service. */
+  #ifReadable<T>(read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof HomeError)) throw error;
+      this.log(error.message);
+      return undefined;
+    }
   }
 
   /** A peer as an earlier run knew it. */

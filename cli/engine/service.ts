@@ -40,7 +40,6 @@ import { NetworkDns } from "./dns/network_dns.ts";
 import { NetworkNames } from "./dns/network_names.ts";
 import { linkContext } from "./doctor/peer_link.ts";
 import { type Home, HomeError } from "./home.ts";
-import { readLocalNetwork } from "./home_files.ts";
 import type { JsonObject } from "./json.ts";
 import type { LiveSettings } from "./live_settings.ts";
 import { complaintsTo, type Log, type LogLevel } from "./log.ts";
@@ -275,12 +274,12 @@ export class Service {
       network: this.#network,
       mover: this.#mover,
       offload: parts.settings.current.dataPlane.offload,
-      settings: (id) => readLocalNetwork(this.home, id),
+      settings: (id) => this.#files.localNetwork(id),
       dns: this.dns,
       names: this.names,
       isOnline: () => this.node.isOnline,
       readMulticast: () => readTextFileIfAny("/proc/net/dev_mcast"),
-      deviceMap: () => this.home.readText("devicemap") ?? "",
+      deviceMap: () => this.#files.deviceMap(),
       onPort: (network, failed) => this.#portChanged(network, failed),
       onGroups: (network, groups) => this.input({ kind: "groups", network, groups }),
       log: complaintsTo(parts.log),

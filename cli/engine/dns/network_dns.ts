@@ -13,7 +13,7 @@ import { ApiError, messageOf } from "../../../lib/base/errors.ts";
 import { formatNetworkId, type NetworkId } from "../../../lib/base/ids.ts";
 import { formatIp, type Ip } from "../../../lib/base/ip.ts";
 import type { Dns } from "../../../lib/credential/network_config_binary.ts";
-import type { Home } from "../home.ts";
+import { type Home, HomeError } from "../home.ts";
 import type { Log } from "../log.ts";
 import { ownersIn, withBlock, withoutBlock } from "./resolv_conf.ts";
 import { revertLinkDns, setLinkDns } from "./resolved.ts";
@@ -134,7 +134,7 @@ export class NetworkDns {
 
   #do(work: () => Promise<void>): void {
     this.#work = this.#work.then(work).catch((error) => {
-      if (!(error instanceof ApiError)) throw error;
+      if (!(error instanceof ApiError || error instanceof HomeError)) throw error;
       this.#options.log(`DNS of a network: ${error.message}`, "warn");
     });
   }

@@ -91,6 +91,23 @@ Deno.test("NodeHome goes on where a file of its cannot be read", () =>
     assert.equal(files.recall(OTHER), undefined);
   }));
 
+Deno.test("NodeHome keeps what the user allows a network while it cannot be read", () =>
+  inHome((home, files, said) => {
+    const local = "networks.d/8056c2e21c000001.local.conf";
+    assert.equal(files.localNetwork(ID).allowDefault, false);
+    home.write(local, "allowDefault=1\n");
+    assert.equal(files.localNetwork(ID).allowDefault, true);
+    home.remove(local);
+    Deno.mkdirSync(home.pathOf(local));
+    Deno.mkdirSync(home.pathOf("devicemap"));
+    assert.equal(files.localNetwork(ID).allowDefault, true);
+    assert.equal(files.deviceMap(), "");
+    assert.deepEqual(said.map((line) => line.replace(/.*\//, "")), [
+      "8056c2e21c000001.local.conf is not a file; move it away",
+      "devicemap is not a file; move it away",
+    ]);
+  }));
+
 Deno.test("NodeHome.recall() takes a torn peer for none", () =>
   inHome((home, files) => {
     home.write("peers.d/a0b1c2d3e5.peer", Uint8Array.of(9, 9, 9));
