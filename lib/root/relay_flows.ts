@@ -20,6 +20,8 @@ const NOTICED_COUNT = 8; // datagrams within a second that make a flow worth a p
 const NOTICED_MS = 1_000;
 const NOTICED_MAX = 4_096; // flows counted at a time: bounds memory against many that never come to eight
 const IPV6_SITE_BYTES = 8; // one site's /64 shares a budget, or a single host would have any number of them
+/** Flows of one site: whoever sends a datagram in ten seconds to each of thousands leaves the others places. */
+const FLOWS_PER_SITE_MAX = RELAYS_MAX / 4;
 const IDLE_MS = 10_000; // without a report for this long a flow is taken back
 
 /** Where a datagram goes next: the receiver itself, or a root that may reach it. */
@@ -82,6 +84,8 @@ export class RelayFlows {
     const key = `${path.key}|${destination}`;
     if (this.#flows.has(key) || !this.#isWorthIt(key)) return;
     const { nowMs } = this.vl1;
+    const site = relayBudgetKey(path);
+    if ((this.#budgets.get(site)?.flows ?? 0) >= FLOWS_PER_SITE_MAX) return;
     const slot = this.#slots.take(nowMs);
     if (slot === undefined) return;
     const flow: Flow = {
@@ -90,14 +94,14 @@ export class RelayFlows {
       path,
       source,
       destination,
-      budget: relayBudgetKey(path),
+      budget: site,
       route: "",
       lastUsedMs: nowMs,
     };
-    const budget = this.#budgets.get(flow.budget) ??
+    const budget = this.#budgets.get(site) ??
       { slot: this.#budgetSlots.take(nowMs)!, flows: 0 };
     budget.flows++;
-    this.#budgets.set(flow.budget, budget);
+    this.#budgets.set(site, budget);
     this.#flows.set(key, flow);
     this.#bySlot[slot] = flow;
     const others = this.#byDestination.get(destination);

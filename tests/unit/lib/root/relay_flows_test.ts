@@ -45,6 +45,14 @@ class Scene {
     }
   }
 
+  /** As many as make a flow, from Alice to Bob, by a path of hers that was proved. */
+  forwardFrom(where: string): void {
+    const path = this.vl1.paths.get(1, endpoint(where));
+    this.vl1.paths.keep(path);
+    this.forward(8, ALICE, BOB, path);
+    actionsOf(this.vl1.outbox);
+  }
+
   /** What the data plane was told since last asked. */
   published(): TableRecord[] {
     return actionsOf(this.vl1.outbox).flatMap((action) =>
@@ -191,13 +199,19 @@ Deno.test("a flow without a report for ten seconds is taken back; its slot rests
 Deno.test("there is an end to flows, and the rest is relayed here as before", () => {
   const scene = new Scene();
   for (let port = 1; port <= 4_200; port++) {
-    const path = scene.vl1.paths.get(1, endpoint(`44.0.0.3/${port}`));
-    scene.vl1.paths.keep(path);
-    scene.forward(8, ALICE, BOB, path);
-    actionsOf(scene.vl1.outbox);
+    scene.forwardFrom(`44.0.${port % 8}.3/${port}`);
   }
   assert.equal(scene.relay.flows.size, 4_096);
   assert.equal(scene.vl1.counters.relayedPackets, 4_200 * 8);
+});
+
+Deno.test("one site's flows leave places for others", () => {
+  const scene = new Scene();
+  for (let port = 1; port <= 4_200; port++) scene.forwardFrom(`44.0.0.3/${port}`);
+  assert.equal(scene.relay.flows.size, 1_024);
+  scene.forwardFrom("44.0.0.5/1");
+  assert.equal(scene.relay.flows.size, 1_025);
+  assert.equal(scene.vl1.counters.relayedPackets, 4_201 * 8);
 });
 
 Deno.test("a data plane that lost its tables is told of every flow again", () => {
