@@ -359,7 +359,6 @@ export class NetworkVerbs {
     switch (error.code) {
       case ErrorCode.OBJECT_NOT_FOUND:
       case ErrorCode.UNSUPPORTED_OPERATION:
-        if (error.inReVerb !== Verb.NETWORK_CONFIG_REQUEST) return;
         return this.#ofController(peer, error)?.refuse("NOT_FOUND", undefined);
       case ErrorCode.NETWORK_ACCESS_DENIED:
         return this.#ofController(peer, error)?.refuse("ACCESS_DENIED", undefined);
@@ -381,8 +380,13 @@ export class NetworkVerbs {
     }
   }
 
-  /** The network an error is about, if its controller sent it. */
+  /**
+   * The network an error is about, if its controller answers with it what we asked lately: one that
+   * somebody kept says nothing any more.
+   */
   #ofController(peer: Peer, error: ErrorReply): Network | undefined {
+    const question = this.vl1.expected.find(error.inRePacketId, peer.address, this.vl1.nowMs);
+    if (question?.verb !== Verb.NETWORK_CONFIG_REQUEST) return undefined;
     const network = this.networks.find(decodeErrorNetwork(error.body));
     return network?.controller === peer.address ? network : undefined;
   }

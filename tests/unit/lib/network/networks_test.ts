@@ -11,8 +11,8 @@ import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import { buildFrame, ETHERTYPE_IPV4 } from "../../../../lib/network/ethernet.ts";
 import type { ConfigOrigin } from "../../../../lib/network/network.ts";
-import type { Node } from "../../../../lib/node/node.ts";
-import { decodeError } from "../../../../lib/wire/error.ts";
+import type { Node, Received } from "../../../../lib/node/node.ts";
+import { decodeError, encodeErrorNetwork } from "../../../../lib/wire/error.ts";
 import { encodeFrame } from "../../../../lib/wire/frame.ts";
 import { encodeMulticastLike } from "../../../../lib/wire/multicast_like.ts";
 import { destinationOf, ErrorCode, Verb } from "../../../../lib/wire/packet.ts";
@@ -129,6 +129,32 @@ Deno.test("a controller that says no leaves the configuration in force and tells
   assert.ok(network.isUsable);
   network.apply(configFor(ALICE));
   assert.equal(network.status, "OK");
+});
+
+Deno.test("a controller's error counts as an answer to what we asked lately, or not at all", () => {
+  const { alice: { networks, vl1 } } = village();
+  const network = networks.find(NETWORK)!;
+  const peer = vl1.peers.get(CAROL.address)!;
+  const w = new Writer();
+  encodeErrorNetwork(NETWORK, w);
+  const hear = (code: ErrorCode, inRePacketId: bigint) => {
+    const inReVerb = Verb.NETWORK_CONFIG_REQUEST;
+    networks.verbs.handleError({ peer } as Received, {
+      inReVerb,
+      inRePacketId,
+      code,
+      body: w.finish(),
+    });
+    return network.status;
+  };
+  const ask = (id: bigint, verb: Verb, to = CAROL.address) =>
+    vl1.expected.add(id, { to, verb, sentMs: vl1.nowMs, path: undefined });
+  ask(1n, Verb.NETWORK_CONFIG_REQUEST);
+  ask(2n, Verb.ECHO);
+  ask(3n, Verb.NETWORK_CONFIG_REQUEST, BOB.address);
+  for (const id of [2n, 3n, 4n]) assert.equal(hear(ErrorCode.NETWORK_ACCESS_DENIED, id), "OK");
+  assert.equal(hear(ErrorCode.NETWORK_ACCESS_DENIED, 1n), "ACCESS_DENIED");
+  assert.equal(hear(ErrorCode.OBJECT_NOT_FOUND, 1n), "NOT_FOUND");
 });
 
 Deno.test("a configuration for somebody else, or of another network, is not taken", () => {
