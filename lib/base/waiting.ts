@@ -3,6 +3,8 @@
  * @module
  */
 
+const CHECK_MS = 500; // when full, the expired are looked for this often at most
+
 /** How much may wait, and how long. */
 export interface WaitingLimits {
   /** Per key; the oldest goes first. */
@@ -18,6 +20,7 @@ interface Entry<T> {
 
 export class Waiting<K, T> {
   readonly #entries = new Map<K, Entry<T>[]>();
+  #checkMs = -Infinity;
 
   constructor(readonly limits: WaitingLimits) {}
 
@@ -29,13 +32,21 @@ export class Waiting<K, T> {
   push(key: K, item: T, nowMs: number): boolean {
     let entries = this.#entries.get(key);
     if (!entries) {
-      if (this.#entries.size >= this.limits.keysMax) return false;
+      if (this.#entries.size >= this.limits.keysMax && !this.#makeRoom(nowMs)) return false;
       this.#entries.set(key, entries = []);
     }
     entries.push({ item, sinceMs: nowMs });
     if (entries.length <= this.limits.perKeyMax) return true;
     entries.shift();
     return false;
+  }
+
+  /** What has waited too long must not keep others out, whenever its owner looks after it. */
+  #makeRoom(nowMs: number): boolean {
+    if (nowMs - this.#checkMs < CHECK_MS) return false;
+    this.#checkMs = nowMs;
+    this.expire(nowMs);
+    return this.#entries.size < this.limits.keysMax;
   }
 
   has(key: K): boolean {

@@ -208,7 +208,7 @@ export class Receiver {
       return;
     }
     if (!passedOn && !this.#mayAskFor(source, path)) return vl1.counters.drop("rate");
-    if (!this.node.whois.ask(source)) return vl1.counters.drop("unknown-sender");
+    if (!this.node.whois.ask(source, true)) return vl1.counters.drop("unknown-sender");
     if (!this.#unknownSenders.push(source, { packet: packet.slice(), path }, vl1.nowMs)) {
       this.vl1.counters.drop("queue-full");
     }

@@ -51,7 +51,6 @@ const SEND_QUEUE = { perKeyMax: 16, keysMax: 1_024, lifeMs: 5_000 };
  * questions from made-up addresses.
  */
 const HELD_ANSWERS = { perKeyMax: 8, keysMax: 512, lifeMs: 2_000 };
-const HELD_CHECK_MS = 500; // when full, the expired are looked for this often at most
 const PEERS_MAX = 262_144; // bounds memory at a root; a leaf knows a few hundred
 const AT_ERROR_CODE = 9; // in the payload of an ERROR, behind verb and id of what it answers
 const COMPRESS_FROM_BYTES = 65; // shorter payloads never gain; reference Packet.cpp
@@ -127,7 +126,6 @@ export class Vl1 {
   readonly timers = new Timers<Peer>();
   /** Datagrams held back from addresses that proved nothing. */
   readonly #held = new Waiting<Path, { bytes: Uint8Array; whole: boolean }>(HELD_ANSWERS);
-  #heldCheckMs = -Infinity;
   sockets: LocalSocket[] = [];
   /** Sockets that open ports of a symmetric NAT, each beside one of the others; bounded by `port_probing.ts`. */
   readonly doors = new Map<SocketId, SocketId>();
@@ -429,12 +427,7 @@ export class Vl1 {
   }
 
   #hold(path: Path, bytes: Uint8Array, whole: boolean): void {
-    const { nowMs } = this;
-    if (this.#held.size >= HELD_ANSWERS.keysMax && nowMs - this.#heldCheckMs >= HELD_CHECK_MS) {
-      this.#heldCheckMs = nowMs;
-      this.#held.expire(nowMs);
-    }
-    if (!this.#held.push(path, { bytes, whole }, nowMs)) this.counters.drop("unproven");
+    if (!this.#held.push(path, { bytes, whole }, this.nowMs)) this.counters.drop("unproven");
   }
 
   /** An address has proved itself: it gets what was held back. */

@@ -19,10 +19,16 @@ import type { Vl1 } from "./vl1.ts";
 const RETRY_MS = 500; // reference ZT_WHOIS_RETRY_DELAY
 const GIVE_UP_MS = 5_000; // reference ZT_TRANSMIT_QUEUE_TIMEOUT
 const PENDING_MAX = 1_024; // bounds memory and questions against a flood of made-up addresses
+/**
+ * Of which so many because of what others sent or asked: a root's address can be forged, and
+ * whoever does so must not keep us from finding whom we want to reach.
+ */
+const FOREIGN_MAX = 768;
 const ANSWERS_MAX = 12; // identities in one OK(WHOIS): fits a datagram; more are left out and asked again
 
 interface Asked {
   readonly firstMs: number;
+  readonly isForeign: boolean;
   tries: number;
   /** An answer is being checked: nobody is asked meanwhile. */
   isClaimed: boolean;
@@ -33,6 +39,7 @@ interface Asked {
 export class Whois {
   readonly #pending = new Map<Address, Asked>();
   readonly #retries = new Timers<Address>();
+  #foreign = 0; // of the pending
 
   constructor(readonly vl1: Vl1) {}
 
@@ -41,13 +48,19 @@ export class Whois {
     return this.#retries.nextMs;
   }
 
-  /** @returns false when too many questions are open; the caller drops its packet */
-  ask(address: Address): boolean {
+  /**
+   * @param isForeign Whether it is not we who want to reach that address
+   * @returns false when too many questions are open; the caller drops its packet
+   */
+  ask(address: Address, isForeign = false): boolean {
     if (address === this.vl1.address || isReservedAddress(address)) return false;
     if (this.#pending.has(address)) return true;
-    if (this.#pending.size >= PENDING_MAX) return false;
-    const asked = { firstMs: this.vl1.nowMs, tries: 0, isClaimed: false };
+    if (this.#pending.size >= PENDING_MAX || isForeign && this.#foreign >= FOREIGN_MAX) {
+      return false;
+    }
+    const asked = { firstMs: this.vl1.nowMs, isForeign, tries: 0, isClaimed: false };
     this.#pending.set(address, asked);
+    if (isForeign) this.#foreign++;
     this.#retries.set(address, this.vl1.nowMs + RETRY_MS);
     this.#put(address, asked);
     return true;
@@ -90,7 +103,7 @@ export class Whois {
       if (address === undefined) return;
       const asked = this.#pending.get(address)!;
       if (nowMs >= asked.firstMs + GIVE_UP_MS) {
-        this.#pending.delete(address);
+        this.#close(address);
       } else {
         this.#retries.set(address, nowMs + RETRY_MS);
         this.#put(address, asked);
@@ -100,8 +113,13 @@ export class Whois {
 
   /** Someone became known: no more questions about it. */
   resolved(address: Address): void {
-    this.#pending.delete(address);
+    this.#close(address);
     this.#retries.delete(address);
+  }
+
+  #close(address: Address): void {
+    if (this.#pending.get(address)?.isForeign) this.#foreign--;
+    this.#pending.delete(address);
   }
 
   /** Sends the question: first to the best upstream, then around the others; to none who answered falsely. */
@@ -138,7 +156,7 @@ export class Whois {
       if (!(known ? peer.budgets.names : peer.budgets.whois).take(nowMs)) continue;
       const identity = known ?? this.vl1.config.recall?.(address)?.identity;
       if (identity) named.push(identity);
-      else if (this.vl1.upstreams.amUpstream) this.ask(address);
+      else if (this.vl1.upstreams.amUpstream) this.ask(address, true);
     }
     if (named.length === 0) return undefined;
     const w = new Writer(1024);

@@ -19,6 +19,16 @@ Deno.test("Waiting.push() takes no more keys than it may", () => {
   assert.deepEqual(waiting.keys(), ["a", "b"]);
 });
 
+Deno.test("Waiting.push() makes room of what has waited too long, looking for it now and then", () => {
+  const waiting = new Waiting<string, number>(LIMITS);
+  const taken = ["a", "b"].map((key) => waiting.push(key, 1, 0));
+  assert.deepEqual(taken, [true, true]);
+  assert.equal(waiting.push("c", 1, 50), false);
+  assert.equal(waiting.push("c", 1, 400), false, "it has just been looked at");
+  assert.ok(waiting.push("c", 1, 550));
+  assert.deepEqual(waiting.keys(), ["c"]);
+});
+
 Deno.test("Waiting.take() and expire() know what has waited too long", () => {
   const waiting = new Waiting<string, number>(LIMITS);
   waiting.push("a", 1, 0);

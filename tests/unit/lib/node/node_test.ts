@@ -1,5 +1,6 @@
 /** Whole nodes on the bench: what happens between an input and what comes of it. @module */
 import assert from "node:assert/strict";
+import type { Address } from "../../../../lib/base/ids.ts";
 import { formatEndpoint, sameEndpoint } from "../../../../lib/base/ip.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import type { NodeEvent } from "../../../../lib/node/machine.ts";
@@ -7,7 +8,14 @@ import { Node } from "../../../../lib/node/node.ts";
 import { decodeCachedPeer } from "../../../../lib/node/peer_cache.ts";
 import type { Path } from "../../../../lib/peer/path.ts";
 import { lossFraction } from "../../../../lib/peer/peer.ts";
-import { AT_FLAGS, Cipher, HEADER_LENGTH, setCipher, Verb } from "../../../../lib/wire/packet.ts";
+import {
+  AT_FLAGS,
+  buildPacket,
+  Cipher,
+  HEADER_LENGTH,
+  setCipher,
+  Verb,
+} from "../../../../lib/wire/packet.ts";
 import {
   ALICE,
   Bench,
@@ -82,6 +90,19 @@ Deno.test("Node asks who an unknown sender is, and takes its packets up when tol
   assert.ok(bob.vl1.peers.has(ALICE.address), "by WHOIS at the root");
   assert.ok(bob.vl1.counters.received[Verb.ECHO] > 0);
   assert.ok(peer.best(bench.nowMs), "its answer proved the path");
+});
+
+Deno.test("Node finds whom it wants to reach, whatever comes in its root's name", () => {
+  const { bench, alice } = town();
+  for (let i = 1; i <= 2_000; i++) {
+    const header = { id: new Uint8Array(8), destination: ALICE.address, source: i as Address };
+    const bytes = buildPacket({ ...header, verb: Verb.NOP }, new Uint8Array(40));
+    setCipher(bytes, Cipher.POLY1305_SALSA2012);
+    bench.hand(alice, { kind: "datagram", socket: 1, from: ROOT_AT, bytes });
+  }
+  alice.vl1.send(BOB.address, Verb.NOP, new Uint8Array(0));
+  bench.run(1_000);
+  assert.ok(alice.vl1.peers.has(BOB.address));
 });
 
 Deno.test("Node.handle() counts what is not authentic, and tells nobody", () => {

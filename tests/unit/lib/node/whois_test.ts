@@ -70,6 +70,21 @@ Deno.test("Whois.ask() has 1024 open questions at most", () => {
   assert.ok(whois.ask(5_000 as Address));
 });
 
+Deno.test("Whois.ask() has 768 open questions at most that are not ours", () => {
+  const { vl1, whois } = asker();
+  for (let round = 0; round < 2; round++) {
+    for (let i = 1; i <= 768; i++) assert.ok(whois.ask(i as Address, true));
+    assert.equal(whois.ask(5_000 as Address, true), false);
+    assert.ok(whois.ask(5_001 as Address), "there is room for ours");
+    whois.resolved(7 as Address);
+    assert.ok(whois.ask(5_000 as Address, true));
+    while (whois.deadlineMs < Infinity) {
+      vl1.time.nowMs = whois.deadlineMs;
+      whois.handleTimeout();
+    }
+  }
+});
+
 Deno.test("Whois.answer() names whom it knows, itself and remembered peers included", () => {
   const version = { protocol: 11, major: 1, minor: 14, revision: 1 };
   const vl1 = vl1Of(ALICE, {
