@@ -112,17 +112,17 @@ export class Sessions {
     return this.#view.getFloat64(Sessions.at(slot) + Session.BYTES, true);
   }
 
-  /** Tick of the last packet that came straight from the peer; 0 for never. */
+  /** Tick of the last frame that came straight from the peer; 0 for never. */
   directTick(slot: number): number {
     return this.#view.getUint32(Sessions.at(slot) + Session.DIRECT_TICK, true);
   }
 
-  /** Tick of the last packet that came through a relay; 0 for never. */
+  /** Tick of the last frame that came through a relay; 0 for never. */
   relayedTick(slot: number): number {
     return this.#view.getUint32(Sessions.at(slot) + Session.RELAYED_TICK, true);
   }
 
-  /** Tag of the path the last direct packet came by. */
+  /** Tag of the path the last direct frame came by. */
   pathTag(slot: number): number {
     return this.#view.getInt32(Sessions.at(slot) + Session.DIRECT_PATH, true);
   }

@@ -89,10 +89,10 @@ export const Session = {
   FAILED: 52,
   /** f64, written by the kernel: bytes of packets opened */
   BYTES: 56,
-  /** u32, written by the kernel: ticks of the last packets that came with hops 0 and with more */
+  /** u32, written by the kernel: ticks of the last frames that came with hops 0 and with more */
   DIRECT_TICK: 64,
   RELAYED_TICK: 68,
-  /** u32, written by the kernel: path tag of the last packet with hops 0 */
+  /** u32, written by the kernel: path tag of the last frame with hops 0 */
   DIRECT_PATH: 72,
   /** u32: length from which on packets to it are sealed with AES-GMAC-SIV, shorter ones with Salsa20/12; 0 for none */
   AES_FROM: 76,

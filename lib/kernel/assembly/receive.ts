@@ -50,6 +50,7 @@ import {
   findSession,
   NO_SLOT,
   noteFailed,
+  noteFrame,
   noteOpened,
   opensAes,
   opensHere,
@@ -226,11 +227,12 @@ function handlePacket(at: usize, length: i32, path: u32): void {
     result(FAILED, 0, hops, at, length, slot, path);
     return;
   }
-  noteOpened(slot, length, hops, tick, path);
+  noteOpened(slot, length);
   const verb = load<u8>(at, AT_VERB);
   if ((verb & MASK_VERB) != VERB_FRAME || length < FRAME_HEADER_BYTES) {
     result(OPENED, verb, hops, at, length, slot, path);
   } else if (length > FRAME_HEADER_BYTES) {
+    noteFrame(slot, hops, tick, path);
     const payload = at + <usize> FRAME_HEADER_BYTES;
     const entry = result(FRAME, verb, hops, payload, length - FRAME_HEADER_BYTES, slot, path);
     store<u32>(entry, bswap<u32>(load<u32>(at, 28)), 20);

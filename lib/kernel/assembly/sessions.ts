@@ -95,10 +95,15 @@ export function noteFailed(slot: u32): void {
   store<u32>(entry, load<u32>(entry, AT_FAILED) + 1, AT_FAILED);
 }
 
-export function noteOpened(slot: u32, length: i32, hops: i32, tick: u32, pathTag: u32): void {
+export function noteOpened(slot: u32, length: i32): void {
   const entry = sessions + <usize> slot * SESSION_BYTES;
   store<u32>(entry, load<u32>(entry, AT_OPENED) + 1, AT_OPENED);
   store<f64>(entry, load<f64>(entry, AT_BYTES) + <f64> length, AT_BYTES);
+}
+
+/** Frames alone: of what else is opened control is told packet by packet, and makes of each what its verb says. */
+export function noteFrame(slot: u32, hops: i32, tick: u32, pathTag: u32): void {
+  const entry = sessions + <usize> slot * SESSION_BYTES;
   if (hops == 0) {
     store<u32>(entry, tick, AT_DIRECT);
     store<u32>(entry, pathTag, AT_PATH);

@@ -102,7 +102,7 @@ Deno.test("receive() opens frames of every length, whole or in pieces side by si
   arena.assertContained();
 });
 
-Deno.test("receive() stamps the session with when and how its packets came", () => {
+Deno.test("receive() stamps the session with when and how its frames came", () => {
   const arena = prepare();
   const packet = makePacket(arena.key, frameOf(noise(9, 1)));
   arena.kernel.setTick(5_000);
@@ -114,6 +114,11 @@ Deno.test("receive() stamps the session with when and how its packets came", () 
   assert.equal(arena.session(3, Session.DIRECT_TICK), 5_000);
   assert.equal(arena.session(3, Session.RELAYED_TICK), 6_000);
   assert.equal(arena.session(3, Session.DIRECT_PATH), 11);
+  // Control is handed what is no frame, and knows what its verb tells: an ECHO does not show that the sender hears us.
+  arena.kernel.setTick(7_000);
+  arena.receive(makePacket(arena.key, noise(20, 1), { verb: Verb.ECHO }), 0, 11);
+  assert.equal(arena.session(3, Session.OPENED), 3);
+  assert.equal(arena.session(3, Session.DIRECT_TICK), 5_000);
 });
 
 Deno.test("receive() tells what it opened from what it left to others", () => {
