@@ -4,8 +4,9 @@
  * each other without any root.
  *
  * The wire is the reference's (spec 02 section 12), which itself sends no beacons since 1.0.4 and
- * answers one with a NOP. We answer with a probe, which it understands as well, and whose answer
- * proves the path. Source: spec 03 section 28 item 8.
+ * answers one with a NOP; but on Linux it hears none that is broadcast, as its sockets are bound to
+ * addresses (seen with 1.14.1). We answer with a probe, which it understands as well, and whose
+ * answer proves the path. Source: spec 03 section 28 item 8.
  * @module
  */
 import { Writer } from "../base/bytes.ts";
