@@ -6,10 +6,12 @@
  */
 import type { Socket } from "node:net";
 import { WireError } from "../../../lib/base/errors.ts";
+import type { FairTurns } from "./fair_turns.ts";
 
 /** Most bytes that wait to be sent; what comes when there are more is dropped, as UDP may. Reference: 65,536. */
 const QUEUE_MAX_BYTES = 65_536;
-const READ_BYTES = 32_768;
+/** Handled in one go: two hundred of the shortest datagrams there are, about a millisecond. */
+const READ_BYTES = 8_192;
 
 /** One end of a connection. */
 export interface ByteStream {
@@ -31,14 +33,17 @@ export interface StreamEvents {
 export class ConnStream implements ByteStream {
   readonly #conn: Deno.Conn;
   readonly #events: StreamEvents;
+  readonly #turns: FairTurns;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #writing = false;
   #closed = false;
 
-  constructor(conn: Deno.Conn, events: StreamEvents) {
+  /** @param turns Those of all connections that are read alike */
+  constructor(conn: Deno.Conn, events: StreamEvents, turns: FairTurns) {
     this.#conn = conn;
     this.#events = events;
+    this.#turns = turns;
   }
 
   /** Begins to read. @param first Bytes that were read before */
@@ -52,7 +57,7 @@ export class ConnStream implements ByteStream {
     while (!this.#closed) {
       const length = await this.#conn.read(buffer).catch(() => null); // broken is as good as ended
       if (length === null) break;
-      this.#take(buffer.subarray(0, length));
+      await this.#turns.do(() => this.#take(buffer.subarray(0, length)));
     }
     this.close();
   }

@@ -5,6 +5,7 @@
  */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { concat } from "../../../lib/base/bytes.ts";
 import { WireError } from "../../../lib/base/errors.ts";
 import { type Endpoint, formatIp, type Ip, parseIp } from "../../../lib/base/ip.ts";
 import type { Random } from "../../../lib/crypto/primitives.ts";
@@ -57,7 +58,7 @@ export class OutgoingTunnel {
   #stream: SocketStream | undefined; // none while the proxy is asked
   readonly #nonce = new Uint8Array(NONCE_LENGTH);
   #framing: Framing | undefined; // while undefined the WebSocket is being agreed on
-  #head = new Uint8Array(0);
+  #head: Uint8Array = new Uint8Array(0);
   #open = false;
   #isInHandshake = false;
   #isOver = false;
@@ -133,7 +134,7 @@ export class OutgoingTunnel {
   #take(bytes: Uint8Array): void {
     if (this.#framing) return this.#messages(bytes);
     if (this.#head.length > HEAD_LENGTH_MAX) throw new WireError("HTTP head", "too long");
-    this.#head = Uint8Array.of(...this.#head, ...bytes);
+    this.#head = concat(this.#head, bytes);
     const head = parseHead(this.#head);
     if (!head) return;
     if (!isUpgraded(head, this.#nonce)) throw new WireError("WebSocket", "refused");

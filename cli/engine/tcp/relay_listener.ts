@@ -13,6 +13,7 @@ import { messageOf, SystemError, WireError } from "../../../lib/base/errors.ts";
 import { type Endpoint, parseIp } from "../../../lib/base/ip.ts";
 import { closeConn, ConnStream } from "./byte_stream.ts";
 import type { Certificate } from "./certificate.ts";
+import { FairTurns } from "./fair_turns.ts";
 import type { Framing } from "./framing.ts";
 import { REFERENCE_FIRST_BYTE, ReferenceFraming } from "./reference_framing.ts";
 import { type RelayHub, siteOf } from "./relay_hub.ts";
@@ -52,6 +53,7 @@ export class RelayListener {
   readonly #conns = new Map<Deno.Conn, () => void>();
   /** Who is behind a connection to the loopback listener, by its port. */
   readonly #origins = new Map<number, PromiseWithResolvers<Origin | undefined>>();
+  readonly #turns = new FairTurns();
   #closed = false;
 
   private constructor(
@@ -233,7 +235,7 @@ export class RelayListener {
         this.#drop(conn);
         if (tunnel) this.#hub.remove(tunnel);
       },
-    });
+    }, this.#turns);
     const framing = framingOf((bytes) => stream.write(bytes));
     const greets = framing instanceof ReferenceFraming;
     const tunnel = this.#hub.add(remote, stream, framing, greets);
