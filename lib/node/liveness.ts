@@ -33,6 +33,11 @@ const UPSTREAM_SETTLE_MS = 2_000;
  * nothing.
  */
 const UPSTREAM_PROBE_MS = 6_500;
+/**
+ * How long any way may be idle in low bandwidth mode: as the reference's, for NATs that remember long. What stops UDP
+ * is noticed as late.
+ */
+const LOW_BANDWIDTH_MS = 25_000;
 const UPSTREAM_HEARD_MS = 1_000; // heard so shortly ago, a way can wait until its next turn
 const HELLO_MS = 60_000; // versions, worlds and surfaces; reference PEER_PING
 const ROOT_HELLO_MS = 120_000; // the same at roots, where keepalive is ECHO
@@ -172,7 +177,7 @@ export class Liveness {
 
   #keepAlive(peer: Peer, path: PeerPath, isUpstream: boolean): number {
     const { nowMs } = this.vl1;
-    const idleMs = isUpstream ? UPSTREAM_KEEPALIVE_MS : KEEPALIVE_MS;
+    const idleMs = this.#idleMs(isUpstream);
     const { bond } = peer;
     const everyMs = bond?.find(path.path)?.isBonded ? monitorMs(bond.policy) : idleMs;
     const helloEveryMs = isUpstream ? ROOT_HELLO_MS : HELLO_MS;
@@ -203,9 +208,19 @@ export class Liveness {
    */
   #turnAfter(path: PeerPath, afterMs: number): number {
     const ways = this.#waysUp();
-    const everyMs = Math.min(UPSTREAM_KEEPALIVE_MS, UPSTREAM_PROBE_MS * ways.length);
+    const idleMs = this.#idleMs(true);
+    const everyMs = this.#isSparing ? idleMs : Math.min(idleMs, UPSTREAM_PROBE_MS * ways.length);
     const turnMs = this.vl1.address % everyMs + ways.indexOf(path) / ways.length * everyMs;
     return turnMs + Math.ceil((afterMs - turnMs) / everyMs) * everyMs;
+  }
+
+  get #isSparing(): boolean {
+    return this.vl1.settings.isLowBandwidth?.() ?? false;
+  }
+
+  #idleMs(isUpstream: boolean): number {
+    if (this.#isSparing) return LOW_BANDWIDTH_MS;
+    return isUpstream ? UPSTREAM_KEEPALIVE_MS : KEEPALIVE_MS;
   }
 
   /** The paths of upstreams that are kept and answer: the best of each, then the spare ones. */

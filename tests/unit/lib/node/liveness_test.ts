@@ -3,6 +3,7 @@ import { Bonds } from "../../../../lib/node/bonds.ts";
 import { Contact } from "../../../../lib/node/contact.ts";
 import { Greeter } from "../../../../lib/node/hello.ts";
 import { Liveness } from "../../../../lib/node/liveness.ts";
+import type { NodeSettings } from "../../../../lib/node/machine.ts";
 import type { Peer, PeerPath } from "../../../../lib/peer/peer.ts";
 import { heard, isSuspect, lossFraction, sent } from "../../../../lib/peer/peer.ts";
 import { Verb } from "../../../../lib/wire/packet.ts";
@@ -20,8 +21,8 @@ import {
   WHERE,
 } from "./harness.ts";
 
-function alice() {
-  const vl1 = vl1Of(ALICE);
+function alice(settings: Partial<NodeSettings> = {}) {
+  const vl1 = vl1Of(ALICE, { settings });
   const contact = new Contact(vl1, new Greeter(vl1, () => {}));
   const liveness = new Liveness(vl1, contact, new Bonds(vl1, contact));
   const bob = peerWithPath(vl1, BOB);
@@ -248,5 +249,28 @@ Deno.test("Liveness asks some way to a root every 6.5 s, in turn, and each every
       assert.equal(log[i].destination, log[i - count].destination, "in turn");
     }
     assert.ok(log.length >= 70_000 / everyMs, `${log.length} questions`);
+  }
+});
+
+Deno.test("Liveness lets ways be idle for 25 s in low bandwidth mode", () => {
+  const scene = alice({ isLowBandwidth: () => true });
+  const { vl1, bob, path } = scene;
+  const root = peerWithPath(vl1, ROOT);
+  root.version = bob.version;
+  root.paths[0].isSettled = true;
+  bob.lastNontrivialMs = vl1.nowMs;
+  for (const peer of [root, bob]) {
+    peer.lastHelloSentMs = vl1.nowMs + 1_000_000; // ECHOs alone
+    vl1.timers.set(peer, vl1.nowMs);
+  }
+  const log = runFor(scene, 200_000, () => {
+    heard(path, vl1.nowMs);
+    heard(root.paths[0], vl1.nowMs);
+    bob.lastNontrivialMs = vl1.nowMs;
+  });
+  for (const { address } of [BOB, ROOT]) {
+    const times = log.filter(({ destination }) => destination === address).map(({ atMs }) => atMs);
+    assert.ok(times.length >= 7 && times.length <= 9, `${times}`);
+    for (let i = 2; i < times.length; i++) assert.ok(times[i] - times[i - 1] >= 24_900, `${times}`);
   }
 });
