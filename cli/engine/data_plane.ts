@@ -401,11 +401,11 @@ export class DataPlane implements PacketMover {
     const flags = recordPort(view, at);
     const socket = view.getUint32(at + RECORD_HEADER_LENGTH, true);
     const port = view.getUint16(at + RECORD_HEADER_LENGTH + 4, true);
-    const known = (flags & TRAFFIC_DIRECT) !== 0 && socket !== NO_SOCKET;
+    const isRelayed = (flags & TRAFFIC_RELAYED) !== 0;
+    const isKnown = (isRelayed || (flags & TRAFFIC_DIRECT) !== 0) && socket !== NO_SOCKET;
     this.#events.onTraffic?.({
       session: recordId(view, at),
-      direct: known ? { socket, from: this.#endpointOf(ring, at, port) } : undefined,
-      relayed: (flags & TRAFFIC_RELAYED) !== 0,
+      heard: isKnown ? { socket, from: this.#endpointOf(ring, at, port), isRelayed } : undefined,
       packetsOut: recordValue(view, at),
       packetsIn: view.getUint32(at + TRAFFIC_RECEIVED_AT, true),
     });

@@ -122,11 +122,12 @@ export class DataReports {
     if (!cameDirect && !cameRelayed && sent === report.sent) return true;
     const record = ring.reserve(RECORD_HEADER_LENGTH + TRAFFIC_LENGTH, spareBytes);
     if (record < 0) return false;
-    const flags = (cameDirect ? TRAFFIC_DIRECT : 0) | (cameRelayed ? TRAFFIC_RELAYED : 0);
+    const flags = cameDirect ? TRAFFIC_DIRECT : cameRelayed ? TRAFFIC_RELAYED : 0;
     putRecord(ring.view, record, RecordKind.TRAFFIC, slot, sent - report.sent, flags);
     ring.view.setUint32(record + RECORD_HEADER_LENGTH, NO_SOCKET, true);
     ring.view.setUint32(record + TRAFFIC_RECEIVED_AT, delivered - report.delivered, true);
-    if (cameDirect) endpoints.put(ring.view, record, plane.sessions.pathTag(slot));
+    if (cameDirect) endpoints.put(ring.view, record, plane.sessions.directTag(slot));
+    else if (cameRelayed) endpoints.put(ring.view, record, plane.sessions.relayedTag(slot));
     ring.commit();
     report.direct = direct;
     report.relayed = relayed;

@@ -9,9 +9,12 @@ import type { RelayReport } from "../../lib/root/relay_flows.ts";
 /** Traffic of one session. */
 export interface Traffic {
   readonly session: number;
-  /** The path of the last packet that came straight from the peer, if any did. */
-  readonly direct?: { readonly socket: number; readonly from: Endpoint };
-  readonly relayed: boolean;
+  /** The path of the last frame that came straight from the peer, or else through a relay, if any did. */
+  readonly heard?: {
+    readonly socket: number;
+    readonly from: Endpoint;
+    readonly isRelayed: boolean;
+  };
   readonly packetsOut: number;
   /** Frames delivered. */
   readonly packetsIn: number;

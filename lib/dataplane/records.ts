@@ -11,7 +11,7 @@
  *                     or passed on, in RELAYED
  *     12      16      IP, network byte order
  *     28      n       packet or frame; a table record; in IDS what `packetIdState()` makes; in
- *                     TRAFFIC socket (4) and port (2) of the last direct packet, nothing (2), frames
+ *                     TRAFFIC socket (4) and port (2) by which the last frame came, nothing (2), frames
  *                     received (4); in RELAYED bytes (8, f64)
  *
  * Numbers are little-endian: both ends are on one machine. ADD, REMOVE, STOP, SEND and WRITE go to the Worker; the rest
@@ -62,7 +62,7 @@ export const SOCKET_CUTS = 1;
 /** Flags of ADD_TAP: frames have a virtio header; the system takes UDP frames joined together. */
 export const TAP_HEADERS = 1;
 export const TAP_JOINS_UDP = 2;
-/** Flags of TRAFFIC: something came straight from the peer, or through a relay. */
+/** Flags of TRAFFIC: something came straight from the peer; or else through a relay. */
 export const TRAFFIC_DIRECT = 1;
 export const TRAFFIC_RELAYED = 2;
 /** Bytes behind the header of TRAFFIC. */

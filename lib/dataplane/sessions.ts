@@ -123,7 +123,12 @@ export class Sessions {
   }
 
   /** Tag of the path the last direct frame came by. */
-  pathTag(slot: number): number {
+  directTag(slot: number): number {
     return this.#view.getInt32(Sessions.at(slot) + Session.DIRECT_PATH, true);
+  }
+
+  /** Tag of the path the last relayed frame came by. */
+  relayedTag(slot: number): number {
+    return this.#view.getInt32(Sessions.at(slot) + Session.RELAYED_PATH, true);
   }
 }

@@ -96,6 +96,8 @@ export const Session = {
   DIRECT_PATH: 72,
   /** u32: length from which on packets to it are sealed with AES-GMAC-SIV, shorter ones with Salsa20/12; 0 for none */
   AES_FROM: 76,
+  /** u32, written by the kernel: path tag of the last frame with more hops */
+  RELAYED_PATH: 80,
 } as const;
 /** Flag of a session whose packets the kernel may open, under Salsa20/12. */
 export const SESSION_OPENS = 1;

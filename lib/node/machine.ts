@@ -47,8 +47,7 @@ export type Input =
   | {
     kind: "traffic"; // what the data plane did for one session since its last word
     session: number;
-    direct?: { socket: SocketId; from: Endpoint }; // something came straight from the peer, by this path
-    relayed: boolean; // something came through a relay
+    heard?: { socket: SocketId; from: Endpoint; isRelayed: boolean }; // frames came, the last by this path
     packetsOut: number;
     packetsIn: number; // frames delivered
   }

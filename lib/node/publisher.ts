@@ -317,19 +317,16 @@ export class Publisher {
     if (!session) return;
     const { peer } = session;
     session.lastUsedMs = this.vl1.nowMs;
-    if (report.direct) {
-      const { socket, from } = report.direct;
+    if (report.heard) {
+      const { socket, from, isRelayed } = report.heard;
       const known = peer.paths.find(({ path }) =>
         path.socket === socket && sameEndpoint(path.endpoint, from)
       );
       const path = known?.path ??
         this.vl1.paths.hear(this.vl1.paths.get(socket, from), HEADER_LENGTH);
-      this.node.received({ peer, path, hops: 0, verb: Verb.FRAME }, true);
+      this.node.received({ peer, path, hops: isRelayed ? 1 : 0, verb: Verb.FRAME }, true);
     }
     const route = this.vl1.route(peer);
-    if (report.relayed && route) {
-      this.node.received({ peer, path: route.via.path, hops: 1, verb: Verb.FRAME }, true);
-    }
     this.#count(session, report.packetsOut, report.packetsIn);
     if (report.packetsOut > 0 && route) {
       // Which of a bond's paths it was is not told: all of them are to be heard of.

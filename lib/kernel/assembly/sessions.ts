@@ -13,6 +13,7 @@
  *     68      4      tick of the last one that came through a relay
  *     72      4      tag of the path the last direct one came by
  *     76      4      length from which on packets to it are sealed with AES-GMAC-SIV, 0 for none
+ *     80      4      tag of the path the last relayed one came by
  *
  * The index is open addressing with linear probing, an entry being slot + 1, or 0 for none.
  */
@@ -27,6 +28,7 @@ const AT_DIRECT: usize = 64;
 const AT_RELAYED: usize = 68;
 const AT_PATH: usize = 72;
 const AT_AES_FROM: usize = 76;
+const AT_RELAYED_PATH: usize = 80;
 const OPEN_HERE: u32 = 1;
 const OPEN_AES: u32 = 2;
 export const NO_SLOT: u32 = 0xffffffff;
@@ -109,5 +111,6 @@ export function noteFrame(slot: u32, hops: i32, tick: u32, pathTag: u32): void {
     store<u32>(entry, pathTag, AT_PATH);
   } else {
     store<u32>(entry, tick, AT_RELAYED);
+    store<u32>(entry, pathTag, AT_RELAYED_PATH);
   }
 }

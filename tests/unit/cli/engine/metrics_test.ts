@@ -222,8 +222,6 @@ Deno.test("renderMetrics() counts what the data Worker reports of a peer on one 
   bench.hand(alice, {
     kind: "traffic",
     session: 0,
-    relayed: false,
-    direct: undefined,
     packetsOut: 9,
     packetsIn: 5,
   });

@@ -361,8 +361,9 @@ Deno.test("a session says by which path and when it was heard, direct and relaye
   relayed[18] |= 1;
   bob.udp(relayed, relayed.length, { ...bob.source, tag: 5 });
   deepEqual([sessions.directTick(0), sessions.relayedTick(0)], [0, 5_000]);
+  equal(sessions.relayedTag(0), 5);
   bob.udp(direct, direct.length, { ...bob.source, tag: 6 });
-  deepEqual([sessions.directTick(0), sessions.pathTag(0)], [5_000, 6]);
+  deepEqual([sessions.directTick(0), sessions.directTag(0)], [5_000, 6]);
   deepEqual([sessions.packets(0), sessions.bytes(0)], [2, 2 * direct.length]);
   deepEqual([alice.plane.sent(0), bob.plane.sent(0)], [1, 0]);
   deepEqual([alice.plane.delivered(0), bob.plane.delivered(0)], [0, 1]); // the copy was none of it

@@ -75,15 +75,17 @@ Deno.test("Sessions reads the stamps the kernel leaves, and a slot set again beg
   view.setUint32(Session.DIRECT_TICK, 11, true);
   view.setUint32(Session.RELAYED_TICK, 12, true);
   view.setInt32(Session.DIRECT_PATH, -16, true);
+  view.setInt32(Session.RELAYED_PATH, -17, true);
   const read = () => [
     sessions.packets(2),
     sessions.bytes(2),
     sessions.directTick(2),
     sessions.relayedTick(2),
-    sessions.pathTag(2),
+    sessions.directTag(2),
+    sessions.relayedTag(2),
   ];
-  deepEqual(read(), [4_000_000_000, 2 ** 40, 11, 12, -16]);
+  deepEqual(read(), [4_000_000_000, 2 ** 40, 11, 12, -16, -17]);
   sessions.set(2, address, noise(32, 1));
-  deepEqual(read(), [0, 0, 0, 0, 0]);
+  deepEqual(read(), [0, 0, 0, 0, 0, 0]);
   sessions.remove(2);
 });

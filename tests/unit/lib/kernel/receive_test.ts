@@ -114,6 +114,7 @@ Deno.test("receive() stamps the session with when and how its frames came", () =
   assert.equal(arena.session(3, Session.DIRECT_TICK), 5_000);
   assert.equal(arena.session(3, Session.RELAYED_TICK), 6_000);
   assert.equal(arena.session(3, Session.DIRECT_PATH), 11);
+  assert.equal(arena.session(3, Session.RELAYED_PATH), 12);
   // Control is handed what is no frame, and knows what its verb tells: an ECHO does not show that the sender hears us.
   arena.kernel.setTick(7_000);
   arena.receive(makePacket(arena.key, noise(20, 1), { verb: Verb.ECHO }), 0, 11);

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { macOf, type NetworkId } from "../../../../lib/base/ids.ts";
-import { parseIp } from "../../../../lib/base/ip.ts";
+import { formatEndpoint, parseIp } from "../../../../lib/base/ip.ts";
 import { Writer } from "../../../../lib/base/bytes.ts";
 import { issueCom } from "../../../../lib/credential/certificate_of_membership.ts";
 import {
@@ -110,17 +110,18 @@ class Scene {
     }
   }
 
-  report(changes: Partial<{ direct: string; relayed: boolean; packetsOut: number }> = {}): void {
-    const { direct, ...rest } = changes;
-    const from = direct === undefined ? undefined : endpoint(direct);
+  report(changes: Partial<{ direct: string; relayed: string; packetsOut: number }> = {}): void {
+    const { direct, relayed, ...rest } = changes;
+    const from = direct ?? relayed;
     this.bench.hand(this.alice, {
       kind: "traffic",
       session: 0,
-      relayed: false,
       packetsOut: 0,
       packetsIn: 0,
       ...rest,
-      direct: from && { socket: 1, from },
+      heard: from === undefined
+        ? undefined
+        : { socket: 1, from: endpoint(from), isRelayed: direct === undefined },
     });
   }
 }
@@ -301,6 +302,19 @@ Deno.test("another path or MTU changes the route, no path at all takes it back",
   scene.alice.publisher.check();
   scene.bench.run(0);
   deepEqual(scene.kinds(), ["no-route"]);
+});
+
+Deno.test("traffic() says by which path frames came, straight or through which relay", () => {
+  const scene = published();
+  const heard: string[] = [];
+  scene.alice.received = ({ path, hops }) => {
+    heard.push(`${formatEndpoint(path.endpoint)} ${hops}`);
+  };
+  const rootAt = formatEndpoint(WHERE.get(ROOT.address)!);
+  scene.report({ direct: "44.0.0.4/9993" });
+  scene.report({ relayed: rootAt });
+  scene.report({ packetsOut: 1 });
+  deepEqual(heard, ["44.0.0.4/9993 0", `${rootAt} 1`]);
 });
 
 Deno.test("without a direct path the route leads to the root that relays", () => {
