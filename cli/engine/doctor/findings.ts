@@ -199,7 +199,7 @@ function portsFinding({ ports, isUdpForbidden }: DoctorFacts): Verdict {
     const why = ports.refused.length > 0 ? `: ${ports.refused.join("; ")}` : "";
     return problem(
       `no UDP socket is open${why}`,
-      "connect a network; look at `bind` and `interfacePrefixBlacklist` in local.conf",
+      "connect a network; look at `bind`, `interfacePrefixBlacklist` and `physical` in local.conf",
     );
   }
   if (ports.refused.length === 0) return ok(names);
@@ -281,7 +281,7 @@ function proxyFindings({ httpProxy, roots, tcpRelay }: DoctorFacts): Finding[] {
 
 function natFinding(view: NatView, facts: DoctorFacts, family: 4 | 6): Verdict {
   const ofFamily = (address: string) => address.includes(":") === (family === 6);
-  if (!facts.ports.bound.some(ofFamily)) return ok("this machine has none");
+  if (!facts.ports.bound.some(ofFamily)) return ok("no socket of ours uses it");
   if (view.kind === "unknown") {
     const asked = facts.roots.some(({ endpoints }) => endpoints.some(ofFamily));
     const why = asked ? "no root answered over it" : "no root has an address of this family";

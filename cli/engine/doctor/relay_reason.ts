@@ -60,6 +60,7 @@ export interface RelayReason {
   readonly nextTryMs: number | null;
 }
 
+const NO_SOCKET = "no UDP socket is open: this machine has no address, or local.conf allows none";
 const SHOWN_MAX = 3; // addresses named in a sentence
 
 /** The one cause the user should look at first. */
@@ -69,9 +70,7 @@ export function relayReason(facts: RelayFacts): RelayReason {
   if (facts.isUdpForbidden) {
     return { text: "forceTcpRelay is set: UDP is not used", nextTryMs: null };
   }
-  if (!hasUdp) {
-    return { text: "no UDP socket is open: this machine has no usable address", nextTryMs: null };
-  }
+  if (!hasUdp) return { text: NO_SOCKET, nextTryMs: null };
   if (facts.through === null) {
     return { text: "no root answers, so nobody can introduce us", nextTryMs: facts.nextGreetingMs };
   }
@@ -133,6 +132,7 @@ function rootReason(facts: RelayFacts): RelayReason {
     return { text: "this root is listed without an address", nextTryMs: null };
   }
   if (!usable && !facts.isUdpForbidden) {
+    if (!facts.hasIpv4 && !facts.hasIpv6) return { text: NO_SOCKET, nextTryMs: null };
     const family = families.every((isIpv6) => isIpv6) ? "IPv6" : "IPv4";
     const text = `this root has ${family} only, and this machine has none`;
     return { text, nextTryMs: null };

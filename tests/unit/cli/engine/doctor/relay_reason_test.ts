@@ -30,7 +30,11 @@ Deno.test("relayReason() names the first cause, and when it is tried again", () 
   const cases: [Partial<RelayFacts>, string, number | null][] = [
     [{}, "no address of it is known yet", 1_000],
     [{ isUdpForbidden: true }, "forceTcpRelay is set: UDP is not used", null],
-    [{ hasIpv4: false }, "no UDP socket is open: this machine has no usable address", null],
+    [
+      { hasIpv4: false },
+      "no UDP socket is open: this machine has no address, or local.conf allows none",
+      null,
+    ],
     [
       { through: null, nextGreetingMs: 700 },
       "no root answers, so nobody can introduce us",
@@ -100,6 +104,10 @@ Deno.test("relayReason() tells of a root what keeps it from answering", () => {
   });
   assert.deepEqual(relayReason({ ...root, listed: ["2a00::1/9993"] }), {
     text: "this root has IPv6 only, and this machine has none",
+    nextTryMs: null,
+  });
+  assert.deepEqual(relayReason({ ...root, listed: ["44.0.0.1/9993"], hasIpv4: false }), {
+    text: "no UDP socket is open: this machine has no address, or local.conf allows none",
     nextTryMs: null,
   });
   assert.deepEqual(relayReason({ ...root, listed: ["2a00::1/9993", "44.0.0.1/9993"] }), {
