@@ -110,6 +110,7 @@ export interface Settings {
 }
 
 const DEFAULT_RELAY_PORT = 443; // the one port nearly every firewall lets out
+const DEFAULT_NODE_PORT = 9_993;
 const PATH_MTU_MIN_BYTES = 1_400;
 const PATH_MTU_MAX_BYTES = 10_324;
 
@@ -135,7 +136,7 @@ export function parseSettings(conf: JsonObject): Settings {
     // As in the reference: it would be a path beside those of the bonds.
     allowTcpFallbackRelay: at("allowTcpFallbackRelay").flag(true) && !bonds,
     forceTcpRelay: at("forceTcpRelay").flag(false),
-    tcpFallbackRelay: at("tcpFallbackRelay").parsed(parseEndpoint, "ip/port"),
+    tcpFallbackRelay: at("tcpFallbackRelay").parsed(endpointAt(DEFAULT_RELAY_PORT), "ip/port"),
     httpProxy: at("httpProxy").parsed(
       (text) => text === "none" ? text : parseHttpProxy(text),
       '"http://[user:password@]host:port" or "none"',
@@ -181,6 +182,14 @@ export function physicalFor({ physical }: Settings, ip: Ip): PhysicalSettings | 
   return physical.find(({ network }) => contains(network, ip));
 }
 
+/** Reads "ip/port"; where no port is named it is the usual one, or the address would be passed over in silence. */
+function endpointAt(usualPort: number): (text: string) => Endpoint | undefined {
+  return (text) => {
+    const endpoint = parseEndpoint(text);
+    return endpoint && { ip: endpoint.ip, port: endpoint.port || usualPort };
+  };
+}
+
 function parseCipher(text: string): CipherChoice | undefined {
   return text === "auto" || text === "salsa" || text === "aes" ? text : undefined;
 }
@@ -215,7 +224,7 @@ function parsePeer(key: string, value: JsonObject): PeerSettings {
   const at = (name: string) => new Value(`${where}.${name}`, value[name]);
   return {
     address,
-    try: at("try").list(parseEndpoint, "ip/port"),
+    try: at("try").list(endpointAt(DEFAULT_NODE_PORT), "ip/port"),
     blacklist: at("blacklist").list(parsePrefix, "a network like 10.0.0.0/8"),
   };
 }

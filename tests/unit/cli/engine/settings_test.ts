@@ -122,6 +122,18 @@ Deno.test("parseSettings() names the key of a value that means nothing", () => {
   for (const [text, message] of cases) assert.throws(() => parse(text), message, text);
 });
 
+Deno.test("parseSettings() takes an address without a port for one at the usual port", () => {
+  const { peers: [peer], tcpFallbackRelay } = parse(
+    '{"virtual":{"ae2ded7b88":{"try":["10.77.0.3","fd00::1","10.77.0.4/5"]}},' +
+      '"settings":{"tcpFallbackRelay":"10.77.0.9"}}',
+  );
+  assert.deepEqual(
+    peer.try.map(formatEndpoint),
+    ["10.77.0.3/9993", "fd00::1/9993", "10.77.0.4/5"],
+  );
+  assert.equal(formatEndpoint(tcpFallbackRelay!), "10.77.0.9/443");
+});
+
 Deno.test("unknownSettings() names the keys nothing asks for", () => {
   const unknown = (text: string) => unknownSettings(parseJson(text) as JsonObject);
   assert.deepEqual(unknown("{}"), []);
