@@ -364,6 +364,14 @@ Deno.test("Greeter lets a newcomer in whose /24 is quiet, though others hold all
   );
 });
 
+Deno.test("Greeter has 128 strangers of one /24 wait, though there is room for more", () => {
+  const at = alice();
+  crowd(at, "44.5.0", 0, 130);
+  assert.equal(at.greeter.strangers.size, 128);
+  at.greeter.receive(helloOf(BOB), at.path("44.6.6.6/1"));
+  assert.equal(at.greeter.strangers.size, 129);
+});
+
 Deno.test("Greeter checks a newcomer before those who wait of prefixes that have checks under way", () => {
   const at = alice();
   for (let i = 0; i < 4; i++) crowd(at, `44.5.${i}`, 100 * i, 8);
