@@ -23,6 +23,7 @@ import {
   PROBE_TIMEOUT_MIN_MS,
 } from "../peer/peer.ts";
 import { Verb } from "../wire/packet.ts";
+import { SeenPackets } from "../wire/seen_packets.ts";
 import type { Question } from "./expected.ts";
 import type { Greeter } from "./hello.ts";
 import { Hints } from "./hints.ts";
@@ -32,6 +33,8 @@ const RECONFIRM_MS = 1_000; // one probe of an unknown address of a peer in this
 // Probes of such an address: one lost packet must not leave us without a path
 const CONFIRM_DELAYS_MS = [0, 500, 1_500];
 const CONFIRMATIONS_MAX = 4_096; // addresses being confirmed; a root that restarts has many at once
+/** Packets that came from unknown addresses, remembered to tell copies of them: 98 KB, once there are any. */
+const ARRIVALS_MAX = 8_192;
 const PROBED_MAX = 64; // addresses remembered as probed, a peer
 const HELLO_BYTES = 512; // a HELLO takes no more, with up to twenty moons
 const ECHO_PROTOCOL_MIN = 5; // older peers do not know ECHO
@@ -81,6 +84,7 @@ export class Contact {
   readonly #targets = new KeyedBudgets<number | string>(TARGET_PROBES, TARGETS_MAX);
   /** The same of what others say who share no network with us: it must not use up an honest peer's. */
   readonly #untrustedTargets = new KeyedBudgets<number | string>(TARGET_PROBES, TARGETS_MAX);
+  #arrivals: SeenPackets | undefined;
   readonly #tunnelled = new Map<Path, Peer>(); // who came by a tunnel made to us; as many as there are connections
 
   constructor(readonly vl1: Vl1, readonly greeter: Greeter) {}
@@ -147,9 +151,10 @@ export class Contact {
 
   /**
    * An authenticated direct packet came by a path we do not know: ask there, beginning once a second at most.
+   * @param isNew Whether no such packet came before, from anywhere
    * @returns whether it was asked
    */
-  confirm(peer: Peer, path: Path): boolean {
+  confirm(peer: Peer, path: Path, isNew = true): boolean {
     if (!this.vl1.mayUse(peer.address, path) || !this.vl1.hasSocket(path.socket)) return false;
     const { key } = path;
     const { nowMs } = this.vl1;
@@ -159,7 +164,8 @@ export class Contact {
     if (probed.size >= PROBED_MAX) dropOldest(probed);
     // Most are at one place, few at more than a handful: who comes from a thousand is not there.
     const isFirst = peer.paths.length + probed.size === 0;
-    if (!isFirst && !peer.budgets.places.take(nowMs)) {
+    const budget = isNew ? peer.budgets.places : peer.budgets.otherPlaces;
+    if (!isFirst && !budget.take(nowMs)) {
       this.vl1.counters.drop("rate");
       return false;
     }
@@ -170,6 +176,13 @@ export class Contact {
       this.#confirmations.set(confirmation, nowMs + CONFIRM_DELAYS_MS[1]);
     }
     return true;
+  }
+
+  /** Whether a packet from an address we do not know came from one before: then somebody overheard it. */
+  isCopy(peer: Peer, id: bigint): boolean {
+    const [high, low] = [Number(id >> 32n) | 0, Number(id & 0xffff_ffffn) | 0];
+    this.#arrivals ??= new SeenPackets(ARRIVALS_MAX);
+    return this.#arrivals.isRepeatedId(high, low, peer.address | 0);
   }
 
   /** Forgets what was probed for a peer, when none of it is too early to be probed again. */

@@ -56,6 +56,7 @@ export interface Greeting {
   readonly peer: Peer;
   readonly path: Path;
   readonly hops: number;
+  readonly id: bigint;
   readonly hello: ReceivedHello;
 }
 
@@ -155,7 +156,7 @@ export class Greeter {
     peer.packetsIn++;
     this.#answer(peer, path, packetId(packet), hello, moons);
     peer.version = hello.version;
-    this.greeted({ peer, path, hops: hopsOf(packet), hello });
+    this.greeted({ peer, path, hops: hopsOf(packet), id: packetId(packet), hello });
   }
 
   #answer(

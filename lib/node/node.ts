@@ -46,6 +46,9 @@ export interface Received {
   readonly payload: Uint8Array;
 }
 
+/** What of a packet matters whatever it says. */
+type Arrival = Pick<Received, "peer" | "path" | "hops" | "verb"> & { readonly id?: bigint };
+
 /** What handling a packet came to: whether it counts as received, and whether the sender proved membership. */
 export type Outcome = "received" | "trusted" | "dropped";
 
@@ -204,9 +207,12 @@ export class Node implements Machine {
     if (outcome !== "dropped") this.received(received, outcome === "trusted");
   }
 
-  /** The *received* procedure of spec 03 section 8: liveness, trust, paths. */
-  received(received: Pick<Received, "peer" | "path" | "hops" | "verb">, trusted: boolean): void {
-    const { peer, path, hops, verb } = received;
+  /**
+   * The *received* procedure of spec 03 section 8: liveness, trust, paths.
+   * @param received Its `id` may be missing: what the data plane reports are many packets
+   */
+  received(received: Arrival, trusted: boolean): void {
+    const { peer, path, hops, verb, id } = received;
     const { nowMs } = this.vl1;
     const wasQuiet = nowMs - peer.lastReceiveMs > 0;
     peer.lastReceiveMs = nowMs;
@@ -220,8 +226,10 @@ export class Node implements Machine {
       const known = peer.find(path);
       if (known && ASKS.has(verb)) known.lastInMs = nowMs;
       else if (known) heard(known, nowMs);
-      else if (verb !== Verb.OK && this.contact.confirm(peer, path) && verb === Verb.HELLO) {
-        this.doubts.greeted(peer);
+      else if (verb !== Verb.OK) {
+        const isNew = id !== undefined && !this.contact.isCopy(peer, id);
+        const isAsked = this.contact.confirm(peer, path, isNew);
+        if (isAsked && isNew && verb === Verb.HELLO) this.doubts.greeted(peer);
       }
       if (wasQuiet && this.vl1.upstreams.isUpstream(peer.address)) this.#heardUpstream(peer);
     }

@@ -66,7 +66,7 @@ export class VerbHandlers {
 
   #ok(received: Received): Outcome {
     const { node } = this;
-    const { peer, path, hops } = received;
+    const { peer, hops } = received;
     const ok = decodeOk(received.payload);
     const question = node.vl1.expected.find(ok.inRePacketId, peer.address, node.vl1.nowMs);
     if (!question) {
@@ -75,21 +75,22 @@ export class VerbHandlers {
     }
     if (ok.inReVerb === Verb.HELLO && !this.#okHello(received, ok)) return "dropped";
     if (ok.inReVerb === Verb.WHOIS) this.#okWhois(peer, ok);
-    if (hops === 0) this.#provePath(peer, path, question);
+    if (hops === 0) this.#provePath(received, question);
     return node.networks.verbs.handleOk(received, ok);
   }
 
   /** An answer proves the path it was asked by; from anywhere else it only makes us ask there. */
-  #provePath(peer: Peer, path: Path, question: Question): void {
+  #provePath({ peer, path, id }: Received, question: Question): void {
+    const { contact } = this.node;
     const asked = question.path;
     const same = asked !== undefined && asked.socket === path.socket &&
       asked.endpoint.port === path.endpoint.port &&
       asked.endpoint.ip.every((byte, i) => byte === path.endpoint.ip[i]);
-    if (same) this.node.contact.learn(peer, path, question);
+    if (same) contact.learn(peer, path, question);
     if (same && question.mtuProbe !== undefined) {
       this.node.pathMtu.answered(path, question.mtuProbe);
     }
-    if (!same && !peer.find(path)) this.node.contact.confirm(peer, path);
+    if (!same && !peer.find(path)) contact.confirm(peer, path, !contact.isCopy(peer, id));
   }
 
   /** @returns false when the peer is too old to talk to */
@@ -197,9 +198,9 @@ export class VerbHandlers {
   }
 
   /** After a HELLO was answered: surface, then what every received packet brings. */
-  greeted({ peer, path, hops, hello }: Greeting): void {
+  greeted({ peer, path, hops, id, hello }: Greeting): void {
     if (hops === 0 && hello.sentTo) this.#reportSurface(peer, path, hello.sentTo);
-    this.node.received({ peer, path, hops, verb: Verb.HELLO }, false);
+    this.node.received({ peer, path, hops, verb: Verb.HELLO, id }, false);
     // A root greets when it met us anew, after a restart: it may have forgotten our groups.
     if (this.node.vl1.upstreams.isUpstream(peer.address)) this.node.networks.upstreamReached();
   }
