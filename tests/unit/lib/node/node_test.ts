@@ -353,6 +353,31 @@ Deno.test("Node doubts every path when an address appears or it wakes, asks at o
   assert.ok(root.best(bench.nowMs), "another port of an address there was says nothing");
 });
 
+Deno.test("Node asks by every path of the scope when a root sees it at another address", () => {
+  const { bench, alice } = town();
+  const peer = alice.vl1.addPeer(BOB.publicOnly())!;
+  peer.learn(proved(alice, BOB), bench.nowMs);
+  const before = WHERE.get(ALICE.address)!;
+  let asked = 0;
+  bench.passes = (from, to) => {
+    if (from === alice && formatEndpoint(to) === formatEndpoint(WHERE.get(BOB.address)!)) asked++;
+    return true;
+  };
+  const greet = () => {
+    bench.hand(alice, { kind: "command", command: { kind: "greet-upstreams" } });
+    return asked;
+  };
+  assert.equal(greet(), 0);
+  WHERE.set(ALICE.address, endpoint("44.9.9.9/9993"));
+  try {
+    const atOnce = greet();
+    assert.ok(atOnce > 0);
+    assert.equal(greet(), atOnce, "once");
+  } finally {
+    WHERE.set(ALICE.address, before);
+  }
+});
+
 Deno.test("Node drops a packet at hop 4, whoever sent it", () => {
   const { bench, roots, alice } = town();
   const bytes = new Uint8Array(HEADER_LENGTH);
