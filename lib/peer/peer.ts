@@ -26,7 +26,7 @@ const PATH_EXPIRATION_MS = 243_000;
 /** Trust lapses after this; reference TRUST_EXPIRATION. */
 export const TRUST_EXPIRATION_MS = 600_000;
 /** Sent something and heard nothing for this long: ask. Most conversations answer within it, so it costs nothing. */
-const QUIET_MS = 1_000;
+const QUIET_MS = 700;
 /** The same where another path waits to take over: asked early, it takes over within half a second. */
 const BONDED_QUIET_MS = 250;
 /** An unanswered probe counts as lost after this at least: less than half a second would hit slow peers. */

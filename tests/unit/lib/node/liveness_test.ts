@@ -55,14 +55,14 @@ function runFor(
 function talk({ vl1, bob, path }: ReturnType<typeof alice>): void {
   bob.lastNontrivialMs = vl1.nowMs;
   sent(path, vl1.nowMs);
-  vl1.timers.setEarlier(bob, vl1.nowMs + 1_000);
+  vl1.timers.setEarlier(bob, vl1.nowMs + bob.quietMs);
 }
 
-Deno.test("Liveness asks a path that stays quiet for a second, and suspects it half a second later", () => {
+Deno.test("Liveness asks a path that stays quiet for 700 ms, and suspects it half a second later", () => {
   const scene = alice();
   talk(scene);
-  const log = runFor(scene, 1_499);
-  assert.deepEqual(log.map(({ atMs, verb }) => [atMs, verb]), [[1_000, Verb.ECHO]]);
+  const log = runFor(scene, 1_199);
+  assert.deepEqual(log.map(({ atMs, verb }) => [atMs, verb]), [[700, Verb.ECHO]]);
   assert.ok(!isSuspect(scene.path));
   let suspected: Peer | undefined;
   scene.vl1.onSuspect = (peer) => suspected = peer;
@@ -75,8 +75,8 @@ Deno.test("Liveness asks a path that stays quiet for a second, and suspects it h
 Deno.test("Liveness gives up a path after four unanswered probes, and tries its address again", () => {
   const scene = alice();
   talk(scene);
-  const log = runFor(scene, 2_999);
-  assert.deepEqual(log.map(({ atMs }) => atMs), [1_000, 1_500, 2_000, 2_500]);
+  const log = runFor(scene, 2_699);
+  assert.deepEqual(log.map(({ atMs }) => atMs), [700, 1_200, 1_700, 2_200]);
   assert.equal(scene.bob.paths.length, 1);
   const later = runFor(scene, 10_000);
   assert.equal(scene.bob.paths.length, 0);
