@@ -575,14 +575,20 @@ export class Service {
     if (this.#ticks % CLEAN_TICKS === 0) this.#cleanPeers();
   }
 
-  /** Whether a root answers over UDP; a root itself has to be found where it is, whoever answers. */
+  /** Whether anybody answers over UDP; a root itself has to be found where it is, whoever answers. */
   get #isAnswered(): boolean {
-    const { upstreams } = this.node.vl1;
-    return upstreams.amUpstream || upstreams.isReachedBy((path) => !path.isTunnel);
+    const { upstreams, peers } = this.node.vl1;
+    if (upstreams.amUpstream) return true;
+    for (const peer of peers.values()) { // roots and members that are reached without any
+      if (peer.best(this.nowMs)?.path.isTunnel === false) return true;
+    }
+    return false;
   }
 
   #cleanPeers(): void {
-    cleanPeers(this.home, { wallMs: Date.now(), signal: this.#ending.signal }).catch((error) => {
+    const keep = this.#files.memberFiles(this.node.networks.all().map(({ id }) => id));
+    const options = { wallMs: Date.now(), signal: this.#ending.signal, keep };
+    cleanPeers(this.home, options).catch((error) => {
       if (!(error instanceof HomeError)) throw error;
       this.log(error.message, "error");
     });
