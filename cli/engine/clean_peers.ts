@@ -3,7 +3,7 @@
  * at all of them takes seconds: they are looked at a few at a time, so that everybody is answered
  * meanwhile.
  *
- * Source: spec 03 section 25.
+ * Source: spec 03 sections 25 and 28 item 8.
  * @module
  */
 import { fileReason } from "./file_error.ts";
@@ -26,6 +26,11 @@ export interface CleanOptions {
   /** Ends it. */
   readonly signal: AbortSignal;
   readonly filesMax?: number;
+  /**
+   * Files that stay however old: of fellow members, who are to be found when no root is left. One that never went
+   * away was written but once.
+   */
+  readonly keep: ReadonlySet<string>;
 }
 
 /**
@@ -33,9 +38,10 @@ export interface CleanOptions {
  * @throws {HomeError} when a file cannot be removed
  */
 export async function cleanPeers(home: Home, options: CleanOptions): Promise<void> {
-  const { wallMs, signal, filesMax = FILES_MAX } = options;
+  const { wallMs, signal, keep, filesMax = FILES_MAX } = options;
   const kept: { path: string; modifiedMs: number }[] = [];
   await inLots(await namesIn(home), signal, (name) => {
+    if (keep.has(name)) return;
     const path = `${FOLDER}/${name}`;
     const modifiedMs = home.modifiedMs(path) ?? wallMs;
     if (wallMs - modifiedMs > LIFE_MS) home.remove(path);

@@ -33,6 +33,8 @@ import {
 } from "./home_files.ts";
 import { formatWorldId, readPlanet } from "./planet_files.ts";
 
+const PEERS = "peers.d/";
+
 export class NodeHome {
   readonly #local = new Map<NetworkId, LocalNetworkSettings>(); // as last read; of networks joined since the start
 
@@ -152,6 +154,12 @@ export class NodeHome {
     }
   }
 
+  /** Names, in `peers.d`, of those files {@linkcode NodeHome.members} of these networks are in. */
+  memberFiles(networks: readonly NetworkId[]): Set<string> {
+    const members = networks.flatMap((network) => this.members(network));
+    return new Set(members.map((address) => peerFile(address).slice(PEERS.length)));
+  }
+
   /** Keeps or deletes what the node says. */
   persist(record: Persistent): void {
     switch (record.what) {
@@ -194,5 +202,5 @@ function membersFile(network: NetworkId): string {
 }
 
 function peerFile(address: Address): string {
-  return `peers.d/${formatAddress(address)}.peer`;
+  return `${PEERS}${formatAddress(address)}.peer`;
 }

@@ -25,7 +25,11 @@ async function withPeers(
   }
 }
 
-const options = { wallMs: NOW_MS, signal: new AbortController().signal };
+const options = {
+  wallMs: NOW_MS,
+  signal: new AbortController().signal,
+  keep: new Set<string>(),
+};
 
 Deno.test("cleanPeers() forgets peers of more than a month ago, and the oldest of too many", () =>
   withPeers([40, 3, 1, 2], async (home) => {
@@ -33,6 +37,12 @@ Deno.test("cleanPeers() forgets peers of more than a month ago, and the oldest o
     assert.deepEqual(home.list("peers.d"), ["1.peer", "2.peer", "3.peer"]);
     await cleanPeers(home, { ...options, filesMax: 2 });
     assert.deepEqual(home.list("peers.d"), ["1.peer", "2.peer"]);
+  }));
+
+Deno.test("cleanPeers() keeps fellow members, however old and many", () =>
+  withPeers([40, 50, 3, 1], async (home) => {
+    await cleanPeers(home, { ...options, keep: new Set(["50.peer", "3.peer"]), filesMax: 1 });
+    assert.deepEqual(home.list("peers.d"), ["1.peer", "3.peer", "50.peer"]);
   }));
 
 Deno.test("cleanPeers() has nothing to do where nothing is kept", () =>

@@ -64,6 +64,13 @@ Deno.test("NodeHome.networks() sets torn and foreign configurations aside, whole
     assert.equal(said.length, foreign.length);
   }));
 
+Deno.test("NodeHome.memberFiles() names the files of those who were met on networks", () =>
+  inHome((_home, files) => {
+    files.persist({ what: "members", network: ID, members: [SELF, OTHER] });
+    assert.deepEqual([...files.memberFiles([ID])], ["a0b1c2d3e4.peer", "a0b1c2d3e5.peer"]);
+    assert.equal(files.memberFiles([]).size, 0);
+  }));
+
 Deno.test("NodeHome.moon() finds a moon by its file, and takes nothing else for it", () =>
   inHome((home, files) => {
     const encoded = (id: bigint, type: WorldType) => {
