@@ -57,6 +57,7 @@ import { PeerLog } from "./peer_log.ts";
 import { PacketIdBlocks } from "./packet_id_blocks.ts";
 import { Ports } from "./ports.ts";
 import { machinePrimitives } from "./primitives.ts";
+import { Settle } from "./settle.ts";
 import { Sockets } from "./sockets.ts";
 import { StrangersWait } from "./strangers_wait.ts";
 import { TcpTunnels } from "./tcp/tcp_tunnels.ts";
@@ -69,7 +70,8 @@ const GROUPS_TICKS = 5; // multicast groups of the TAPs are looked at every so m
 // And this long after the machine told of a change: bounds looks while hosts behind a bridge tell
 // of theirs
 const GROUPS_SETTLE_MS = 10;
-const SETTLE_MS = 100; // several changes of addresses come together: wait for the last
+/** Several changes of addresses come together: wait for the last, unless routes change all the time. */
+const SETTLE = { quietMs: 100, mostMs: 1_000 };
 const RECHECK_TICKS = 30; // addresses and routes are looked at anyway, should a notification be missed
 const CLEAN_TICKS = 3_600; // the cache of peers
 const SLEEP_MS = 3_000; // the clock that counts sleep ran ahead of the one that does not by this: we slept
@@ -138,7 +140,10 @@ export class Service {
   });
   readonly #ending = new AbortController();
   #tickTimer: ReturnType<typeof setInterval> | undefined;
-  #settleTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #settle = new Settle(() => {
+    this.#refreshLinks();
+    this.ports.scanAllGroups(); // somebody may have given a device of ours an address
+  }, SETTLE);
   #groupsTimer: ReturnType<typeof setTimeout> | undefined;
   #sleptMs: number;
   readonly #clocksApartMs: number; // between the clock on the wall and the one that never jumps
@@ -496,11 +501,7 @@ export class Service {
   #networkChanged(): void {
     this.#watch.read();
     this.#mover.addSignal(WATCH_SIGNAL, this.#watch.fd);
-    clearTimeout(this.#settleTimer);
-    this.#settleTimer = setTimeout(() => {
-      this.#refreshLinks();
-      this.ports.scanAllGroups(); // somebody may have given a device of ours an address
-    }, SETTLE_MS);
+    this.#settle.changed();
   }
 
   #refreshLinks(): void {
@@ -654,7 +655,7 @@ export class Service {
   async close(): Promise<void> {
     this.#ending.abort();
     clearInterval(this.#tickTimer);
-    clearTimeout(this.#settleTimer);
+    this.#settle.stop();
     clearTimeout(this.#groupsTimer);
     this.node.shutdown();
     for (let action = this.node.poll(); action; action = this.node.poll()) {
