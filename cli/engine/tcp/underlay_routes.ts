@@ -42,7 +42,8 @@ export class UnderlayRoutes {
       this.#try(() => this.#options.network.removeRoute(route));
     }
     for (const [text, ip] of wanted) {
-      if (!this.#held.has(text) && this.#options.isCaptured(ip)) this.#add(text, ip);
+      if (this.#held.has(text) || !this.#options.isCaptured(ip)) continue;
+      this.#try(() => this.#add(text, ip));
     }
   }
 
@@ -65,10 +66,8 @@ export class UnderlayRoutes {
     if (!way) return;
     const target = { ip, bits: 8 * ip.length };
     const route = { ...way, target, metric: METRIC };
-    this.#try(() => {
-      network.replaceRoute(route);
-      this.#held.set(text, route);
-    });
+    network.replaceRoute(route);
+    this.#held.set(text, route);
   }
 
   /** Removes what a service that was killed left behind, once. */

@@ -1,6 +1,7 @@
 import { deepEqual } from "node:assert/strict";
 import { UnderlayRoutes } from "../../../../../cli/engine/tcp/underlay_routes.ts";
 import { MemorySettings } from "../../../../../ffi/memory/settings.ts";
+import { SystemError } from "../../../../../lib/base/errors.ts";
 import { formatPrefix, parseIp, parsePrefix } from "../../../../../lib/base/ip.ts";
 
 const [ETH, WIFI, OWN] = [1, 2, 9];
@@ -50,6 +51,22 @@ Deno.test("UnderlayRoutes.keep() leaves the machine alone where nothing of ours 
   release();
   routes.keep([ip("1.2.3.4")]);
   deepEqual(ways(), []);
+});
+
+Deno.test("UnderlayRoutes.keep() says so and goes on when the system names no routes", () => {
+  const said: string[] = [];
+  const network = new MemorySettings(() => 0, () => {});
+  network.routes = () => {
+    throw new SystemError("list routes", "ENOBUFS");
+  };
+  const routes = new UnderlayRoutes({
+    network,
+    isCaptured: () => true,
+    isOwnDevice: () => false,
+    log: (line) => said.push(line),
+  });
+  routes.keep([ip("1.2.3.4")]);
+  deepEqual(said.length, 1);
 });
 
 Deno.test("UnderlayRoutes.forget() lets the way be found anew", () => {
