@@ -16,7 +16,7 @@ import type {
 } from "../../ffi/mod.ts";
 import { hasFastAes } from "../../ffi/linux/libcrypto.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
-import { messageOf } from "../../lib/base/errors.ts";
+import { messageOf, SystemError } from "../../lib/base/errors.ts";
 import { sameIp, scopeOf } from "../../lib/base/ip.ts";
 import { type Address, formatAddress, type NetworkId } from "../../lib/base/ids.ts";
 import type { Identity } from "../../lib/identity/identity.ts";
@@ -140,10 +140,7 @@ export class Service {
   });
   readonly #ending = new AbortController();
   #tickTimer: ReturnType<typeof setInterval> | undefined;
-  readonly #settle = new Settle(() => {
-    this.#refreshLinks();
-    this.ports.scanAllGroups(); // somebody may have given a device of ours an address
-  }, SETTLE);
+  readonly #settle = new Settle(() => this.#safely(() => this.#linksChanged()), SETTLE);
   #groupsTimer: ReturnType<typeof setTimeout> | undefined;
   #sleptMs: number;
   readonly #clocksApartMs: number; // between the clock on the wall and the one that never jumps
@@ -312,7 +309,7 @@ export class Service {
     this.tunnels.tick();
     this.#hearBeacons();
     this.#metricsFile.start();
-    this.#tickTimer = setInterval(() => this.#tickSafely(), TICK_MS);
+    this.#tickTimer = setInterval(() => this.#safely(() => this.#tick()), TICK_MS);
   }
 
   /** Uses a moon: the one in the home folder, else it is asked for at its seed. */
@@ -504,6 +501,11 @@ export class Service {
     this.#settle.changed();
   }
 
+  #linksChanged(): void {
+    this.#refreshLinks();
+    this.ports.scanAllGroups(); // somebody may have given a device of ours an address
+  }
+
   #refreshLinks(): void {
     if (this.sockets.refresh()) {
       this.#tellLinks(false);
@@ -536,12 +538,12 @@ export class Service {
     }
   }
 
-  /** A home folder that cannot be read or written for a while must not end the service. */
-  #tickSafely(): void {
+  /** A home folder or a system that does not do as it should for a while must not end the service. */
+  #safely(act: () => void): void {
     try {
-      this.#tick();
+      act();
     } catch (error) {
-      if (!(error instanceof HomeError)) throw error;
+      if (!(error instanceof HomeError || error instanceof SystemError)) throw error;
       this.log(error.message, "error");
     }
   }
