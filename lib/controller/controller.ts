@@ -202,16 +202,27 @@ export class Controller {
       const state = this.#networks.get(parseNetworkId(key.network) ?? 0n as NetworkId);
       const address = parseAddress(key.member!);
       if (!state || address === undefined) this.counters.recordsSkipped++;
-      else this.#loadMember(state, address, record);
+      else state.setMember(address, record);
     }
     this.#loadedMs = this.#time.nowMs;
+    for (const state of this.#networks.values()) this.#loadEnded(state);
     this.#view.isReady = true;
   }
 
-  #loadMember(state: NetworkState, address: Address, record: JsonObject): void {
-    state.setMember(address, record);
-    const endedMs = toInteger(record.lastDeauthorizedTime, 0);
-    if (!isAuthorized(record) && endedMs > 0) this.#revocations.note(state.id, address, endedMs);
+  /** Whose membership ended, the oldest first. Who was to be told of the last ones when we stopped is told now. */
+  #loadEnded(state: NetworkState): void {
+    const ended: { member: Address; wallMs: number }[] = [];
+    for (const [member, { record }] of state.members()) {
+      const wallMs = toInteger(record.lastDeauthorizedTime, 0);
+      if (!isAuthorized(record) && wallMs > 0) ended.push({ member, wallMs });
+    }
+    ended.sort((a, b) => a.wallMs - b.wallMs);
+    const sinceMs = this.#time.wallMs - ONLINE_MS;
+    const audience = (ended.at(-1)?.wallMs ?? -Infinity) >= sinceMs ? this.#online(state) : [];
+    for (const { member, wallMs } of ended) {
+      if (wallMs < sinceMs) this.#revocations.note(state.id, member, wallMs);
+      else this.#revocations.add(state.id, { members: [member], wallMs }, audience.splice(0));
+    }
   }
 
   // Config requests

@@ -66,7 +66,6 @@ const OWN = identityOf(CONTROLLER);
 /** A controller whose store takes everything at once, unless `holdStore` is set. */
 export class Harness {
   readonly controller: Controller;
-  readonly time = { nowMs: 1_000_000, wallMs: 1_795_355_000_000 };
   /** Actions not yet looked at, without "store" and "apiReply". */
   actions: ControllerAction[] = [];
   /** Writes waiting for {@linkcode answerStore}. */
@@ -80,7 +79,10 @@ export class Harness {
   #requestId = 1n;
 
   /** @param loaded What the store holds; "nothing yet": it has not been read */
-  constructor(loaded: { networks: JsonObject[]; members: JsonObject[] } | "nothing yet" = EMPTY) {
+  constructor(
+    loaded: { networks: JsonObject[]; members: JsonObject[] } | "nothing yet" = EMPTY,
+    readonly time = { nowMs: 1_000_000, wallMs: 1_795_355_000_000 },
+  ) {
     this.controller = new Controller({
       identity: OWN,
       primitives: noblePrimitives,
@@ -134,7 +136,7 @@ export class Harness {
     return new Harness({
       networks: records.filter((record) => record.objtype === "network"),
       members: records.filter((record) => record.objtype === "member"),
-    });
+    }, { ...this.time });
   }
 
   /** Starts an API call. @returns its ticket */

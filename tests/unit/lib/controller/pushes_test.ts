@@ -240,8 +240,8 @@ Deno.test("Controller tells who gets a configuration whom it removed within the 
   harness.post(memberPath(ALICE), { authorized: false });
   tellAgain(harness);
   for (const run of [harness, harness.restarted()]) {
-    run.advance(60_000);
-    run.take("revoke");
+    tellAgain(run);
+    run.advance(30_000);
     assert.equal(run.request(NETWORK, BOB)?.kind, "config");
     const [told, ...others] = run.take("revoke");
     assert.equal(others.length, 0);
@@ -295,6 +295,37 @@ Deno.test("Controller tells who is let in again, three times, whom it removed me
     tellAgain(harness),
     [2_000, 6_000].map((atMs) => ({ atMs, targets: [ALICE.address] })),
   );
+});
+
+Deno.test("Controller that starts tells all members whose membership ended in the last two minutes", () => {
+  const before = withNetwork({ private: false });
+  join(before, ALICE, BOB);
+  before.post(PATH, { private: true });
+  before.post(memberPath(ALICE), { authorized: false });
+  before.settle();
+  const after = before.restarted();
+  const [told] = after.take("revoke");
+  assert.deepEqual([told.to, told.revocations[0].target], [[BOB.address], ALICE.address]);
+  assert.deepEqual(tellAgain(after).map(({ atMs }) => atMs), [1_500, 4_000, 10_000]);
+  before.advance(121_000);
+  assert.deepEqual(before.restarted().take("revoke"), [], "all have asked again within that time");
+});
+
+Deno.test("Controller remembers over a restart the 60 whose membership ended last", () => {
+  const before = withNetwork({ private: true });
+  before.post(memberPath(BOB), { authorized: true });
+  const strangers = Array.from({ length: 61 }, (_, i) => strangerOf(0x3000000000 + i));
+  for (const authorized of [true, false]) {
+    for (const stranger of strangers.reverse()) {
+      before.advance(1);
+      before.post(memberPath(stranger), { authorized });
+    }
+  }
+  before.advance(121_000);
+  const after = before.restarted();
+  after.request(NETWORK, BOB);
+  const targets = after.take("revoke")[0].revocations.map(({ target }) => target);
+  assert.deepEqual(targets, strangers.slice(1).map(({ address }) => address));
 });
 
 Deno.test("Controller names nobody who is a member again", () => {
