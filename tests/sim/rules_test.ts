@@ -40,6 +40,7 @@ accept;
 const UDP = 17;
 const GRACE_MS = 5_000; // what the controller said before counts for so long...
 const RESTARTED_GRACE_MS = 70_000; // ...after a restart until every member has asked it again: it cannot push before
+const OVERTAKEN_MS = 20; // links take up to 10 ms longer for one packet than for the next
 const FRAMES_EVERY_MS = 10;
 const CHANGES_EVERY_MS = 1_500;
 const DURATION_MS = 150_000;
@@ -73,6 +74,8 @@ interface Scene {
   readonly delivered: Map<number, number>;
   /** When a member that had been removed was let in again: till then it did not hear of its roles. */
   readonly backMs: Map<SimHost, number>;
+  /** From when on each hears each in the role it has. */
+  readonly heardMs: Map<string, number>;
   controllerStartedMs: number;
 }
 
@@ -102,6 +105,7 @@ function forbidden(scene: Scene, to: SimHost, frame: EthernetFrame): string | un
   if (frame.source !== macOf(from.address, network)) return `${what} under another's MAC`;
   const sinceMs = world.nowMs - scene.controllerStartedMs;
   const graceMs = sinceMs < RESTARTED_GRACE_MS + GRACE_MS ? RESTARTED_GRACE_MS : GRACE_MS;
+  const isNews = isFirstInRole(scene, from, to);
   const sender = roles.get(from)!.recent(world.nowMs, graceMs);
   const receiver = roles.get(to)!.recent(world.nowMs, graceMs);
   if (world.nowMs - (scene.backMs.get(from) ?? -Infinity) < GRACE_MS) return undefined;
@@ -110,7 +114,8 @@ function forbidden(scene: Scene, to: SimHost, frame: EthernetFrame): string | un
     case FOR_ALL:
       return undefined;
     case WITHIN_TEAM: {
-      const isOne = sender.some(({ team }) => receiver.some((other) => other.team === team));
+      const before = isNews ? roles.get(from)!.recent(world.nowMs, RESTARTED_GRACE_MS) : sender;
+      const isOne = before.some(({ team }) => receiver.some((other) => other.team === team));
       return isOne ? undefined : `${what}, of another team`;
     }
     case BY_ADMINS:
@@ -118,6 +123,20 @@ function forbidden(scene: Scene, to: SimHost, frame: EthernetFrame): string | un
     default:
       return what;
   }
+}
+
+/**
+ * What a member is, it tells each other right before the first frame it sends there, which may
+ * overtake it: if the sender does not know either what the receiver is, that frame passes by what
+ * the receiver knew.
+ */
+function isFirstInRole({ world, roles, heardMs }: Scene, from: SimHost, to: SimHost): boolean {
+  const { fromMs } = roles.get(from)!.now;
+  if (world.nowMs - fromMs < GRACE_MS) return false; // it may not know itself yet
+  const key = `${from.name} ${to.name} ${fromMs}`;
+  const firstMs = heardMs.get(key) ?? world.nowMs;
+  heardMs.set(key, firstMs);
+  return world.nowMs - firstMs < OVERTAKEN_MS;
 }
 
 function makeScene(world: World): Scene {
@@ -139,6 +158,7 @@ function makeScene(world: World): Scene {
     roles: new Map(members.map((member) => [member, new Roles()])),
     delivered: new Map(),
     backMs: new Map(),
+    heardMs: new Map(),
     controllerStartedMs: -Infinity,
   };
   world.run(500);
