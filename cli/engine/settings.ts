@@ -27,7 +27,7 @@ export interface PhysicalSettings {
   network: Prefix;
   /** Never use or bind addresses in it. */
   blacklist: boolean;
-  /** 64 bits; 0 for none, else packets to and from there are not encrypted. */
+  /** 64 bits; 0 for none, else packets from there that bear it need not be encrypted; ours always are. */
   trustedPathId: bigint;
   /** UDP payload in bytes, 1400 to 10324; 0 is the default of 1432. */
   mtu: number;

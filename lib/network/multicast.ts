@@ -24,7 +24,13 @@ import { emulateNdp } from "./ndp.ts";
 import type { Network } from "./network.ts";
 
 const LIKE_EVERY_MS = 60_000; // reference ZT_MULTICAST_ANNOUNCE_PERIOD
+/**
+ * In low bandwidth mode: roots remember an announcement for ten minutes, and one of two may be
+ * lost. The reference makes no more of them then, and is not found by ARP after those.
+ */
+const LIKE_EVERY_LOW_MS = 270_000;
 const GATHER_EVERY_MS = 60_000; // explicit gather of a group that has members already
+const GATHER_EVERY_LOW_MS = 180_000; // in low bandwidth mode, as the reference
 const GATHER_AGAIN_MS = 1_000; // of a group nobody is known in: the reference asks with every frame
 const PENDING_LIFE_MS = 5_000; // a frame waits this long for members to become known
 const PENDING_PER_GROUP_MAX = 32; // oldest dropped first; reference ZT_TX_QUEUE_SIZE
@@ -90,7 +96,7 @@ export class Multicast {
 
   /** The periodic round to upstreams and controller. */
   announceAll(network: Network): void {
-    network.likeDueMs = this.vl1.nowMs + LIKE_EVERY_MS;
+    network.likeDueMs = this.vl1.nowMs + this.#likeEveryMs;
     const groups = network.groups();
     const authorities = new Set(this.#authorities(network));
     for (const address of authorities) this.#like(network, address, groups);
@@ -102,14 +108,22 @@ export class Multicast {
     }
   }
 
-  /** Tells one member of all our groups, once a minute at most. */
+  /** Tells one member of all our groups, at most once a minute, or less often in low bandwidth mode. */
   announceTo(network: Network, address: Address): void {
     const membership = network.membership(address);
-    if (this.vl1.nowMs - membership.lastLikeMs < LIKE_EVERY_MS) return;
+    if (this.vl1.nowMs - membership.lastLikeMs < this.#likeEveryMs) return;
     const peer = this.vl1.peers.get(address);
     if (!peer || !network.admits(peer)) return;
     membership.lastLikeMs = this.vl1.nowMs;
     this.#like(network, address, network.groups());
+  }
+
+  get #isLow(): boolean {
+    return this.vl1.settings.isLowBandwidth?.() ?? false;
+  }
+
+  get #likeEveryMs(): number {
+    return this.#isLow ? LIKE_EVERY_LOW_MS : LIKE_EVERY_MS;
   }
 
   #authorities(network: Network): Address[] {
@@ -211,7 +225,8 @@ export class Multicast {
     for (const address of recipients) this.#copy(pending, address);
     if (missing <= 0) return;
     const state = this.#state(`${network.id}|${groupKey(group)}`);
-    const spacingMs = known === 0 ? GATHER_AGAIN_MS : GATHER_EVERY_MS;
+    const usualMs = this.#isLow ? GATHER_EVERY_LOW_MS : GATHER_EVERY_MS;
+    const spacingMs = known === 0 ? GATHER_AGAIN_MS : usualMs;
     if (this.vl1.nowMs - state.lastGatherMs >= spacingMs) {
       state.lastGatherMs = this.vl1.nowMs;
       this.#gather(network, group, missing + 1);
@@ -308,7 +323,7 @@ export class Multicast {
     for (const [key, state] of this.#groups) {
       state.pending = state.pending.filter((pending) => this.#isFresh(pending));
       const idleMs = this.vl1.nowMs - state.lastGatherMs;
-      if (state.pending.length === 0 && idleMs > GATHER_EVERY_MS) this.#groups.delete(key);
+      if (state.pending.length === 0 && idleMs > GATHER_EVERY_LOW_MS) this.#groups.delete(key);
     }
   }
 

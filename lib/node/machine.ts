@@ -125,7 +125,10 @@ export interface NodeSettings {
   relayBytesPerSecond: number;
   /** Whether a physical address must not be used for paths, whoever names it. */
   isForbidden?: (endpoint: Endpoint, peer: Address) => boolean;
-  /** Trusted path id (not 0) of a physical address, where one is configured. */
+  /**
+   * Trusted path id (not 0) of a physical address, where one is configured: packets from there that
+   * bear it are believed unsealed. Ours are always sealed, which every receiver understands.
+   */
   trustedPathId?: (endpoint: Endpoint) => bigint | undefined;
   /** Whether to tell and ask less often what can wait: configurations, and where else we are reached. */
   isLowBandwidth?: () => boolean;

@@ -473,7 +473,10 @@ export class Vl1 {
     return !this.settings.isForbidden?.(endpoint, peer);
   }
 
-  /** Whether a datagram can be sent there at all, and an upstream is where its world says. */
+  /**
+   * Whether a datagram can be sent there at all, and an upstream is where its world says. Addresses
+   * of 2001:470::/32, which the reference leaves out, are used: some have no other of IPv6.
+   */
   #isPlausible(peer: Address, { endpoint, scope }: Path): boolean {
     if (endpoint.port === 0 || !USABLE_SCOPES.has(scope)) return false;
     const listed = this.upstreams.endpointsOf(peer);

@@ -30,7 +30,7 @@ export class Armor {
    * Sets the cipher, encrypts unless it is cipher 0, and writes the MAC. AES-GMAC-SIV replaces the
    * packet id: whatever waits for an answer must remember the id as it is afterwards.
    * @param packet Complete, 28 bytes or more, hops 0, fragmented flag final; changed in place
-   * @throws {RangeError} for a cipher that is no armor, see {@linkcode sealTrusted}
+   * @throws {RangeError} for a cipher that is no armor: we send nothing over trusted paths that is not sealed
    */
   seal(packet: Uint8Array, keys: ArmorKeys, cipher: Cipher): void {
     assert(packet.length >= HEADER_LENGTH, "a packet has a whole header");
@@ -79,13 +79,4 @@ export class Armor {
     nonce[7] &= 0xf8;
     this.#kernel.salsa12(packet.subarray(start), keys.salsa, nonce);
   }
-}
-
-/**
- * Marks a packet as sent over a trusted path: no armor at all, the MAC field names the path.
- * {@linkcode Armor.open} never opens it; whether to believe it depends on where it came from.
- */
-export function sealTrusted(packet: Uint8Array, trustedPathId: bigint): void {
-  setCipher(packet, Cipher.TRUSTED_PATH);
-  new DataView(packet.buffer, packet.byteOffset).setBigUint64(AT_MAC, trustedPathId);
 }

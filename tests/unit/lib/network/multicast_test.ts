@@ -106,6 +106,21 @@ Deno.test("what is new is announced to the root at once and five times more, the
   assert.deepEqual(times, [1_000, 3_000, 7_000, 15_000, 31_000]);
 });
 
+Deno.test("in low bandwidth mode groups are announced in time for who remembers them ten minutes", () => {
+  const heardInAnHour = (isLow: boolean) => {
+    const { bench, alice, bob, dave } = village([]);
+    for (const { vl1 } of [alice, bob, dave]) vl1.settings.isLowBandwidth = () => isLow;
+    const { received } = bench.nodes.get(ROOT.address)!.vl1.counters;
+    bench.run(600_000);
+    const before = received[Verb.MULTICAST_LIKE];
+    bench.run(3_600_000);
+    return (received[Verb.MULTICAST_LIKE] - before) / 3;
+  };
+  assert.equal(Math.round(heardInAnHour(false)), 60);
+  const rarely = heardInAnHour(true);
+  assert.ok(rarely >= 13 && rarely <= 14, `${rarely}`);
+});
+
 Deno.test("a sender makes the copies itself where there is no replicator", () => {
   const { bench, alice, bob, dave } = village([]);
   assert.equal(shout(bench, alice), 2);
