@@ -39,7 +39,9 @@ Deno.test("Engagement never dials while UDP works, and sooner when it worked bef
   assert.equal(engagement.nextMs, Infinity);
   assert.equal(at(engagement, 60_000, { udp: true }), undefined);
   assert.equal(at(engagement, 60_001), undefined);
+  assert.equal(at(engagement, 60_000 + ENGAGE_AGAIN_MS), undefined);
   assert.equal(at(engagement, 60_001 + ENGAGE_AGAIN_MS), "dial");
+  assert.ok(ENGAGE_AGAIN_MS <= ENGAGE_MS / 2, "two probes of each path went unanswered by then");
 });
 
 Deno.test("Engagement dials at once and for good when TCP is forced", () => {
