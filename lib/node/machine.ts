@@ -66,7 +66,8 @@ export type Command =
   | { kind: "planet"; planet: World }
   | { kind: "try"; addresses: ReadonlyMap<Address, readonly Endpoint[]> } // by peer: all that local.conf names
   | { kind: "mapped"; endpoints: Endpoint[] } // where gateways pass packets on to us: all there are now
-  | { kind: "greet-upstreams" }; // ask every upstream from every socket, now: for a diagnosis
+  | { kind: "greet-upstreams" } // ask every upstream from every socket, now: for a diagnosis
+  | { kind: "measure-upstreams" }; // find out how long a datagram to each may be, if that is not known: for the same
 
 /** What should happen outside. Byte arrays are given away: the node never touches them again. */
 export type Action =

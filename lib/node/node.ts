@@ -361,6 +361,16 @@ export class Node implements Machine {
         return this.directPaths.setMapped(command.endpoints);
       case "greet-upstreams":
         return this.liveness.greetUpstreams();
+      case "measure-upstreams":
+        return this.#measureUpstreams();
+    }
+  }
+
+  #measureUpstreams(): void {
+    const { upstreams, nowMs } = this.vl1;
+    for (const peer of upstreams.peers()) {
+      const best = peer.best(nowMs);
+      if (best && !best.path.isTunnel) this.pathMtu.use(peer, best.path);
     }
   }
 

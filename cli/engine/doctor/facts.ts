@@ -42,6 +42,8 @@ export type RootFacts = {
   path: string | null;
   roundTripMs: number | null;
   lossFraction: number | null;
+  /** Longest datagram that gets there, in bytes of UDP payload; null when that is not known. */
+  datagramBytesMax: number | null;
   /** Since it was last heard; null for never. */
   heardMs: number | null;
   /** Why there is no direct way to it; null when there is one. */

@@ -7,6 +7,7 @@ import { formatRoundTrip, formatSpan } from "./durations.ts";
 import type { ProxyFacts } from "../tcp/proxy_probe.ts";
 import { cutText } from "../../../lib/base/cut_text.ts";
 import type { NatView } from "../../../lib/node/nat_kind.ts";
+import { DEFAULT_PHYSICAL_MTU } from "../../../lib/wire/packet.ts";
 import { NAT_WORDS } from "./nat_words.ts";
 import type { MappingStatus } from "../port_mapping/mapper.ts";
 
@@ -216,9 +217,16 @@ function rootFinding(root: RootFacts, facts: DoctorFacts): Verdict {
   if (root.link === "udp") {
     const { lossFraction } = root;
     const text = `${root.path}${trip}, ${heard}`;
-    if (lossFraction === null || lossFraction < LOSS_NOTED_FRACTION) return ok(text);
-    const lost = `${Math.round(lossFraction * 100)} % of the last probes lost`;
-    return note(`${text}, ${lost}`, "a bad line, or a busy one");
+    if (lossFraction !== null && lossFraction >= LOSS_NOTED_FRACTION) {
+      const lost = `${Math.round(lossFraction * 100)} % of the last probes lost`;
+      return note(`${text}, ${lost}`, "a bad line, or a busy one");
+    }
+    const bytes = root.datagramBytesMax ?? DEFAULT_PHYSICAL_MTU; // older services do not say
+    if (bytes >= DEFAULT_PHYSICAL_MTU) return ok(text);
+    return note(
+      `${text}, only datagrams of up to ${bytes} bytes get there`,
+      "a tunnel or PPPoE on the way takes the rest: ours are made shorter, nothing is to be done",
+    );
   }
   const others = facts.roots.some(({ link }) => link !== null);
   const reason = root.reason ?? `it does not answer at ${root.endpoints.join(", ")}`;

@@ -6,7 +6,7 @@
 import { formatAddress } from "../../../lib/base/ids.ts";
 import { formatEndpoint, formatPrefix, sameIp } from "../../../lib/base/ip.ts";
 import { natView } from "../../../lib/node/nat_kind.ts";
-import { isTunnel } from "../../../lib/peer/path.ts";
+import { isTunnel, type Path } from "../../../lib/peer/path.ts";
 import { lossFraction, type Peer } from "../../../lib/peer/peer.ts";
 import { formatWorldId } from "../planet_files.ts";
 import { pause } from "../port_mapping/wire.ts";
@@ -18,6 +18,7 @@ import { linkContext, peerLink } from "./peer_link.ts";
 
 const ROOTS_WAIT_MS = 2_000; // an answer from the other side of the world takes 0.4 s; one may be lost
 const GATEWAY_WAIT_MS = 6_500; // three protocols, one after the other
+const LENGTH_WAIT_MS = 4_500; // until it is clear that only the shortest datagrams get through
 const POLL_MS = 50;
 const SETTLE_MS = 150; // after the first answer of each root: the other sockets' come a little later
 const REPORTS_SLACK_MS = 20; // answers that came while we asked
@@ -29,6 +30,8 @@ export async function serviceFacts(service: Service, signal: AbortSignal): Promi
   const proxy = service.tunnels.probeProxy(); // six seconds at most
   await waitFor(() => everyRootHeard(service, startMs), ROOTS_WAIT_MS, signal);
   await pause(SETTLE_MS, signal);
+  service.command({ kind: "measure-upstreams" });
+  await waitFor(() => everyRootMeasured(service), LENGTH_WAIT_MS, signal);
   const isMapped = () => service.mapper.status.every(({ pending }) => !pending);
   await waitFor(isMapped, GATEWAY_WAIT_MS - (service.nowMs - startMs), signal);
   const httpProxy = await proxy;
@@ -74,6 +77,19 @@ function everyRootHeard(service: Service, sinceMs: number): boolean {
   return service.node.vl1.upstreams.peers().every((peer) => peer.lastReceiveMs >= sinceMs);
 }
 
+function everyRootMeasured(service: Service): boolean {
+  return service.node.vl1.upstreams.peers().every((peer) => {
+    const best = peer.best(service.nowMs);
+    return !best || best.path.isTunnel || datagramBytesMax(service, best.path) !== null;
+  });
+}
+
+/** Null until it was measured. */
+function datagramBytesMax({ node }: Service, path: Path): number | null {
+  const configured = node.vl1.settings.pathMtu?.(path.endpoint);
+  return configured ?? (path.mtuCheckedMs === -Infinity ? null : path.mtu);
+}
+
 async function waitFor(isTrue: () => boolean, patienceMs: number, signal: AbortSignal) {
   for (let waitedMs = 0; waitedMs < patienceMs && !isTrue() && !signal.aborted;) {
     await pause(POLL_MS, signal);
@@ -94,6 +110,7 @@ function rootFacts(service: Service, peer: Peer): RootFacts {
     path: best ? formatEndpoint(best.path.endpoint) : null,
     roundTripMs: link.roundTripMs,
     lossFraction: best ? lossFraction(best) : null,
+    datagramBytesMax: best && !best.path.isTunnel ? datagramBytesMax(service, best.path) : null,
     heardMs: link.heardMs,
     reason: link.reason,
   };

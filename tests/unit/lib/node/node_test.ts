@@ -378,6 +378,15 @@ Deno.test("Node asks by every path of the scope when a root sees it at another a
   }
 });
 
+Deno.test("Node measures how long a datagram to its roots may be when it is asked to", () => {
+  const { bench, alice } = town();
+  const { path } = alice.vl1.peers.get(ROOT.address)!.best(bench.nowMs)!;
+  bench.passes = (from, _, bytes) => from !== alice || bytes.length <= 1_392;
+  bench.hand(alice, { kind: "command", command: { kind: "measure-upstreams" } });
+  bench.run(4_500);
+  assert.deepEqual([path.mtu, path.mtuCheckedMs > 0], [1_392, true]);
+});
+
 Deno.test("Node drops a packet at hop 4, whoever sent it", () => {
   const { bench, roots, alice } = town();
   const bytes = new Uint8Array(HEADER_LENGTH);

@@ -33,6 +33,7 @@ const ROOT: RootFacts = {
   path: "44.0.0.1/9993",
   roundTripMs: 12.3,
   lossFraction: 0,
+  datagramBytesMax: 1_432,
   heardMs: 150,
   reason: null,
 };
@@ -43,6 +44,7 @@ const SILENT: RootFacts = {
   path: null,
   roundTripMs: null,
   lossFraction: null,
+  datagramBytesMax: null,
   heardMs: null,
   reason: "this root does not answer at 44.0.0.2/9993",
 };
@@ -189,6 +191,11 @@ Deno.test("diagnose() judges ports, roots and UDP", () => {
   );
   const lossy = finding("root 1111111111", { roots: [{ ...ROOT, lossFraction: 0.25 }] });
   assert.match(lossy.text, /25 % of the last probes lost$/);
+  const short = finding("root 1111111111", { roots: [{ ...ROOT, datagramBytesMax: 1_392 }] });
+  assert.equal(short.state, "note");
+  assert.match(short.text, /only datagrams of up to 1392 bytes/);
+  const unmeasured = { roots: [{ ...ROOT, datagramBytesMax: null }] };
+  assert.equal(finding("root 1111111111", unmeasured).state, "ok");
   const half = finding("root 2222222222", { roots: [ROOT, SILENT] });
   assert.deepEqual([half.state, half.text], [
     "note",
