@@ -220,11 +220,17 @@ export class Network {
       return false;
     }
     const whole = this.#withHeldNames(config);
+    const { requestDueMs } = this;
     this.apply(whole);
     if (origin !== "cache") {
-      this.#requests = 0;
-      const hasNames = whole.names?.hash === config.names?.hash;
-      this.requestDueMs = this.vl1.nowMs + (hasNames ? refreshMs(this.vl1) : NAMES_PATIENCE_MS);
+      if (origin === "push" && this.#requests > 0) {
+        // Our question stays open: only who asks is told whose membership ended while it was away.
+        this.requestDueMs = requestDueMs;
+      } else {
+        this.#requests = 0;
+        const hasNames = whole.names?.hash === config.names?.hash;
+        this.requestDueMs = this.vl1.nowMs + (hasNames ? refreshMs(this.vl1) : NAMES_PATIENCE_MS);
+      }
       const bytes = whole === config ? dictionary.slice() : encodeNetworkConfig(whole);
       const record = { what: "network" as const, network: this.id, bytes };
       this.vl1.outbox.push({ kind: "persist", record });

@@ -229,6 +229,20 @@ Deno.test("a network asks its controller at 1.1 s, then ever more rarely until e
   assert.deepEqual(times, [0, 1_100, 2_200, 4_700, 9_700, 14_700, 19_700]);
 });
 
+Deno.test("a question to the controller stays open until it is answered, whatever is pushed meanwhile", () => {
+  const bench = new Bench();
+  const alice = bench.add(ALICE);
+  bench.hand(alice, { kind: "command", command: { kind: "join", network: NETWORK } });
+  const network = alice.networks.find(NETWORK)!;
+  const take = (origin: ConfigOrigin) => {
+    assert.ok(network.takeDictionary(dictionaryOf(configFor(ALICE)), origin));
+    return network.requestDueMs - bench.nowMs;
+  };
+  assert.deepEqual([take("push"), take("answer")], [1_100, 60_000]);
+  bench.run(10_000);
+  assert.deepEqual([network.requestDueMs - bench.nowMs, take("push")], [50_000, 60_000]);
+});
+
 Deno.test("a configuration is asked for again after a minute, in low bandwidth mode after 64", () => {
   let isLow = false;
   const bench = new Bench();
