@@ -20,6 +20,7 @@ import type { PortConfig } from "../../lib/network/network.ts";
 import type { LocalNetworkSettings } from "./home_files.ts";
 
 const GATEWAY_METRIC = 5_000; // as the reference: routes of the machine itself come first
+const WIDEST_BITS = { v4: 8, v6: 7 }; // of the private ranges: an address brings a route to its own network
 
 /** A route to install on a network's device. */
 export interface ManagedRoute {
@@ -42,12 +43,14 @@ export function managedFor(
   settings: LocalNetworkSettings,
   online: boolean,
 ): Managed {
-  const addresses = port.addresses.filter((prefix) => isAllowed(prefix, settings));
+  const addresses = port.addresses.filter((prefix) => isAllowed(prefix, settings))
+    .map((prefix) => narrowed(prefix, settings));
   const routes: ManagedRoute[] = [];
   const taken = new Set<string>();
   const onLinkFirst = [...port.routes].sort((a, b) => Number(!!a.via) - Number(!!b.via));
   for (const { target, via } of onLinkFirst) {
-    if (!isAllowed(target, settings)) continue;
+    // Not as it is written: 10.0.0.0/0 is the default route.
+    if (!isAllowed(networkOf(target), settings)) continue;
     if (via && (via.length !== target.ip.length || isOwn(via, addresses))) continue;
     const source = sourceFor(target, addresses);
     if (!source || comesWithAddress(target, addresses)) continue;
@@ -81,6 +84,14 @@ export function isAllowed(target: Prefix, settings: LocalNetworkSettings): boole
     default:
       return false;
   }
+}
+
+/** The address alone where its network would take in what the user did not allow. */
+function narrowed(prefix: Prefix, settings: LocalNetworkSettings): Prefix {
+  const { ip, bits } = prefix;
+  const isWide = bits < (ip.length === 4 ? WIDEST_BITS.v4 : WIDEST_BITS.v6);
+  if (!isWide || isAllowed(networkOf(prefix), settings)) return prefix;
+  return { ip, bits: ip.length * 8 };
 }
 
 function isOwn(ip: Ip, addresses: readonly Prefix[]): boolean {
