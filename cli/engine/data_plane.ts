@@ -261,6 +261,7 @@ export class DataPlane implements PacketMover {
     const current = this.#current;
     if (current) {
       await this.#leaveLoop(current);
+      if (this.#current !== current) return; // it died instead, and is buried
       this.#end(current);
       current.wake.close();
     }

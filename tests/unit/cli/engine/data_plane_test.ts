@@ -260,6 +260,14 @@ Deno.test("DataPlane.stop() closes what it opened and can be repeated", async ()
   await rigs[0].until("every descriptor closed", () => open() <= before);
 });
 
+Deno.test("DataPlane.stop() copes with a Worker that dies before it can stop", async () => {
+  const rig = new Rig();
+  await rig.plane.removeTap(5); // by now it turns
+  rig.plane.breakWorker();
+  await rig.plane.stop();
+  deepEqual([rig.restarts, rig.failures], [[], []]);
+});
+
 tapTest("DataPlane carries frames into and out of a TAP", async () => {
   const namespace = Namespace.create();
   const settings = namespace.run(() => new LinuxSettings());
