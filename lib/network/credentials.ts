@@ -225,7 +225,9 @@ export class Credentials {
     network: Network,
     verify: (keyOf: PublicKeyOf) => Verification,
   ): Verification {
-    if (from && !from.budgets.signatures.take(this.vl1.nowMs)) {
+    // The controller may have removed hundreds: all it says is to be heard.
+    const isBounded = from !== undefined && from.address !== network.controller;
+    if (isBounded && !from.budgets.signatures.take(this.vl1.nowMs)) {
       this.vl1.counters.drop("rate");
       return "bad";
     }

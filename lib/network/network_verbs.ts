@@ -287,6 +287,11 @@ export class NetworkVerbs {
     if (!network) return "received";
     const { peer } = received;
     const fromController = peer.address === network.controller;
+    if (!fromController && origin === "answer") {
+      // We ask the controller alone, and what it answers counts for more than what others pass on.
+      this.vl1.counters.drop("unexpected-ok");
+      return "dropped";
+    }
     if (!fromController && !peer.budgets.signatures.take(this.vl1.nowMs)) {
       this.vl1.counters.drop("rate");
       return "dropped";

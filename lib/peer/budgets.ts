@@ -17,7 +17,8 @@ export class PeerBudgets {
   readonly credentials = new TokenBucket(1, 8);
   /**
    * Signatures of credentials and configurations it brings, at a third of a millisecond each: those
-   * of a member with a hundred at each change, once a minute.
+   * of a member with a hundred at each change, once a minute. A network's controller has no such
+   * bound there.
    */
   readonly signatures = new TokenBucket(8, 512);
   /** Identities it asked for by WHOIS and we have at hand: no more than 25 KB a second, whatever is asked. */

@@ -8,6 +8,7 @@ import {
 } from "../../../../lib/credential/certificate_of_membership.ts";
 import { chunkSignedPart, encodeChunk } from "../../../../lib/credential/config_chunk.ts";
 import { EMPTY_CONFIG } from "../../../../lib/credential/network_config.ts";
+import { CredentialType, signRevocation } from "../../../../lib/credential/revocation.ts";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import { sign } from "../../../../lib/identity/sign.ts";
@@ -107,4 +108,21 @@ Deno.test("Credentials and configurations of one peer cost so many checks, and n
     for (let i = 0; i < 100; i++) send(verb, write);
     assert.ok(checks() > before && checks() < before + 20);
   }
+});
+
+Deno.test("Credentials checks all that a network's controller says: it may remove hundreds at once", () => {
+  const { alice, checks } = scene();
+  const controller = alice.vl1.peers.get(CAROL.address)!;
+  const revocations = Array.from({ length: 600 }, (_, i) =>
+    signRevocation(noblePrimitives, CAROL, {
+      id: i,
+      networkId: NETWORK,
+      type: CredentialType.COM,
+      credentialId: 0,
+      thresholdMs: 5,
+      flags: 1n,
+      target: (0x5000000000 + i) as Address,
+    }));
+  alice.networks.credentials.receive(controller, { ...NOTHING, revocations, complete: true });
+  assert.equal(checks(), 600);
 });

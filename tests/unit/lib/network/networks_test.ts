@@ -4,17 +4,20 @@ import { Writer } from "../../../../lib/base/bytes.ts";
 import { type Mac, macOf, type NetworkId } from "../../../../lib/base/ids.ts";
 import { parseIp } from "../../../../lib/base/ip.ts";
 import { issueCom } from "../../../../lib/credential/certificate_of_membership.ts";
+import { chunkSignedPart, encodeChunk } from "../../../../lib/credential/config_chunk.ts";
 import { EMPTY_CONFIG, type NetworkConfig } from "../../../../lib/credential/network_config.ts";
 import { CredentialType, signRevocation } from "../../../../lib/credential/revocation.ts";
 import { RuleType } from "../../../../lib/credential/rule_codec.ts";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
+import { sign } from "../../../../lib/identity/sign.ts";
 import { buildFrame, ETHERTYPE_IPV4 } from "../../../../lib/network/ethernet.ts";
 import type { ConfigOrigin } from "../../../../lib/network/network.ts";
 import type { Node, Received } from "../../../../lib/node/node.ts";
 import { decodeError, encodeErrorNetwork } from "../../../../lib/wire/error.ts";
 import { encodeFrame } from "../../../../lib/wire/frame.ts";
 import { encodeMulticastLike } from "../../../../lib/wire/multicast_like.ts";
+import { encodeInRe } from "../../../../lib/wire/ok.ts";
 import { destinationOf, ErrorCode, Verb } from "../../../../lib/wire/packet.ts";
 import { ALICE, Bench, BOB, CAROL, packetsOf, ROOT, WHERE } from "../node/harness.ts";
 
@@ -189,6 +192,34 @@ Deno.test("a configuration that was overtaken, or kept and sent again, is not ta
   assert.ok(take(30_001, "answer") && take(0, "answer"), "the controller's clock was set back");
   assert.ok(take(1, "own"));
   assert.equal(alice.vl1.counters.drops.get("outdated"), 4);
+});
+
+Deno.test("a configuration somebody kept does not come back as the answer to what he was asked", () => {
+  const { bench, alice, bob } = village();
+  sendFrame(bench, alice, bob);
+  bench.run(1_000);
+  const network = alice.networks.find(NETWORK)!;
+  const kept = dictionaryOf(
+    configFor(ALICE, { timestampMs: network.config!.timestampMs - 60_000, name: "kept" }),
+  );
+  const chunk = {
+    networkId: NETWORK,
+    piece: kept,
+    fastPropagate: false,
+    updateId: 7n,
+    totalLength: kept.length,
+    offset: 0,
+  };
+  const question = { to: BOB.address, verb: Verb.ECHO, sentMs: bench.nowMs, path: undefined };
+  alice.vl1.expected.add(99n, question);
+  const w = new Writer(4_096);
+  encodeInRe({ inReVerb: Verb.NETWORK_CONFIG_REQUEST, inRePacketId: 99n }, w);
+  encodeChunk(chunk, sign(noblePrimitives, CAROL, chunkSignedPart(chunk)), w);
+  bob.vl1.send(ALICE.address, Verb.OK, w.finish());
+  bench.hand(bob, { kind: "timeout" });
+  bench.run(100);
+  assert.notEqual(network.config!.name, "kept");
+  assert.equal(alice.vl1.counters.drops.get("unexpected-ok"), 1);
 });
 
 function dictionaryOf(config: NetworkConfig): Uint8Array {
