@@ -303,7 +303,10 @@ export class Controller {
   ): void {
     const { requestId, verdict: { answer, isKnown } } = given;
     const to = request.from.address;
-    const has = request.isPush ? "pushed" : this.#isOnline(to) ? "asked" : "returned";
+    // Not by when it was seen: who returns greets us, and asks then.
+    const askedMs = this.#networks.get(network)?.memory(to)?.askedMs ?? -Infinity;
+    const isHere = this.#time.nowMs - askedMs < ONLINE_MS;
+    const has = request.isPush ? "pushed" : isHere ? "asked" : "returned";
     if (isKnown && !request.isPush) this.#remember(network, request);
     if (answer.kind === "config") {
       if (request.isPush) this.counters.configsPushed++;
@@ -327,7 +330,8 @@ export class Controller {
    */
   #remember(network: NetworkId, { from: identity, metadata }: ConfigRequest): void {
     this.#presence.arrived(identity.address, this.#time.nowMs);
-    this.#networks.get(network)?.remember(identity.address, { identity, metadata });
+    const askedMs = this.#time.nowMs;
+    this.#networks.get(network)?.remember(identity.address, { identity, metadata, askedMs });
   }
 
   /** Makes room when strangers have filled a network with records. */

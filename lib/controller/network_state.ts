@@ -24,6 +24,8 @@ const FOREIGN_MAX = 4_096;
 export interface MemberMemory {
   readonly identity: Identity;
   readonly metadata: RequestMetadata;
+  /** When it asked last. */
+  readonly askedMs: number;
 }
 
 interface MemberEntry {

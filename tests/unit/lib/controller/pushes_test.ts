@@ -261,6 +261,7 @@ Deno.test("Controller tells who gets a configuration whom it removed within the 
   assert.equal(harness.take("revoke").length, 1);
   assert.deepEqual(tellAgain(harness), [], "it is not new any more");
   harness.advance(180_000);
+  harness.hand({ kind: "seen", member: BOB.address });
   harness.request(NETWORK, BOB);
   assert.equal(tellAgain(harness).length, 1 + 2, "but it is to who was away");
   harness.advance(1_800_000);
