@@ -7,7 +7,8 @@
  *     deno task sim -- --seeds 200 --filter relayed   of those whose name contains "relayed"
  *     deno task sim -- --seed 17 --log                one seed; the last events in words when it fails
  *
- * The long run takes hours; a part of it is `deno test --no-prompt --allow-read <files> -- --seeds 200`.
+ * The long run takes two hours of processor time, so an hour where two are free, and 2 GB; a part of
+ * it is `deno test --no-prompt --allow-read <files> -- --seeds 200`.
  * @module
  */
 import assert from "node:assert/strict";
