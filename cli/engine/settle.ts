@@ -3,6 +3,12 @@
  * @module
  */
 
+/**
+ * What is done then has a quarter of the time at most: a router with all routes of the Internet, which
+ * change all the time, takes seconds to name them.
+ */
+const REST_FACTOR = 3;
+
 /** How long, and with what clock. */
 export interface SettleOptions {
   /** Nothing changed for this long: it is over. */
@@ -24,6 +30,7 @@ export class Settle {
   readonly #run: () => void;
   readonly #options: Required<SettleOptions>;
   #firstMs: number | undefined; // since when changes come
+  #restsUntilMs = -Infinity; // after what was done last
   #cancel = () => {};
 
   constructor(run: () => void, options: SettleOptions) {
@@ -36,11 +43,18 @@ export class Settle {
     const { quietMs, mostMs, nowMs, later } = this.#options;
     this.#cancel();
     this.#firstMs ??= nowMs();
-    const leftMs = this.#firstMs + mostMs - nowMs();
-    this.#cancel = later(() => {
-      this.#firstMs = undefined;
-      this.#run();
-    }, Math.max(0, Math.min(quietMs, leftMs)));
+    const dueMs = Math.min(nowMs() + quietMs, this.#firstMs + mostMs);
+    const delayMs = Math.max(dueMs, this.#restsUntilMs) - nowMs();
+    this.#cancel = later(() => this.#do(), Math.max(0, delayMs));
+  }
+
+  #do(): void {
+    const { nowMs } = this.#options;
+    this.#firstMs = undefined;
+    const startMs = nowMs();
+    this.#run();
+    const endMs = nowMs();
+    this.#restsUntilMs = endMs + REST_FACTOR * (endMs - startMs);
   }
 
   /** Calls off what was to come. */

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { Settle } from "../../../../cli/engine/settle.ts";
 
-/** A clock of its own, and when what was to settle had settled. */
-function scene() {
+/** A clock of its own, and when what was to settle had settled. @param tookMs How long what is done then takes */
+function scene(tookMs = 0) {
   const settledMs: number[] = [];
   let nowMs = 0;
   let waiting: { run: () => void; dueMs: number } | undefined;
-  const settle = new Settle(() => settledMs.push(nowMs), {
+  const settle = new Settle(() => {
+    settledMs.push(nowMs);
+    nowMs += tookMs;
+  }, {
     quietMs: 100,
     mostMs: 1_000,
     nowMs: () => nowMs,
@@ -22,7 +25,7 @@ function scene() {
       nowMs = dueMs;
       run();
     }
-    nowMs = untilMs;
+    nowMs = Math.max(nowMs, untilMs);
   };
   return { settle, settledMs, runTo };
 }
@@ -44,6 +47,15 @@ Deno.test("Settle does not wait for ever where changes never end", () => {
     settle.changed();
   }
   assert.deepEqual(settledMs, [1_000, 2_000, 3_000]);
+});
+
+Deno.test("Settle leaves three quarters of the time to others, however long it takes", () => {
+  const { settle, settledMs, runTo } = scene(2_000);
+  for (let atMs = 0; atMs <= 20_000; atMs += 50) {
+    runTo(atMs);
+    settle.changed();
+  }
+  assert.deepEqual(settledMs, [1_000, 9_000, 17_000]);
 });
 
 Deno.test("Settle.stop() calls it off", () => {
