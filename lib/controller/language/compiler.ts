@@ -15,8 +15,10 @@ import { isWord, type Item, nest, tokenize, type Word } from "./words.ts";
 
 /** Most macros inside one another: a macro that includes itself must end. */
 const INCLUDE_DEPTH_MAX = 32;
-/** Most rules one source may expand to, and most macros it may include: both can double with every level. */
+/** Most rules one source may expand to: macros can double with every level. */
 const RULES_MAX = 65_536;
+/** Most macros it may include: they may hold no rule. */
+const INCLUDES_MAX = 4 * RULES_MAX;
 
 /** A rule list and where each rule stands in the source (inside a macro: in the macro). */
 export interface CompiledRules {
@@ -228,8 +230,8 @@ class Compiler {
     if (scope.depth === INCLUDE_DEPTH_MAX) {
       throw new SourceError(call, `macros include each other more than ${INCLUDE_DEPTH_MAX} deep`);
     }
-    if (++this.#includeCount > RULES_MAX) {
-      throw new SourceError(call, `the source includes more than ${RULES_MAX} macros`);
+    if (++this.#includeCount > INCLUDES_MAX) {
+      throw new SourceError(call, `the source includes more than ${INCLUDES_MAX} macros`);
     }
     this.#statements(macro.statements, innerScope(macro, values, scope), into);
   }

@@ -126,7 +126,7 @@ Deno.test("compileSource() bounds macros", () => {
   const doubling = `macro m0\n accept dport 1;\n;\n${levels.join("")}include m20\n`;
   throws(() => compileSource(doubling), /more than 65536 rules/);
   const empty = `macro m0\n;\n${levels.join("")}include m20\naccept;\n`;
-  throws(() => compileSource(empty), /more than 65536 macros/);
+  throws(() => compileSource(empty), /more than 262144 macros/);
   throws(() => compileSource(" ".repeat(1_000_001)), /more than 1000000/);
 });
 
