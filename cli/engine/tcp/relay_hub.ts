@@ -29,7 +29,11 @@ import { GREETING_LENGTH } from "./reference_framing.ts";
 
 /** Most tunnels at once: each costs up to four descriptors and 128 KB of queues. */
 export const TUNNELS_MAX = 1_024;
-/** Most tunnels from one {@linkcode siteOf}: an office behind one NAT fits, one host cannot take all places. */
+/**
+ * Most tunnels from one {@linkcode siteOf}, so that one host cannot take all places. While half of
+ * them are free only those count over which nobody proved to be a node: an office of hundreds is
+ * behind one NAT, or in one /64.
+ */
 export const TUNNELS_PER_SITE_MAX = 64;
 /** A tunnel over which nobody proved to be a node by now is cut. */
 export const UNPROVED_MS = 30_000;
@@ -141,7 +145,9 @@ export class RelayHub {
   #rivalsOf(site: string | undefined): AcceptedTunnel[] | undefined {
     const all = [...this.#tunnels.values()];
     const near = site === undefined ? [] : all.filter((tunnel) => tunnel.site === site);
-    if (near.length >= TUNNELS_PER_SITE_MAX) return near;
+    const isRoomy = all.length < TUNNELS_MAX / 2;
+    const counted = isRoomy ? near.filter((tunnel) => !this.#isProved(tunnel)) : near;
+    if (counted.length >= TUNNELS_PER_SITE_MAX) return counted;
     return all.length >= TUNNELS_MAX ? all : undefined;
   }
 

@@ -231,6 +231,7 @@ Deno.test("RelayHub bounds clients in all and from one host, but not those of ou
   ) {
     const bench = new Bench();
     bench.proved = true;
+    for (let i = 0; i < TUNNELS_MAX / 2; i++) assert.ok(joins(bench, `127.0.0.1/${10_000 + i}`));
     for (let i = 0; i < TUNNELS_PER_SITE_MAX; i++) assert.ok(joins(bench, `${host}/${1_000 + i}`));
     assert.ok(!joins(bench, `${same}/5000`));
     assert.ok(joins(bench, `${other}/5000`));
@@ -243,6 +244,17 @@ Deno.test("RelayHub bounds clients in all and from one host, but not those of ou
     assert.equal(bench.hub.size, 0);
     assert.ok(joins(bench, `${host}/1000`));
   }
+});
+
+Deno.test("RelayHub lets an office of hundreds in, but not as many who prove nothing", () => {
+  const bench = new Bench();
+  bench.proved = true;
+  for (let i = 0; i < TUNNELS_MAX / 2; i++) assert.ok(joins(bench, `44.0.9.9/${1_000 + i}`));
+  assert.ok(!joins(bench, "44.0.9.9/5000"), "half of the places are for others");
+  assert.ok(joins(bench, "44.0.9.10/5000"));
+  const other = new Bench();
+  for (let i = 0; i < 2 * TUNNELS_PER_SITE_MAX; i++) other.client(`44.0.9.9/${1_000 + i}`);
+  assert.equal(other.hub.size, TUNNELS_PER_SITE_MAX);
 });
 
 Deno.test("RelayHub lets nodes in while strangers fill all places, and keeps those it has", () => {
