@@ -431,8 +431,13 @@ export class Controller {
       const ended = { members: [member], wallMs: this.#time.wallMs };
       this.#revocations.add(state.id, ended, this.#online(state));
     }
-    if (isAuthorized(record)) this.#revocations.forget(state.id, member);
-    if (isAuthorized(record) && !isAuthorized(before)) this.#tellAgain(state, member, "returned");
+    if (isAuthorized(record)) {
+      this.#revocations.forget(state.id, member);
+      // Who is not here is told when it asks.
+      if (!isAuthorized(before) && this.#isOnline(member)) {
+        this.#tellAgain(state, member, "returned");
+      }
+    }
     state.setMember(member, record);
     if (state.compiled.names && changesNames(before, record)) this.#renewals.note(state.id);
     if (push === "network") this.#pushAll(state);

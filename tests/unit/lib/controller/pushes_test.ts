@@ -296,6 +296,9 @@ Deno.test("Controller tells who is let in again, three times, whom it removed me
     tellAgain(harness),
     [2_000, 6_000].map((atMs) => ({ atMs, targets: [ALICE.address] })),
   );
+  harness.post(memberPath(strangerOf(7)), { authorized: true });
+  harness.settle();
+  assert.deepEqual(tellAgain(harness), [], "who is not here is told when it asks");
 });
 
 Deno.test("Controller that starts tells all members whose membership ended in the last two minutes", () => {
