@@ -318,7 +318,8 @@ export class Sockets {
     const last = [4, 16].flatMap((ipLength) => {
       const ofFamily = waysOut.filter(({ target }) => target.ip.length === ipLength);
       const isWayOut = ({ index }: Link) => ofFamily.some((route) => route.index === index);
-      if (usable.some(isWayOut)) return [];
+      // A route by several devices at once names none here; one of them is usable.
+      if (usable.some(isWayOut) || ofFamily.some(({ index }) => index === undefined)) return [];
       return possible.filter((link) => isWayOut(link) && !NEVER_USED.test(link.name));
     });
     return new Map([...usable, ...last].map(({ index, name }) => [index, name]));

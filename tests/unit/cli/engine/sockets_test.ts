@@ -74,8 +74,8 @@ Deno.test("Sockets uses a tunnel when the only way out leads through it, never o
     settings,
     5,
   );
-  const wayOutBy = (name: string, metric?: number) => {
-    const { index } = machine.settings.links().find((link) => link.name === name)!;
+  const wayOutBy = (name: string | undefined, metric?: number) => {
+    const index = machine.settings.links().find((link) => link.name === name)?.index;
     machine.settings.replaceRoute({ target: DEFAULT, index, metric });
     sockets.refresh();
   };
@@ -88,6 +88,9 @@ Deno.test("Sockets uses a tunnel when the only way out leads through it, never o
   wayOutBy("mine");
   assert.deepEqual(sockets.describe(), own);
   wayOutBy("wg0");
+  wayOutBy(undefined, 50); // by several at once
+  assert.deepEqual(sockets.describe(), own);
+  machine.settings.removeRoute({ target: DEFAULT, metric: 50 });
   wayOutBy("eth0", 100); // the tunnel's own packets go by it: so do ours
   assert.deepEqual(sockets.describe(), own);
 });
