@@ -178,7 +178,10 @@ export class Contact {
     return true;
   }
 
-  /** Whether a packet from an address we do not know came from one before: then somebody overheard it. */
+  /**
+   * Whether a packet from an address we do not know came from one before: somebody overheard it, or
+   * it is a HELLO, which a reference sends from each of its sockets.
+   */
   isCopy(peer: Peer, id: bigint): boolean {
     const [high, low] = [Number(id >> 32n) | 0, Number(id & 0xffff_ffffn) | 0];
     this.#arrivals ??= new SeenPackets(ARRIVALS_MAX);

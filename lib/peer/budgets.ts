@@ -7,8 +7,11 @@ import { TokenBucket } from "../base/rate.ts";
 export class PeerBudgets {
   /** Addresses its packets came from, asked whether it is there: 32 at once, for it may have as many sockets. */
   readonly places = new TokenBucket(4, 32);
-  /** The same of packets that may be copies: who overhears one can send it from everywhere. */
-  readonly otherPlaces = new TokenBucket(1, 8);
+  /**
+   * The same of packets that may be copies: who overhears one can send it from everywhere. A
+   * reference sends a HELLO from three ports of each of its addresses.
+   */
+  readonly otherPlaces = new TokenBucket(1, 16);
   /** Probes of addresses that others named; spec 03 section 28 item 26. */
   readonly probe = new TokenBucket(4, 64);
   /** Inbound PUSH_DIRECT_PATHS: 8 at once, then one in 15 s as the reference sends them. */

@@ -114,6 +114,18 @@ Deno.test("Contact.confirm() asks one unknown address of a peer once a second", 
   assert.ok(bob.probed!.size <= 64);
 });
 
+Deno.test("Contact.confirm() asks where copies came from so often that a reference's are enough, and new packets all the same", () => {
+  const { vl1, contact, bob } = alice();
+  assert.ok(!contact.isCopy(bob, 7n) && contact.isCopy(bob, 7n));
+  const asked = (from: number, isNew: boolean) => {
+    const ports = Array.from({ length: 40 }, (_, i) => from + i);
+    const paths = ports.map((port) => heardAt(vl1, `44.0.0.4/${port}`));
+    return paths.filter((path) => contact.confirm(bob, path, isNew)).length;
+  };
+  contact.confirm(bob, heardAt(vl1, "44.0.0.4/1"));
+  assert.deepEqual([asked(100, false), asked(200, true)], [16, 32]);
+});
+
 Deno.test("Contact.confirm() sends no more to an address than came from it", () => {
   const { vl1, contact, bob } = alice();
   bob.version = { ...bob.version, protocol: 0 };
