@@ -154,11 +154,15 @@ export const EMPTY_CONFIG: NetworkConfig = {
 
 /**
  * @param bytes A whole dictionary; nothing of it is kept
+ * @param lengthMax It must be shorter; what we wrote anew may be longer than what a controller may send
  * @throws {WireError} when it is too long, of an old format, names no network or member, or a binary part that must be
  * right is not; capabilities and tags keep what could be read
  */
-export function decodeNetworkConfig(bytes: Uint8Array): NetworkConfig {
-  if (bytes.length >= CONFIG_LENGTH_MAX) throw new WireError(WHERE, `${bytes.length} bytes`);
+export function decodeNetworkConfig(
+  bytes: Uint8Array,
+  lengthMax = CONFIG_LENGTH_MAX,
+): NetworkConfig {
+  if (bytes.length >= lengthMax) throw new WireError(WHERE, `${bytes.length} bytes`);
   const d = Dictionary.decode(bytes);
   const version = d.getNumber("v");
   if (version < CONFIG_VERSION_MIN) throw new WireError(WHERE, `format version ${version}`);

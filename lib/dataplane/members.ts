@@ -53,7 +53,7 @@ export function planeNetwork(
   fields: { slot: number; id: NetworkId; port: number; mac: Mac; config: Uint8Array },
   random: () => number,
 ): PlaneNetwork {
-  const config = decodeNetworkConfig(fields.config);
+  const config = decodeNetworkConfig(fields.config, Infinity);
   const rules = decodeRules(config.rules);
   return {
     slot: fields.slot,

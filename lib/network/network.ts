@@ -28,6 +28,7 @@ import { type ChunkSource, ConfigAssembler } from "../credential/config_chunks.t
 import {
   ConfigFlag,
   decodeNetworkConfig,
+  EMPTY_CONFIG,
   encodeNetworkConfig,
   MTU_DEFAULT,
   type NetworkConfig,
@@ -89,8 +90,15 @@ export type ConfigOrigin = "cache" | "own" | "answer" | "push";
 /** Why the controller gave no configuration. */
 export type Refusal = "ACCESS_DENIED" | "NOT_FOUND" | "AUTHENTICATION_REQUIRED";
 
-function refreshMs({ settings }: Vl1): number {
-  return settings.isLowBandwidth?.() ? REFRESH_MS * REFRESH_LOW_BANDWIDTH_FACTOR : REFRESH_MS;
+/**
+ * In low bandwidth mode the reference is cut off every hour until it asks again: others take nobody's
+ * credentials that are so much older than theirs.
+ * @param windowMs How much: {@linkcode NetworkConfig.credentialTimeMaxDeltaMs}, half an hour mostly
+ */
+function refreshMs({ settings }: Vl1, windowMs: number): number {
+  if (!settings.isLowBandwidth?.()) return REFRESH_MS;
+  const rareMs = REFRESH_MS * REFRESH_LOW_BANDWIDTH_FACTOR;
+  return Math.max(REFRESH_MS, Math.min(rareMs, windowMs / 2));
 }
 
 export class Network {
@@ -178,7 +186,8 @@ export class Network {
     const config = adHocConfig(this.id, this.vl1.address, this.vl1.time.wallMs);
     if (config === "invalid-range") this.refuse("NOT_FOUND", undefined);
     else if (config) this.apply(config);
-    this.requestDueMs = this.vl1.nowMs + refreshMs(this.vl1);
+    const windowMs = this.config?.credentialTimeMaxDeltaMs ?? 0;
+    this.requestDueMs = this.vl1.nowMs + refreshMs(this.vl1, windowMs);
   }
 
   /** @returns the update's id when this chunk completed a configuration that was applied */
@@ -229,7 +238,8 @@ export class Network {
       } else {
         this.#requests = 0;
         const hasNames = whole.names?.hash === config.names?.hash;
-        this.requestDueMs = this.vl1.nowMs + (hasNames ? refreshMs(this.vl1) : NAMES_PATIENCE_MS);
+        const usualMs = refreshMs(this.vl1, config.credentialTimeMaxDeltaMs);
+        this.requestDueMs = this.vl1.nowMs + (hasNames ? usualMs : NAMES_PATIENCE_MS);
       }
       const bytes = whole === config ? dictionary.slice() : encodeNetworkConfig(whole);
       const record = { what: "network" as const, network: this.id, bytes };
@@ -268,7 +278,7 @@ export class Network {
     this.refusal = undefined;
     this.authentication = undefined;
     this.lastConfigMs = vl1.nowMs;
-    this.requestDueMs = vl1.nowMs + refreshMs(this.vl1);
+    this.requestDueMs = vl1.nowMs + refreshMs(this.vl1, config.credentialTimeMaxDeltaMs);
     this.filter = new NetworkFilter(localMemberOf(config), () => this.#random());
     if (changed) {
       vl1.outbox.push({ kind: "configure", network: this.id, port: this.port() });
@@ -311,9 +321,14 @@ export class Network {
     this.vl1.outbox.push({ kind: "event", event: { name: "network", network: this.id } });
   }
 
-  /** The dictionary of what is in force; undefined when nothing is. */
+  /**
+   * The dictionary of what is in force, without what frames do not depend on: names and how to sign
+   * on are as long as a controller likes, and grow when they are written anew. Undefined when
+   * nothing is in force.
+   */
   dictionary(): Uint8Array | undefined {
-    return this.config && encodeNetworkConfig(this.config);
+    const { sso, names } = EMPTY_CONFIG;
+    return this.config && encodeNetworkConfig({ ...this.config, sso, names });
   }
 
   port(): PortConfig {

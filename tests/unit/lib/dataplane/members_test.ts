@@ -1,6 +1,7 @@
-import { equal } from "node:assert/strict";
+import { equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { type Address, type Mac, macOf, type NetworkId } from "../../../../lib/base/ids.ts";
+import { CONFIG_LENGTH_MAX } from "../../../../lib/credential/network_config.ts";
 import { RuleType } from "../../../../lib/credential/rule_codec.ts";
 import type { Rule } from "../../../../lib/credential/rule_codec.ts";
 import {
@@ -10,7 +11,7 @@ import {
   type PlaneNetwork,
   planeNetwork,
 } from "../../../../lib/dataplane/members.ts";
-import { ACCEPT, dictionary, DROP, noCredentials } from "./rig.ts";
+import { ACCEPT, dictionary, DROP, encodedRules, noCredentials } from "./rig.ts";
 
 function networkOf(slot: number, port = slot + 1, rules: readonly Rule[] = [ACCEPT]): PlaneNetwork {
   const id = 0x8056_c2e2_1c00_0000n + BigInt(slot) as NetworkId;
@@ -39,6 +40,27 @@ class Model {
     );
   }
 }
+
+Deno.test("planeNetwork() takes what a controller sent and we wrote anew, longer than it came", () => {
+  const id = networks[0].id;
+  const type = RuleType.MATCH_IPV6_SOURCE;
+  const ip = new Uint8Array(16); // zeros are written as two bytes each
+  const zeros: Rule = { type, kind: "ip", ip, bits: 0, not: false, or: false };
+  const rules = encodedRules(Array.from({ length: 64 }, () => zeros));
+  const link = { to: addresses[0], from: addresses[1], signature: new Uint8Array(96) };
+  const custody = Array.from({ length: 7 }, () => link);
+  const capabilities = Array.from(
+    { length: 128 },
+    (_, i) => ({ networkId: id, timestampMs: 1, id: i, rules, custodyLinksMax: 7, custody }),
+  );
+  const config = dictionary(Array.from({ length: 1_024 }, () => zeros), {
+    networkId: id,
+    capabilities,
+  });
+  ok(config.length > CONFIG_LENGTH_MAX);
+  const network = planeNetwork({ slot: 0, id, port: 1, mac: 2 as Mac, config }, () => 0);
+  equal(network.acceptsAll, false);
+});
 
 Deno.test("Members finds by MAC and by session exactly who is there, whatever came and went", () => {
   const steps = fc.array(

@@ -229,6 +229,14 @@ function dictionaryOf(config: NetworkConfig): Uint8Array {
   return network.dictionary()!;
 }
 
+Deno.test("Network.dictionary() is no longer for what frames do not depend on", () => {
+  const config = configFor(ALICE);
+  const sso = { ...config.sso, enabled: true, authenticationUrl: "\ufffd".repeat(400_000) };
+  const members = [{ address: BOB.address, label: "bob", ips: [parseIp("10.9.0.2")!] }];
+  const names = { hash: 1n, onDemand: false, members };
+  assert.deepEqual(dictionaryOf({ ...config, sso, names }), dictionaryOf(config));
+});
+
 Deno.test("only a configuration that differs in more than times reconfigures the port", () => {
   const { bench, alice } = village();
   const network = alice.networks.find(NETWORK)!;
@@ -274,7 +282,7 @@ Deno.test("a question to the controller stays open until it is answered, whateve
   assert.deepEqual([network.requestDueMs - bench.nowMs, take("push")], [50_000, 60_000]);
 });
 
-Deno.test("a configuration is asked for again after a minute, in low bandwidth mode after 64", () => {
+Deno.test("a configuration is asked for again after a minute, in low bandwidth mode after 64 at most", () => {
   let isLow = false;
   const bench = new Bench();
   const alice = bench.add(ALICE, { settings: { isLowBandwidth: () => isLow } });
@@ -283,8 +291,13 @@ Deno.test("a configuration is asked for again after a minute, in low bandwidth m
   network.apply(configFor(ALICE));
   assert.equal(network.requestDueMs - alice.vl1.nowMs, 60_000);
   isLow = true;
-  network.apply(configFor(ALICE, { mtu: 1_400 }));
-  assert.equal(network.requestDueMs - alice.vl1.nowMs, 64 * 60_000);
+  const dueInMs = (credentialTimeMaxDeltaMs: number) => {
+    network.apply(configFor(ALICE, { credentialTimeMaxDeltaMs }));
+    return network.requestDueMs - alice.vl1.nowMs;
+  };
+  assert.equal(dueInMs(10_000_000), 64 * 60_000);
+  assert.equal(dueInMs(1_800_000), 900_000, "before others take our certificate no more");
+  assert.equal(dueInMs(0), 60_000);
 });
 
 Deno.test("joining is kept for the next start, of an ad-hoc network too, and not kept again then", () => {
