@@ -159,7 +159,8 @@ export class RelayHub {
 
   /**
    * Takes in a connection; where there is no room, the oldest makes some of which nobody proved to
-   * be a node: who is one has proved it within a second. From now on its bytes go to {@linkcode take} and its end to {@linkcode remove}.
+   * be a node: who is one has proved it within a second. From now on its bytes go to
+   * {@linkcode take} and its end to {@linkcode remove}.
    * @returns undefined when there is no room
    */
   add(
