@@ -11,7 +11,11 @@ import { Timers } from "../base/timers.ts";
 import type { ControllerAction, ControllerInput } from "../controller/machine.ts";
 import { encodeChunk } from "../credential/config_chunk.ts";
 import { signChunks } from "../credential/config_chunks.ts";
-import { encodeNetworkConfig } from "../credential/network_config.ts";
+import {
+  CONFIG_LENGTH_MAX,
+  encodeNetworkConfig,
+  type NetworkConfig,
+} from "../credential/network_config.ts";
 import { sign } from "../identity/sign.ts";
 import type { Authority, Networks } from "../network/networks.ts";
 import { encodeError, encodeErrorNetwork } from "../wire/error.ts";
@@ -128,7 +132,7 @@ export class ControllerAuthority implements Authority {
 
   #sendConfig({ to, network, requestId, config }: ConfigAction): void {
     if (to === this.vl1.address) {
-      this.networks.find(network)?.takeDictionary(encodeNetworkConfig(config), "own");
+      this.networks.find(network)?.takeDictionary(dictionaryOf(config), "own");
       return;
     }
     this.networks.verbs.authorized(network, to);
@@ -138,7 +142,7 @@ export class ControllerAuthority implements Authority {
     const updateId = new DataView(id.buffer).getBigUint64(0);
     const { primitives } = this.vl1.config;
     const chunks = signChunks(
-      { networkId: network, updateId, dictionary: encodeNetworkConfig(config) },
+      { networkId: network, updateId, dictionary: dictionaryOf(config) },
       (message) => sign(primitives, this.vl1.identity, message),
     );
     const payloads = chunks.map((chunk) => {
@@ -180,6 +184,13 @@ export class ControllerAuthority implements Authority {
       } else this.#send(address, Verb.NETWORK_CREDENTIALS, [payload]);
     }
   }
+}
+
+/** Without names where they would make it too long for anybody to take: a network works without. */
+function dictionaryOf(config: NetworkConfig): Uint8Array {
+  const whole = encodeNetworkConfig(config);
+  if (whole.length < CONFIG_LENGTH_MAX) return whole;
+  return encodeNetworkConfig({ ...config, names: undefined });
 }
 
 function configKey(network: NetworkId, member: Address): string {

@@ -73,6 +73,20 @@ Deno.test("ControllerAuthority sends a revocation as often as the controller say
   assert.equal(all.authority.deadlineMs, Infinity);
 });
 
+Deno.test("ControllerAuthority leaves out names that no configuration has room for", () => {
+  const config = adHocConfig(0xff0000ffff000000n as NetworkId, BOB.address, 1_000);
+  assert.ok(config && config !== "invalid-range");
+  const ips = Array.from({ length: 32 }, () => new Uint8Array(16)); // each zero is written as two bytes
+  const members = Array.from({ length: 500 }, () => ({ address: BOB.address, label: "bob", ips }));
+  const names = { hash: 1n, onDemand: false, members };
+  const full = scene();
+  const push = { kind: "config", to: BOB.address, network: NETWORK } as const;
+  full.decide({ ...push, config: { ...config, names }, requestId: undefined });
+  const plain = scene();
+  plain.decide({ ...push, config, requestId: undefined });
+  assert.equal(sentBy(full.vl1).length, sentBy(plain.vl1).length);
+});
+
 Deno.test("ControllerAuthority repeats a pushed configuration until the member acknowledges it", () => {
   const config = adHocConfig(0xff0000ffff000000n as NetworkId, BOB.address, 1_000);
   assert.ok(config && config !== "invalid-range");
