@@ -64,8 +64,10 @@ export function assignAddresses(request: AddressRequest): AssignedAddresses {
   const held = heldAddresses(request);
   const search = new PoolSearch(request);
   const found: Prefix[] = [];
-  if (!noAutoAssign && network.assignV6 && !held.some(isV6)) found.push(...search.v6());
-  if (!noAutoAssign && network.assignV4 && !held.some(isV4)) found.push(...search.v4());
+  // One that there is no room to tell of would be looked for again at every request, until the pool is empty.
+  const wants = !noAutoAssign && derived.length + held.length < ConfigLimits.STATIC_IPS;
+  if (wants && network.assignV6 && !held.some(isV6)) found.push(...search.v6());
+  if (wants && network.assignV4 && !held.some(isV4)) found.push(...search.v4());
   return {
     prefixes: [...derived, ...held, ...found].slice(0, ConfigLimits.STATIC_IPS),
     added: found.map((prefix) => formatIp(prefix.ip)),

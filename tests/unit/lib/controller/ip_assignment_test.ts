@@ -180,6 +180,16 @@ Deno.test("assignAddresses() gives at most 32 addresses", () => {
   assert.equal(assign(v4("10.0.0.0/8"), { stored }).prefixes.length, 32);
 });
 
+Deno.test("assignAddresses() takes nothing from a pool for a member that has 32 addresses", () => {
+  const network = {
+    ...v4("10.147.17.0/24", pool("10.147.17.10", "10.147.17.250")),
+    routes: [{ target: "10.147.17.0/24" }, { target: "fd00:1::/64" }],
+  };
+  const stored = Array.from({ length: 32 }, (_, i) => `fd00:1::${i + 1}`);
+  assert.deepEqual(assign(network, { stored }).added, []);
+  assert.equal(assign(network, { stored: stored.slice(1) }).added.length, 1);
+});
+
 Deno.test("assignAddresses() hands out only free addresses inside the pool, whatever is taken", () => {
   fc.assert(fc.property(
     fc.integer({ min: 1, max: 0xfe_ffff_ffff }),
