@@ -230,10 +230,13 @@ export class Network {
     }
     const whole = this.#withHeldNames(config);
     const { requestDueMs } = this;
+    const isNew = config.timestampMs !== this.config?.timestampMs ||
+      whole.names?.hash !== this.config.names?.hash; // a list that was announced in an answer
     this.apply(whole);
     if (origin !== "cache") {
-      if (origin === "push" && this.#requests > 0) {
+      if (origin === "push" && (this.#requests > 0 || !isNew)) {
         // Our question stays open: only who asks is told whose membership ended while it was away.
+        // And stays due: a push that comes again and again must not keep us from asking.
         this.requestDueMs = requestDueMs;
       } else {
         this.#requests = 0;

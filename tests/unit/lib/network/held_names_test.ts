@@ -72,7 +72,7 @@ Deno.test("Network keeps its names until those announced come, and asks again so
   const dueInMs = () => network.requestDueMs - vl1.nowMs;
   network.takeDictionary(announced, "answer");
   assert.deepEqual([network.port().names, dueInMs()], [undefined, 5_000]);
-  network.takeDictionary(dictionary(names("nas", 5n)), "answer");
+  network.takeDictionary(dictionary(names("nas", 5n)), "push");
   assert.equal(dueInMs(), 60_000);
   network.takeDictionary(announced, "answer");
   assert.deepEqual([network.port().names, dueInMs()], [names("nas", 5n), 5_000]);
