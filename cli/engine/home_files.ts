@@ -206,12 +206,20 @@ export function readLocalConf(home: Home): JsonObject {
   throw new HomeError(`${home.pathOf("local.conf")} must hold an object, e.g. {"settings": {}}`);
 }
 
-/** Puts each key into `settings` and writes the file, everything else kept (`POST /config/settings`). */
-export function changeLocalConf(home: Home, change: JsonObject): JsonObject {
+/**
+ * Puts each key into `settings` and writes the file, everything else kept (`POST /config/settings`).
+ * @param check Throws on what would not be read at the next start; the file is then left as it is
+ */
+export function changeLocalConf(
+  home: Home,
+  change: JsonObject,
+  check: (conf: JsonObject) => void,
+): JsonObject {
   const conf = readLocalConf(home);
   if (Object.keys(change).length === 0) return conf;
   const settings = isObject(conf.settings) ? conf.settings : {};
   const changed = { ...conf, settings: { ...settings, ...change } };
+  check(changed);
   home.write("local.conf", utf8(`${formatJson(changed, 4)}\n`));
   return changed;
 }

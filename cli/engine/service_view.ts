@@ -50,9 +50,11 @@ import {
   readLocalNetwork,
   writeLocalNetwork,
 } from "./home_files.ts";
+import { HomeError } from "./home.ts";
 import type { JsonObject } from "./json.ts";
 import { formatWorldId, installPlanet, isSamePlanet, parsePlanet } from "./planet_files.ts";
 import type { Service } from "./service.ts";
+import { parseSettings } from "./settings.ts";
 import { signOnInfo } from "./sign_on.ts";
 import { ANNOUNCED_VERSION, ZT_VERSION } from "./version.ts";
 import { readWebFile } from "./web_files.ts";
@@ -296,7 +298,7 @@ export class EngineView implements ServiceView {
   }
 
   setConfig(settings: JsonObject): void {
-    changeLocalConf(this.service.home, withoutRedacted(settings));
+    changeLocalConf(this.service.home, withoutRedacted(settings), checkConf);
   }
 
   controller(method: string, path: string, body: string): Promise<ControllerAnswer> {
@@ -414,6 +416,15 @@ export class EngineView implements ServiceView {
 
   stop(): void {
     this.service.stop();
+  }
+}
+
+/** @throws {ApiError} when the service would not start with it */
+function checkConf(conf: JsonObject): void {
+  try {
+    parseSettings(conf);
+  } catch (error) {
+    throw error instanceof HomeError ? new ApiError(400, error.message) : error;
   }
 }
 

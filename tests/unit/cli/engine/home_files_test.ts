@@ -21,6 +21,7 @@ import {
   writeNetworkConfig,
   writePort,
 } from "../../../../cli/engine/home_files.ts";
+import { parseSettings } from "../../../../cli/engine/settings.ts";
 
 const ID = 0x8056c2e21c000001n as NetworkId;
 
@@ -146,9 +147,18 @@ Deno.test("readLocalConf() names the file that is broken and leaves it", () =>
     for (const text of ["{bad", "[1]", "5"]) {
       home.write("local.conf", text);
       assert.throws(() => readLocalConf(home), /local\.conf/, text);
-      assert.throws(() => changeLocalConf(home, { a: 1 }), /local\.conf/, text);
+      assert.throws(() => changeLocalConf(home, { a: 1 }, parseSettings), /local\.conf/, text);
       assert.equal(home.readText("local.conf"), text);
     }
+  }));
+
+Deno.test("changeLocalConf() leaves the file alone when the service would not start with the change", () =>
+  inHome((home) => {
+    changeLocalConf(home, { primaryPort: 9_994 }, parseSettings);
+    for (const change of [{ primaryPort: "x" }, { bind: "10.0.0.1" }, { portMappingEnabled: [] }]) {
+      assert.throws(() => changeLocalConf(home, change, parseSettings), /local\.conf: settings\./);
+    }
+    assert.deepEqual(readLocalConf(home), { settings: { primaryPort: 9_994 } });
   }));
 
 Deno.test("changeLocalConf() changes settings alone, indents by four and keeps unknown keys", () =>
@@ -157,7 +167,7 @@ Deno.test("changeLocalConf() changes settings alone, indents by four and keeps u
       "local.conf",
       '{"physical":{"10.0.0.0/8":{"blacklist":true}},"mine":1,"settings":{"a":1,"b":2}}',
     );
-    changeLocalConf(home, { b: { c: 3 } });
+    changeLocalConf(home, { b: { c: 3 } }, parseSettings);
     assert.deepEqual(readLocalConf(home), {
       physical: { "10.0.0.0/8": { blacklist: true } },
       mine: 1,
