@@ -165,6 +165,7 @@ export class ControllerAuthority implements Authority {
       this.networks.find(network)?.refuse(refusal, undefined);
       return;
     }
+    this.#settle(configKey(network, to)); // or what was pushed before would undo it
     const body = new Writer(8);
     encodeErrorNetwork(network, body);
     const w = new Writer(32);

@@ -13,7 +13,7 @@ import { ControllerAuthority } from "../../../../lib/node/authority.ts";
 import type { Received } from "../../../../lib/node/node.ts";
 import { Networks } from "../../../../lib/network/networks.ts";
 import { decodeNetworkConfig, encodeOkNetworkConfig } from "../../../../lib/wire/network_config.ts";
-import { Verb } from "../../../../lib/wire/packet.ts";
+import { ErrorCode, Verb } from "../../../../lib/wire/packet.ts";
 import { ALICE, BOB, CAROL, peerWithPath, sentBy, vl1Of } from "./harness.ts";
 
 const NETWORK = (BigInt(ALICE.address) << 24n | 1n) as NetworkId;
@@ -110,6 +110,18 @@ Deno.test("ControllerAuthority repeats a pushed configuration until the member a
   const asked = scene();
   asked.decide({ ...push, requestId: undefined }, { ...push, requestId: 7n });
   assert.deepEqual(sentToBob(asked), ["2 after 0 ms"], "who asks gets the same anew");
+});
+
+Deno.test("ControllerAuthority repeats no configuration to who is refused meanwhile", () => {
+  const all = scene();
+  const config = adHocConfig(0xff0000ffff000000n as NetworkId, BOB.address, 1_000);
+  assert.ok(config && config !== "invalid-range");
+  const to = { to: BOB.address, network: NETWORK };
+  all.decide(
+    { kind: "config", ...to, config, requestId: undefined },
+    { kind: "refuse", ...to, requestId: 7n, code: ErrorCode.NETWORK_ACCESS_DENIED },
+  );
+  assert.deepEqual(sentToBob(all), ["2 after 0 ms"]);
 });
 
 /** The id of the update Bob is being sent. */
