@@ -13,7 +13,7 @@ import { Identity } from "../identity/identity.ts";
 import { ErrorCode } from "../wire/packet.ts";
 import { issueConfig } from "./issue_config.ts";
 import { isTokenValid } from "./compiled_network.ts";
-import { type JsonObject, sameRecord, toBoolean, toInteger } from "./json.ts";
+import { type JsonObject, sameRecord, toBoolean, toInteger, toText } from "./json.ts";
 import { authorize, completeMember, isAuthorized } from "./member_record.ts";
 import type { NetworkState } from "./network_state.ts";
 
@@ -102,13 +102,13 @@ function changed(stored: JsonObject | undefined, record: JsonObject): JsonObject
 
 /** The first identity that asks with an address keeps it. @returns false when the record belongs to another */
 function pinIdentity(record: JsonObject, from: Identity): boolean {
-  const pinned = record.identity;
+  const pinned = toText(record.identity, ""); // other software writes null where there is none
   const presented = from.format();
-  if (pinned === undefined || pinned === "") {
+  if (pinned === "") {
     record.identity = presented;
     return true;
   }
-  return pinned === presented || (typeof pinned === "string" && names(pinned, from));
+  return pinned === presented || names(pinned, from);
 }
 
 /** Whether an identity written some other way, e.g. in capitals, is the requester's. */

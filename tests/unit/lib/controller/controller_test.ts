@@ -124,9 +124,14 @@ Deno.test("Controller pins an address to the first identity that asked with it",
   assert.equal(push.to, ALICE.address);
 });
 
-Deno.test("Controller takes a pinned identity in capitals and refuses one that does not parse", () => {
+Deno.test("Controller takes a pinned identity in capitals, or none, and refuses what does not parse", () => {
   for (
-    const [identity, kind] of [[ALICE.format().toUpperCase(), "config"], ["garbage", "refuse"]]
+    const [identity, kind] of [
+      [ALICE.format().toUpperCase(), "config"],
+      [null, "config"],
+      ["garbage", "refuse"],
+      [5, "refuse"],
+    ]
   ) {
     const harness = new Harness({
       networks: [{ id: NETWORK, objtype: "network", revision: 1, private: false }],
