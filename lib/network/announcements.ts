@@ -6,7 +6,7 @@ import { dropOldest } from "../base/oldest.ts";
  * acknowledges an announcement, and until one arrives nobody who asks a root for the owner of our
  * address hears of us. Where one in twenty is lost, three in a row are lost to one machine in 8,000.
  */
-const AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 16_000];
+const AGAIN_MS = [1_000, 1_000, 2_000, 4_000, 8_000, 16_000];
 const TOGETHER_MS = 500; // what is due within this time goes now, with the rest
 /** Groups that wait: hosts behind a bridge may come up with new ones as fast as they like. */
 const WAITING_MAX = 4_096;

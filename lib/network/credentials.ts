@@ -36,7 +36,11 @@ import { type Acceptance, Membership, signatureOf } from "./membership.ts";
 import type { Network } from "./network.ts";
 
 const PUSH_AGAIN_MS = 500_000; // reference ZT_PEER_ACTIVITY_TIMEOUT: even without a new configuration
-const ANSWER_MS = 1_000; // between answers to one member's requests
+/**
+ * Between answers to one member's requests. Who lacks ours says so once a second, and one that
+ * comes a moment early must not wait for the next: the answer before may be lost.
+ */
+const ANSWER_MS = 900;
 
 const NOTHING: NetworkCredentials = {
   coms: [],

@@ -57,9 +57,10 @@ simTest("machines of every kind that start at once reach each other", {
   measured("21 pairs of all kinds, started at once: the slowest first ping", tookMs, "ms");
 });
 
-// With these seeds two of a member's announcements to the root were lost, with 191 three, and its address was not found for a minute.
+// With these seeds two of a member's announcements to the root were lost, with 191 three, with 184 four; with 154 four
+// answers to who lacks a certificate, of which every other question had none. Of packets between NATs one in ten is lost.
 simTest("the same over links that lose 5 %", {
-  seeds: [1, 3, 12, 191],
+  seeds: [1, 3, 12, 154, 184, 191],
   link: LOSSY,
   hasTcp: true,
 }, (world) => {

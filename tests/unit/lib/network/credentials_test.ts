@@ -126,3 +126,17 @@ Deno.test("Credentials checks all that a network's controller says: it may remov
   alice.networks.credentials.receive(controller, { ...NOTHING, revocations, complete: true });
   assert.equal(checks(), 600);
 });
+
+Deno.test("Credentials.requested() answers who asks once a second, though it comes a moment early", () => {
+  const { bench, alice } = scene();
+  const network = alice.networks.find(NETWORK)!;
+  const answers: number[] = [];
+  for (const afterMs of [0, 500, 490, 500, 490]) {
+    bench.run(afterMs);
+    bench.hand(alice, { kind: "timeout" });
+    const before = alice.vl1.counters.sent[Verb.NETWORK_CREDENTIALS];
+    alice.networks.credentials.requested(network, BOB.address);
+    answers.push(alice.vl1.counters.sent[Verb.NETWORK_CREDENTIALS] - before);
+  }
+  assert.deepEqual(answers, [1, 0, 1, 0, 1]);
+});
