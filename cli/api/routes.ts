@@ -64,9 +64,10 @@ function failureOf(error: unknown): ApiResponse {
 function wrapJsonp(request: ApiRequest, response: ApiResponse): ApiResponse {
   const name = request.query.get("jsonp");
   if (name === null || !JSONP_NAME.test(name)) return response;
-  if (response.contentType !== "application/json") return response;
-  const body = response.body === "" ? "null" : response.body;
-  return { ...response, contentType: "application/javascript", body: `${name}(${body});` };
+  const { contentType, body } = response;
+  if (contentType !== "application/json" || typeof body !== "string") return response; // or a file
+  const argument = body === "" ? "null" : body;
+  return { ...response, contentType: "application/javascript", body: `${name}(${argument});` };
 }
 
 /** Splits by the first word of the path. Ids are case-insensitive, everything else is not. */

@@ -35,6 +35,13 @@ Deno.test("answer() wraps JSONP only for a name that is one", async () => {
   }
 });
 
+Deno.test("answer() leaves a file of the user interface as it is, JSONP or not", async () => {
+  const service = makeService();
+  service.webFile = () => Uint8Array.of(0x7b, 0x7d);
+  const response = await ask(service, "GET", "/app/a.json?jsonp=f");
+  assert.deepEqual(response.body, Uint8Array.of(0x7b, 0x7d));
+});
+
 Deno.test("answer() turns an exception into 500 with an escaped description, but never a broken invariant", async () => {
   const service = makeService();
   service.peers = () => {
