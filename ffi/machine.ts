@@ -136,6 +136,8 @@ export interface NetworkSettings {
   addAddress(index: number, prefix: Prefix): void;
   /** @returns false when the device had no such address */
   removeAddress(index: number, prefix: Prefix): boolean;
+  /** Adds a route behind those to the same target with the same metric; having it already is fine. */
+  addRoute(route: Route): void;
   /** Adds a route or takes the place of the one to the same target with the same metric. */
   replaceRoute(route: Route): void;
   /** @returns false when there was no such route */

@@ -169,7 +169,7 @@ export class Ports {
     const { index } = port.tap!;
     const keep = new Set(wanted.routes.map(routeKey));
     if (add) {
-      for (const route of wanted.routes) this.#try(() => network.replaceRoute({ ...route, index }));
+      for (const route of wanted.routes) this.#try(() => network.addRoute({ ...route, index }));
     } else {
       for (const route of port.applied.routes) {
         if (!keep.has(routeKey(route))) this.#try(() => network.removeRoute({ ...route, index }));

@@ -8,10 +8,16 @@
  * @module
  */
 import type { Route } from "../machine.ts";
-import { ENODEV, ENOENT, ESRCH, type Remedies } from "./errno.ts";
+import { EEXIST, ENODEV, ENOENT, ESRCH, type Remedies } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import { attributesIn, bytesOf, type Message, MessageWriter } from "./netlink_message.ts";
-import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE } from "./netlink_message.ts";
+import {
+  NLM_F_ACK,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_REPLACE,
+} from "./netlink_message.ts";
 import { AF_INET, AF_INET6, familyOf } from "./sockaddr.ts";
 
 const RTM_NEWROUTE = 24;
@@ -74,11 +80,24 @@ function decodeRoute(message: Message): Route | undefined {
 }
 
 /**
+ * Adds a route with protocol "static", behind those of others with the same target and metric: theirs stay, and count
+ * first. Having it already is fine.
+ * @throws {SystemError}
+ */
+export function addRoute(netlink: Netlink, route: Route): void {
+  setRoute(netlink, route, NLM_F_APPEND, [EEXIST]);
+}
+
+/**
  * Adds a route with protocol "static", or takes the place of the one with the same target and metric.
  * @throws {SystemError}
  */
 export function replaceRoute(netlink: Netlink, route: Route): void {
-  const flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+  setRoute(netlink, route, NLM_F_REPLACE, []);
+}
+
+function setRoute(netlink: Netlink, route: Route, how: number, allowed: readonly number[]): void {
+  const flags = NLM_F_ACK | NLM_F_CREATE | how;
   // IPv4 wants to be told that a route without gateway ends on the link; IPv6 has no such notion.
   const onLink = !route.gateway && route.target.ip.length === 4;
   const scope = onLink ? SCOPE_LINK : SCOPE_UNIVERSE;
@@ -87,7 +106,7 @@ export function replaceRoute(netlink: Netlink, route: Route): void {
     route,
   );
   if (route.source) writer.attribute(RTA_PREFSRC, route.source);
-  netlink.request(`add ${describe(route)}`, writer, { remedies: REMEDIES });
+  netlink.request(`add ${describe(route)}`, writer, { allowed, remedies: REMEDIES });
 }
 
 /** @returns false when there was no such route. @throws {SystemError} */

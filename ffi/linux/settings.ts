@@ -6,7 +6,7 @@ import type { Prefix } from "../../lib/base/ip.ts";
 import type { Link, LinkAddress, NetworkSettings, NetworkWatch, Route } from "../machine.ts";
 import { addAddress, listAddresses, removeAddress } from "./netlink_address.ts";
 import { listLinks } from "./netlink_link.ts";
-import { listRoutes, removeRoute, replaceRoute } from "./netlink_route.ts";
+import { addRoute, listRoutes, removeRoute, replaceRoute } from "./netlink_route.ts";
 import { watchNetwork } from "./netlink_watch.ts";
 import { Netlink } from "./netlink.ts";
 
@@ -33,6 +33,10 @@ export class LinuxSettings implements NetworkSettings {
 
   removeAddress(index: number, prefix: Prefix): boolean {
     return removeAddress(this.netlink, index, prefix);
+  }
+
+  addRoute(route: Route): void {
+    addRoute(this.netlink, route);
   }
 
   replaceRoute(route: Route): void {

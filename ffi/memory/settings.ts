@@ -76,6 +76,16 @@ export class MemorySettings implements NetworkSettings {
     return this.#addresses.filter((one) => one.index !== index || !samePrefix(one.prefix, prefix));
   }
 
+  addRoute(route: Route): void {
+    const isThere = this.#routes.some((one) =>
+      samePrefix(one.target, route.target) && one.metric === route.metric &&
+      one.index === route.index
+    );
+    if (isThere) return;
+    this.#routes.push(route);
+    this.#changed("route");
+  }
+
   replaceRoute(route: Route): void {
     this.#routes = this.#routes.filter((one) =>
       !samePrefix(one.target, route.target) || one.metric !== route.metric

@@ -166,6 +166,28 @@ namespaceTest(
   },
 );
 
+namespaceTest("addRoute() leaves routes of others to the same target where they are", () => {
+  withPlaces(1, ({ namespace, settings }) => {
+    const end = (name: string) => ({ name, namespaceFd: namespace.fd });
+    createCable(settings.netlink, end("x"), end("y"));
+    const [x, y] = ["x", "y"].map((name) => findLink(settings.netlink, name)!.index);
+    for (const index of [x, y]) setLink(settings.netlink, index, { up: true });
+    for (const text of ["10.1.0.2/24", "fd00:1::2/64"]) settings.addAddress(x, prefix(text));
+    for (const text of ["10.2.0.2/24", "fd00:2::2/64"]) settings.addAddress(y, prefix(text));
+    const later = [
+      { target: prefix("10.1.0.0/24"), index: y, source: ip("10.2.0.2") },
+      { target: prefix("fd00:1::/64"), index: y, source: ip("fd00:2::2"), metric: 256 },
+    ];
+    for (const route of [...later, ...later]) settings.addRoute(route);
+    const devicesTo = (text: string) =>
+      settings.routes().filter(({ target }) => formatPrefix(target) === text)
+        .map(({ index }) => index);
+    for (const { target } of later) deepEqual(devicesTo(formatPrefix(target)), [x, y]);
+    for (const route of later) equal(settings.removeRoute(route), true);
+    for (const { target } of later) deepEqual(devicesTo(formatPrefix(target)), [x]);
+  });
+});
+
 namespaceTest("links() reads a list longer than one answer of the kernel", () => {
   withPlaces(1, ({ settings }) => {
     for (let i = 0; i < 60; i++) createBridge(settings.netlink, `br${i}`);
