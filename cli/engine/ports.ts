@@ -8,7 +8,7 @@
 import type { Machine, NetworkSettings as MachineNetwork, Tap, TapOffload } from "../../ffi/mod.ts";
 import { readTextFileIfAny } from "../../ffi/linux/system.ts";
 import { deviceName } from "../../lib/base/device_name.ts";
-import { SystemError } from "../../lib/base/errors.ts";
+import { messageOf, SystemError } from "../../lib/base/errors.ts";
 import { formatNetworkId, type NetworkId, parseMac } from "../../lib/base/ids.ts";
 import { contains, formatPrefix, type Ip, type Prefix } from "../../lib/base/ip.ts";
 import {
@@ -32,6 +32,8 @@ interface Port {
   readonly tap: Tap | undefined; // undefined: it could not be made
   config: PortConfig;
   applied: Managed;
+  /** What the user was told does not work since it was configured: it is tried again every half minute. */
+  readonly told: Set<string>;
   /** Devices the user was told of: they stand in the way of a default route. */
   strict: string;
   groupsKey: string;
@@ -71,6 +73,7 @@ export class Ports {
   configure(id: NetworkId, config: PortConfig): void {
     const port = this.#ports.get(id) ?? this.#open(id, config);
     port.config = config;
+    port.told.clear();
     if (!port.tap) return;
     try {
       port.tap.setMtu(config.mtu);
@@ -93,7 +96,15 @@ export class Ports {
       this.#complain(error, `no interface for network ${formatNetworkId(id)}: `);
     }
     const applied = { addresses: [], routes: [] };
-    const port = { tapId, tap, config, applied, strict: "", groupsKey: "" };
+    const port = {
+      tapId,
+      tap,
+      config,
+      applied,
+      told: new Set<string>(),
+      strict: "",
+      groupsKey: "",
+    };
     this.#ports.set(id, port);
     onPort(id, tap === undefined);
     return port;
@@ -158,9 +169,11 @@ export class Ports {
     const { index } = port.tap!;
     const keep = new Set(wanted.addresses.map(formatPrefix));
     for (const prefix of port.applied.addresses) {
-      if (!keep.has(formatPrefix(prefix))) this.#try(() => network.removeAddress(index, prefix));
+      if (!keep.has(formatPrefix(prefix))) {
+        this.#try(port, () => network.removeAddress(index, prefix));
+      }
     }
-    for (const prefix of wanted.addresses) this.#try(() => network.addAddress(index, prefix));
+    for (const prefix of wanted.addresses) this.#try(port, () => network.addAddress(index, prefix));
   }
 
   /** @param add Whether to add (addresses must be there first) or to remove what is not wanted any more */
@@ -169,20 +182,26 @@ export class Ports {
     const { index } = port.tap!;
     const keep = new Set(wanted.routes.map(routeKey));
     if (add) {
-      for (const route of wanted.routes) this.#try(() => network.addRoute({ ...route, index }));
+      for (const route of wanted.routes) {
+        this.#try(port, () => network.addRoute({ ...route, index }));
+      }
     } else {
       for (const route of port.applied.routes) {
-        if (!keep.has(routeKey(route))) this.#try(() => network.removeRoute({ ...route, index }));
+        if (!keep.has(routeKey(route))) {
+          this.#try(port, () => network.removeRoute({ ...route, index }));
+        }
       }
     }
   }
 
   /** One address or route that is refused must not keep the others from being set. */
-  #try(change: () => unknown): void {
+  #try({ told }: Port, change: () => unknown): void {
     try {
       change();
     } catch (error) {
-      this.#complain(error);
+      const message = messageOf(error);
+      if (!told.has(message)) this.#complain(error);
+      told.add(message);
     }
   }
 
