@@ -8,7 +8,7 @@
 import { assert } from "../base/errors.ts";
 import type { AesPair } from "../crypto/primitives.ts";
 import type { PacketCipher } from "../kernel/twin.ts";
-import { AT_MAC, Cipher, cipherOf, HEADER_LENGTH, hopsOf, setCipher } from "./packet.ts";
+import { Cipher, cipherOf, HEADER_LENGTH, hopsOf, setCipher } from "./packet.ts";
 
 /** The part of `SessionKeys` armor needs. */
 export interface ArmorKeys {
