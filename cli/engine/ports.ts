@@ -29,7 +29,7 @@ const NAME_TRIALS = 256; // other names tried when a device of the usual one exi
 /** One network's port. */
 interface Port {
   readonly tapId: number;
-  readonly tap: Tap | undefined; // undefined: it could not be made
+  tap: Tap | undefined; // undefined: it could not be made, and is tried again
   config: PortConfig;
   applied: Managed;
   /** What the user was told does not work since it was configured: it is tried again every half minute. */
@@ -71,9 +71,10 @@ export class Ports {
 
   /** Makes the port of a network, or changes it. */
   configure(id: NetworkId, config: PortConfig): void {
-    const port = this.#ports.get(id) ?? this.#open(id, config);
+    const known = this.#ports.get(id);
+    known?.told.clear();
+    const port = known ?? this.#open(id, config);
     port.config = config;
-    port.told.clear();
     if (!port.tap) return;
     try {
       port.tap.setMtu(config.mtu);
@@ -84,30 +85,39 @@ export class Ports {
   }
 
   #open(id: NetworkId, config: PortConfig): Port {
-    const { machine, mover, offload, onPort } = this.#options;
     const tapId = this.#nextTapId++;
-    let tap: Tap | undefined;
-    try {
-      const { mac, mtu } = config;
-      tap = machine.openTap({ name: this.#nameFor(id), mac, mtu, vnetHeader: offload });
-      mover.addTap(tapId, tap.fd, { headers: offload, joinsUdp: tap.offload === "udp" });
-      this.#byTap.set(tapId, id);
-    } catch (error) {
-      this.#complain(error, `no interface for network ${formatNetworkId(id)}: `);
-    }
-    const applied = { addresses: [], routes: [] };
-    const port = {
+    const port: Port = {
       tapId,
-      tap,
+      tap: undefined,
       config,
-      applied,
+      applied: { addresses: [], routes: [] },
       told: new Set<string>(),
       strict: "",
       groupsKey: "",
     };
     this.#ports.set(id, port);
-    onPort(id, tap === undefined);
+    this.#openTap(id, port);
+    this.#options.onPort(id, port.tap === undefined);
     return port;
+  }
+
+  #openTap(id: NetworkId, port: Port): void {
+    const { machine, mover, offload } = this.#options;
+    const { tapId, config: { mac, mtu } } = port;
+    this.#try(port, () => {
+      const tap = machine.openTap({ name: this.#nameFor(id), mac, mtu, vnetHeader: offload });
+      mover.addTap(tapId, tap.fd, { headers: offload, joinsUdp: tap.offload === "udp" });
+      this.#byTap.set(tapId, id);
+      port.tap = tap;
+    }, `no interface for network ${formatNetworkId(id)}: `);
+  }
+
+  /** A device that could not be made before: the module may be loaded, or the permission given, by now. */
+  #openAgain(id: NetworkId, port: Port): void {
+    this.#openTap(id, port);
+    if (!port.tap) return;
+    this.apply(id);
+    this.#options.onPort(id, false);
   }
 
   #nameFor(id: NetworkId): string {
@@ -194,13 +204,13 @@ export class Ports {
     }
   }
 
-  /** One address or route that is refused must not keep the others from being set. */
-  #try({ told }: Port, change: () => unknown): void {
+  /** One address or route that is refused must not keep the others from being set. @param what Said before the reason */
+  #try({ told }: Port, change: () => unknown, what = ""): void {
     try {
       change();
     } catch (error) {
       const message = messageOf(error);
-      if (!told.has(message)) this.#complain(error);
+      if (!told.has(message)) this.#complain(error, what);
       told.add(message);
     }
   }
@@ -212,7 +222,10 @@ export class Ports {
 
   /** Everything again: when the connection came or went, or somebody else changed routes. */
   applyAll(): void {
-    for (const id of this.#ports.keys()) this.apply(id);
+    for (const [id, port] of this.#ports) {
+      if (port.tap) this.apply(id);
+      else this.#openAgain(id, port);
+    }
   }
 
   /** Tells which groups the machine subscribes to on each port, when they changed. */

@@ -422,6 +422,7 @@ export class Service {
   #portChanged(network: NetworkId, failed: boolean): void {
     this.input({ kind: "port", network, failed });
     this.input({ kind: "plane-reset" }); // its tables name the TAP of before
+    this.#tellLinks(false); // no path may run through its addresses
   }
 
   /** A disk that is full must not stop the node: it goes on with what it has in memory. */

@@ -20,12 +20,10 @@ const CONFIG: PortConfig = {
   names: undefined,
 };
 
-Deno.test("Ports tells once of what the system refuses, though it is tried again and again", () => {
-  const machine = new MemoryMachine(new MemoryNetwork(), [parseIp("192.168.1.2")!]);
-  machine.settings.addRoute = () => {
-    throw new SystemError("add route to 10.2.0.0/16 on device 2", "ENETUNREACH");
-  };
+/** Ports of a machine. @returns them, what the user was told, and of which networks there is a device or not */
+function portsOf(machine: MemoryMachine) {
   const told: string[] = [];
+  const failed: boolean[] = [];
   const ports = new Ports({
     machine,
     network: machine.settings,
@@ -43,14 +41,44 @@ Deno.test("Ports tells once of what the system refuses, though it is tried again
     isOnline: () => true,
     readMulticast: () => undefined,
     deviceMap: () => "",
-    onPort() {},
+    onPort: (_, isFailed) => failed.push(isFailed),
     onGroups() {},
     log: (line) => told.push(line),
   });
+  return { ports, told, failed };
+}
+
+function machineAtHome(): MemoryMachine {
+  return new MemoryMachine(new MemoryNetwork(), [parseIp("192.168.1.2")!]);
+}
+
+Deno.test("Ports tells once of what the system refuses, though it is tried again and again", () => {
+  const machine = machineAtHome();
+  machine.settings.addRoute = () => {
+    throw new SystemError("add route to 10.2.0.0/16 on device 2", "ENETUNREACH");
+  };
+  const { ports, told } = portsOf(machine);
   ports.configure(ID, CONFIG);
   for (let i = 0; i < 3; i++) ports.applyAll();
   assert.equal(told.length, 1);
   assert.match(told[0], /ENETUNREACH/);
   ports.configure(ID, { ...CONFIG, mtu: 1_400 });
   assert.equal(told.length, 2);
+});
+
+Deno.test("Ports makes a device that could not be made, once it can be", () => {
+  const machine = machineAtHome();
+  const { openTap } = machine;
+  machine.openTap = () => {
+    throw new SystemError("open /dev/net/tun", "ENOENT");
+  };
+  const { ports, told, failed } = portsOf(machine);
+  ports.configure(ID, CONFIG);
+  for (let i = 0; i < 3; i++) ports.applyAll();
+  assert.deepEqual([told.length, failed, ports.isReady(ID)], [1, [true], false]);
+  machine.openTap = openTap;
+  ports.applyAll();
+  assert.deepEqual([told.length, failed, ports.isReady(ID)], [1, [true, false], true]);
+  assert.ok(ports.tapOf(ID) !== undefined);
+  assert.equal(ports.own().length, 1, "with its addresses");
 });
