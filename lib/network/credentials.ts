@@ -40,6 +40,8 @@ const PUSH_AGAIN_MS = 500_000; // reference ZT_PEER_ACTIVITY_TIMEOUT: even witho
  * Between answers to one member's requests. Who lacks ours says so once a second, and one that
  * comes a moment early must not wait for the next: the answer before may be lost.
  */
+/** What is new is told once more: nobody acknowledges it, and the next time comes with the next configuration. */
+const NEWS_AGAIN_MS = 2_000;
 const ANSWER_MS = 900;
 
 const NOTHING: NetworkCredentials = {
@@ -69,7 +71,7 @@ export class Credentials {
   pushIfDue(network: Network, to: Address): void {
     const membership = network.membership(to);
     const { nowMs } = this.vl1;
-    const stale = membership.lastPushMs < network.lastConfigMs;
+    const stale = membership.lastPushMs < network.lastConfigMs || nowMs >= membership.pushAgainMs;
     if (stale || nowMs - membership.lastPushMs > PUSH_AGAIN_MS) this.#push(network, membership, to);
   }
 
@@ -84,7 +86,10 @@ export class Credentials {
   }
 
   #push(network: Network, membership: Membership, to: Address): void {
-    membership.lastPushMs = this.vl1.nowMs;
+    const { nowMs } = this.vl1;
+    const isNew = membership.lastPushMs < network.lastRoleMs;
+    membership.pushAgainMs = isNew ? nowMs + NEWS_AGAIN_MS : Infinity;
+    membership.lastPushMs = nowMs;
     const { config } = network;
     if (!config) return;
     const { com, capabilities, tags, ownerships } = config;

@@ -41,6 +41,8 @@ export class Membership {
   readonly #revokedMs = new Map<string, number>();
   /** When we last pushed our credentials to it. */
   lastPushMs = -Infinity;
+  /** When it is told of them once more; Infinity when there was nothing new in them. */
+  pushAgainMs = Infinity;
   /** When we last told it of our multicast groups. */
   lastLikeMs = -Infinity;
   /** When we last told it that its certificate is missing. */

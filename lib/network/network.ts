@@ -108,6 +108,8 @@ export class Network {
   filter: NetworkFilter | undefined;
   /** When the configuration changed last: credentials pushed before it are due again. */
   lastConfigMs = -Infinity;
+  /** When our tags or capabilities changed last, or we got the first. */
+  lastRoleMs = -Infinity;
   refusal: Refusal | undefined;
   /** Dictionary the controller sent with AUTHENTICATION_REQUIRED. */
   authentication: Uint8Array | undefined;
@@ -277,6 +279,7 @@ export class Network {
     const { vl1 } = this;
     const known = new Set(this.groups().map(groupKey));
     const changed = !this.config || differs(this.config, config) || this.refusal !== undefined;
+    if (!this.config || roleOf(this.config) !== roleOf(config)) this.lastRoleMs = vl1.nowMs;
     this.config = config;
     this.refusal = undefined;
     this.authentication = undefined;
@@ -466,6 +469,12 @@ export class Network {
     const key = groupKey(group);
     return this.groups().some((own) => groupKey(own) === key);
   }
+}
+
+/** What our tags and capabilities say, without their times and signatures. */
+function roleOf({ tags, capabilities }: NetworkConfig): string {
+  const values = tags.map(({ id, value }) => `${id}=${value}`);
+  return [...values, ...capabilities.map(({ id }) => `may ${id}`)].join();
 }
 
 /** Whether anything but times and certificates differs: those change with every refresh. */

@@ -9,6 +9,7 @@ import {
 import { chunkSignedPart, encodeChunk } from "../../../../lib/credential/config_chunk.ts";
 import { EMPTY_CONFIG } from "../../../../lib/credential/network_config.ts";
 import { CredentialType, signRevocation } from "../../../../lib/credential/revocation.ts";
+import { signTag } from "../../../../lib/credential/tag.ts";
 import { noblePrimitives } from "../../../../lib/crypto/noble.ts";
 import type { Identity } from "../../../../lib/identity/identity.ts";
 import { sign } from "../../../../lib/identity/sign.ts";
@@ -139,4 +140,37 @@ Deno.test("Credentials.requested() answers who asks once a second, though it com
     answers.push(alice.vl1.counters.sent[Verb.NETWORK_CREDENTIALS] - before);
   }
   assert.deepEqual(answers, [1, 0, 1, 0, 1]);
+});
+
+Deno.test("Credentials.pushIfDue() tells once more, two seconds later, what is new in our role", () => {
+  const { bench, alice } = scene();
+  const network = alice.networks.find(NETWORK)!;
+  const sentAt = () => {
+    const startMs = bench.nowMs;
+    const times: number[] = [];
+    while (bench.nowMs < startMs + 10_000) {
+      const before = alice.vl1.counters.sent[Verb.NETWORK_CREDENTIALS];
+      alice.networks.credentials.pushIfDue(network, BOB.address);
+      if (alice.vl1.counters.sent[Verb.NETWORK_CREDENTIALS] > before) {
+        times.push(bench.nowMs - startMs);
+      }
+      bench.run(500);
+      bench.hand(alice, { kind: "timeout" });
+    }
+    return times;
+  };
+  const tag = (value: number, timestampMs: number) => {
+    const fields = { networkId: NETWORK, timestampMs, id: 7, value, issuedTo: ALICE.address };
+    return signTag(noblePrimitives, CAROL, fields);
+  };
+  assert.deepEqual(sentAt(), [0, 2_000], "at first");
+  const changes = [
+    { value: 1, timestampMs: 1, wanted: [0, 2_000] },
+    { value: 1, timestampMs: 2, wanted: [0] },
+    { value: 2, timestampMs: 3, wanted: [0, 2_000] },
+  ];
+  for (const { value, timestampMs, wanted } of changes) {
+    network.apply({ ...network.config!, tags: [tag(value, timestampMs)] });
+    assert.deepEqual(sentAt(), wanted, `tag ${value} of ${timestampMs}`);
+  }
 });
