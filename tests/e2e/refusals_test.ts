@@ -12,6 +12,7 @@ import {
 
 const SETPRIV = "/usr/bin/setpriv"; // takes capabilities away
 const MOUNT = "/usr/bin/mount";
+const REPLACED_MS = 300; // a file is replaced in less: written beside the old one, and renamed
 
 /** One root with a network, on a host of its own, that all tests may ask and none may end. */
 interface Rooted {
@@ -196,7 +197,14 @@ async function withSmallDisk(node: LabNode, use: () => Promise<void>): Promise<v
   }
 }
 
-/** Takes what is left of a disk, to the last page. */
+/** Takes what is left of a disk, also what a file gives back that was just being replaced. */
+async function fillUp(path: string): Promise<void> {
+  fill(path);
+  await new Promise((resolve) => setTimeout(resolve, REPLACED_MS));
+  fill(path);
+}
+
+/** To the last page. */
 function fill(path: string): void {
   using file = Deno.openSync(path, { append: true, create: true });
   try {
@@ -220,7 +228,7 @@ endToEndTest("a full disk refuses what must be kept, and the service goes on", a
     await service.online();
     await joinNetwork(node, id);
     const identity = Deno.readTextFileSync(`${node.home}/identity.secret`);
-    fill(`${node.home}/filling`);
+    await fillUp(`${node.home}/filling`);
     refused(await node.say("join", `${id.slice(0, -1)}0`), 1, /local\.conf: No space left/);
     refused(await node.say("controller", "network", "create"), 1, /ENOSPC .*free some disk/);
     equal((await networkOf(node, id))?.status, "OK");
