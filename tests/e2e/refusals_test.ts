@@ -12,6 +12,7 @@ import {
 
 const SETPRIV = "/usr/bin/setpriv"; // takes capabilities away
 const MOUNT = "/usr/bin/mount";
+const STILL_LOOKS = 3; // so often nothing must have been given back
 const REPLACED_MS = 300; // a file is replaced in less: written beside the old one, and renamed
 
 /** One root with a network, on a host of its own, that all tests may ask and none may end. */
@@ -197,20 +198,23 @@ async function withSmallDisk(node: LabNode, use: () => Promise<void>): Promise<v
   }
 }
 
-/** Takes what is left of a disk, also what a file gives back that was just being replaced. */
+/** Takes what is left of a disk, also what files give back that are just being replaced. */
 async function fillUp(path: string): Promise<void> {
-  fill(path);
-  await new Promise((resolve) => setTimeout(resolve, REPLACED_MS));
-  fill(path);
+  for (let looks = 0; looks < STILL_LOOKS;) {
+    looks = fill(path) === 0 ? looks + 1 : 0;
+    await new Promise((resolve) => setTimeout(resolve, REPLACED_MS));
+  }
 }
 
-/** To the last page. */
-function fill(path: string): void {
+/** To the last page. @returns how many bytes there were left */
+function fill(path: string): number {
   using file = Deno.openSync(path, { append: true, create: true });
+  let bytes = 0;
   try {
-    for (;;) file.writeSync(new Uint8Array(4_096));
+    for (;;) bytes += file.writeSync(new Uint8Array(4_096));
   } catch (error) {
     match(String(error), /No space left/);
+    return bytes;
   }
 }
 
