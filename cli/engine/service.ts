@@ -6,7 +6,6 @@
  * Source: DESIGN.md section 3, spec 06 section 1.5.
  * @module
  */
-import { setImmediate } from "node:timers";
 import type {
   Link,
   LinkAddress,
@@ -135,8 +134,6 @@ export class Service {
     handle: (socket, from, bytes) =>
       this.input({ kind: "datagram", socket, from, bytes, whole: true }),
     onDropped: () => this.node.vl1.counters.drop("queue-full"),
-    nowMs: () => performance.now(),
-    later: (run) => void setImmediate(run),
   });
   readonly #ending = new AbortController();
   #tickTimer: ReturnType<typeof setInterval> | undefined;

@@ -7,8 +7,8 @@
 import type { Address } from "../../lib/base/ids.ts";
 import type { Endpoint } from "../../lib/base/ip.ts";
 import { HEADER_LENGTH, isFragment, sourceOf } from "../../lib/wire/packet.ts";
+import { type SliceClock, Slices } from "./slices.ts";
 
-const SLICE_MS = 2;
 /** Packets: 50 ms of work once code is compiled. With four times as many a flood cost 39 MB instead of 27 to 31. */
 const WAITING_MAX = 1_024;
 const WAITING_BYTES_MAX = 262_144;
@@ -21,9 +21,6 @@ export interface StrangersWaitOptions {
   readonly handle: (socket: number, from: Endpoint, bytes: Uint8Array) => void;
   /** Hears of each packet that found no room to wait. */
   readonly onDropped: () => void;
-  readonly nowMs: () => number;
-  /** Calls back once other work had its turn. */
-  readonly later: (run: () => void) => void;
 }
 
 interface Waiting {
@@ -37,11 +34,11 @@ export class StrangersWait {
   #waiting: Waiting[] = [];
   #next = 0; // index of the first that still waits
   #waitingBytes = 0;
-  #leftMs = SLICE_MS;
-  #isExpected = false; // a new slice begins soon
+  readonly #slices: Slices;
 
-  constructor(options: StrangersWaitOptions) {
+  constructor(options: StrangersWaitOptions, clock?: SliceClock) {
     this.#options = options;
+    this.#slices = new Slices(() => this.#resume(), clock);
   }
 
   /** A packet came. @param bytes Lent */
@@ -51,17 +48,10 @@ export class StrangersWait {
       // A fragment does not say who sent it. Those for us come whole: this one is to be relayed, or refused, soon done.
       if (isFragment(bytes) || isKnown(sourceOf(bytes))) return handle(socket, from, bytes);
     }
-    this.#expectSlice();
+    this.#slices.expect();
     // While time is left nobody waits: a slice ends when either is used up.
-    if (this.#leftMs > 0) return this.#handle(socket, from, bytes);
+    if (!this.#slices.isOver) return this.#slices.do(() => handle(socket, from, bytes));
     this.#keep(socket, from, bytes);
-  }
-
-  #handle(socket: number, from: Endpoint, bytes: Uint8Array): void {
-    const { handle, nowMs } = this.#options;
-    const startMs = nowMs();
-    handle(socket, from, bytes);
-    this.#leftMs -= nowMs() - startMs;
   }
 
   #keep(socket: number, from: Endpoint, bytes: Uint8Array): void {
@@ -73,23 +63,17 @@ export class StrangersWait {
     this.#waiting.push({ socket, from, bytes: bytes.slice() });
   }
 
-  #expectSlice(): void {
-    if (this.#isExpected) return;
-    this.#isExpected = true;
-    this.#options.later(() => this.#slice());
-  }
-
-  #slice(): void {
-    this.#isExpected = false;
-    this.#leftMs = SLICE_MS;
-    while (this.#leftMs > 0 && this.#next < this.#waiting.length) {
+  #resume(): boolean {
+    const { handle } = this.#options;
+    while (!this.#slices.isOver && this.#next < this.#waiting.length) {
       const { socket, from, bytes } = this.#waiting[this.#next++];
       this.#waitingBytes -= bytes.length;
-      this.#handle(socket, from, bytes);
+      this.#slices.do(() => handle(socket, from, bytes));
     }
-    if (this.#next < this.#waiting.length) this.#expectSlice();
-    if (this.#next < this.#waiting.length / 2) return;
-    this.#waiting = this.#waiting.slice(this.#next); // now and then, so that what was handled goes
-    this.#next = 0;
+    if (this.#next >= this.#waiting.length / 2) {
+      this.#waiting = this.#waiting.slice(this.#next); // now and then, so that what was handled goes
+      this.#next = 0;
+    }
+    return this.#next < this.#waiting.length;
   }
 }

@@ -26,8 +26,9 @@ class Thread {
       bytes.fill(0); // lent: whoever handles it may do so
     },
     onDropped: () => this.dropped++,
+  }, {
     nowMs: () => this.#nowMs,
-    later: (run) => this.#later.push(run),
+    later: (run) => void this.#later.push(run),
   });
 
   /** A packet, told by its socket. */
