@@ -56,19 +56,19 @@ export class Hints {
   /** When the addresses of a peer are tried next: 0 for at once, Infinity when there are none. */
   dueMs(address: Address): number {
     const hint = this.#hints.get(address);
-    if (hint) return hint.dueMs;
-    return this.of(address).length > 0 ? 0 : Infinity;
+    const isKnown = (hint?.endpoints.length ?? 0) > 0 ||
+      (this.#configured.get(address)?.length ?? 0) > 0;
+    return isKnown ? hint?.dueMs ?? 0 : Infinity;
   }
 
   /** The addresses of a peer that are to be tried now; asked again, none until their next time. */
   take(address: Address, nowMs: number): readonly Endpoint[] {
-    const endpoints = this.of(address);
-    if (endpoints.length === 0 || nowMs < this.dueMs(address)) return [];
+    if (nowMs < this.dueMs(address)) return [];
     const hint = this.#hints.get(address) ?? { endpoints: [], tries: 0, dueMs: nowMs };
     this.#hints.set(address, hint);
     hint.tries = Math.min(hint.tries + 1, DELAYS_MS.length - 1);
     hint.dueMs = nowMs + DELAYS_MS[hint.tries];
-    return endpoints;
+    return this.of(address);
   }
 
   /** Forgets what is remembered of a peer, when it was found or is gone; the configuration stands. */

@@ -291,9 +291,8 @@ export class Node implements Machine {
   #relayed(peer: Peer): void {
     peer.lastRelayedMs = this.vl1.nowMs;
     if (peer.lastReceiveMs >= peer.relayedSinceMs) peer.relayedSinceMs = this.vl1.nowMs;
-    if (this.contact.hints.of(peer.address).length > 0) {
-      this.vl1.timers.setEarlier(peer, this.vl1.nowMs);
-    }
+    const hintMs = this.contact.hints.dueMs(peer.address);
+    if (hintMs !== Infinity) this.vl1.timers.setEarlier(peer, Math.max(hintMs, this.vl1.nowMs));
   }
 
   /** How an upstream is reached changed. */

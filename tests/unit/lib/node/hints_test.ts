@@ -52,4 +52,9 @@ Deno.test("Hints.configure() names addresses that outlast what is remembered, un
   assert.deepEqual(hints.take(BOB.address, 50_200), [lan, static1, static2]);
   hints.configure(new Map(), 50_300);
   assert.deepEqual(shown(), ["10.0.0.4/1"]);
+  hints.forget(BOB.address);
+  hints.configure(new Map([[BOB.address, [static1]]]), 50_400);
+  assert.deepEqual(hints.take(BOB.address, 50_400), [static1]);
+  hints.configure(new Map(), 50_500);
+  assert.equal(hints.dueMs(BOB.address), Infinity, "nothing is left to try, for ever and ever");
 });
